@@ -1,0 +1,63 @@
+# Everything is set up in .venv; `make demo` and `make test` need nothing before them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# pip is run from outside, as some systems ship venv without it.
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet
+export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
+
+.PHONY: demo test check lint tests generate bench lock tools clean
+
+demo: $(VENV)/run.stamp
+	$(BIN)/devin-exporter demo
+
+test: tools check
+
+check: lint tests
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+tests: $(VENV)/dev.stamp
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+generate: $(VENV)/dev.stamp
+	$(BIN)/python -m exporter.catalogue
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python bench/exposition.py
+	$(BIN)/python bench/process.py
+
+lock: $(VENV)/dev.stamp
+	$(PIP) 'uv>=0.5,<1'
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --constraint requirements.lock --group dev \
+	  pyproject.toml -o requirements-dev.lock
+
+# Prometheus and promtool for the tests that ask the real thing, where apt can bring them.
+tools:
+	@tests/bring-prometheus.sh $(VENV)/tools
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv --without-pip $(VENV)
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/run.stamp
+
+clean:
+	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

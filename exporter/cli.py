@@ -1,0 +1,201 @@
+"""The command line: `devin-exporter [serve|demo] [--flag=value …]`."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from exporter import __version__
+from exporter.app import SECTIONS, Exporter, NoSourceError
+from exporter.demo import DEMO_KEY, REQUESTS_PER_SECOND, start_demo_api
+from exporter.demo.settings import DemoSettings
+from exporter.logs import set_up
+from exporter.server import ListenError, listen
+from exporter.settings import (
+    LogSettings,
+    Section,
+    Setting,
+    SettingsError,
+    WebSettings,
+    load,
+    misspelt,
+    parse_addresses,
+    settings_of,
+)
+from exporter.sources.devin.settings import DevinSettings
+
+logger = logging.getLogger(__name__)
+
+ALL_SECTIONS: tuple[type[Section], ...] = (*SECTIONS, DemoSettings)
+COMMANDS = {
+    "serve": "poll and serve until SIGTERM or SIGINT (the default)",
+    "demo": "the same against a simulated API on loopback; needs no key",
+}
+BAD_USAGE = 2
+CANNOT_LISTEN = 1
+LAST_POLLS_SECONDS = 1.5
+UNUSED_URL = "http://127.0.0.1"
+
+Overrides = Mapping[type[Section], Mapping[str, str | None]]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line, and never repeats a value, which might be a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_USAGE, f"devin-exporter: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, with a flag for every setting that is no secret."""
+    commands = "\n".join(f"  {name:<8}{does}" for name, does in COMMANDS.items())
+    secrets = ", ".join(s.variable for s in settings_of(ALL_SECTIONS) if s.flag is None)
+    built = _Parser(
+        prog="devin-exporter",
+        description="Prometheus exporter for the usage and cost of AI engineers.\n\n"
+        f"commands:\n{commands}",
+        epilog="Every flag is also an environment variable, which is named with it. "
+        f"Secrets have a variable and no flag: {secrets}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    built.add_argument("command", nargs="?", default="serve", help=argparse.SUPPRESS)
+    built.add_argument("--version", action="version", version=f"devin-exporter {__version__}")
+    for setting in settings_of(ALL_SECTIONS):
+        if setting.flag is not None:
+            built.add_argument(
+                setting.flag,
+                dest=setting.variable,
+                metavar="…",
+                help=_help(setting).replace("%", "%%"),
+            )
+    return built
+
+
+def _help(setting: Setting) -> str:
+    default = f" (default: {setting.default})" if setting.default else ""
+    return f"{(setting.info.description or '').replace('`', '')}{default} [{setting.variable}]"
+
+
+def read_command_line(arguments: Sequence[str]) -> tuple[str, Overrides]:
+    """Split the command line into the command and the settings given as flags.
+
+    Raises:
+        SystemExit: after --help and --version, and with status 2 for what is not understood.
+    """
+    built = parser()
+    known, unknown = built.parse_known_args(arguments)
+    if unknown:
+        flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+        built.error(f"no such flag: {flags[0]}" if flags else "more than one command")
+    if known.command not in COMMANDS:
+        built.error(f"no such command; there are: {', '.join(COMMANDS)}")
+    overrides: dict[type[Section], dict[str, str | None]] = {}
+    for setting in settings_of(ALL_SECTIONS):
+        value = getattr(known, setting.variable, None)
+        if value is not None:
+            overrides.setdefault(setting.section, {})[setting.field] = value
+    return known.command, overrides
+
+
+def _for_demo(overrides: Overrides, *, url: str) -> Overrides:
+    """The settings of `serve`, but with the simulated API in place of the real one."""
+    settings = load(ALL_SECTIONS, overrides)
+    devin = {
+        **overrides.get(DevinSettings, {}),
+        "api_url": url,
+        "ca_file": None,
+        "service_user_token": DEMO_KEY,
+        "service_user_token_file": None,
+    }
+    if "requests_per_second" not in settings[DevinSettings].model_fields_set:
+        devin["requests_per_second"] = str(REQUESTS_PER_SECOND)
+    return {**overrides, DevinSettings: devin}
+
+
+@contextmanager
+def _simulated_api(overrides: Overrides) -> Iterator[Overrides]:
+    """Start the simulated API and point the settings to it."""
+    size = load(ALL_SECTIONS, _for_demo(overrides, url=UNUSED_URL))[DemoSettings].size()
+    api = start_demo_api(size, clock=time.time)
+    sys.stdout.write(f"Simulated API: {api.url}\n")
+    try:
+        yield _for_demo(overrides, url=api.url)
+    finally:
+        api.stop()
+
+
+def serve(overrides: Overrides, stop: threading.Event) -> None:
+    """Run the exporter until `stop` is set.
+
+    Raises:
+        SettingsError: if settings are bad.
+        NoSourceError: if no source is turned on.
+        ListenError: if an address cannot be listened on.
+    """
+    settings = load(ALL_SECTIONS, overrides)
+    log = settings[LogSettings]
+    set_up(level=log.level, style=log.format)
+    for given, meant in misspelt(ALL_SECTIONS, list(os.environ)):
+        logger.warning("%s is no setting and is ignored; is %s meant?", given, meant)
+    web = settings[WebSettings]
+    sockets = listen(parse_addresses(web.listen_address))
+    try:
+        exporter = Exporter(settings, sockets)
+    except NoSourceError:
+        for opened in sockets:
+            opened.close()
+        raise
+    exporter.start()
+    for opened in sockets:
+        port = opened.getsockname()[1]
+        sys.stdout.write(f"Metrics: http://localhost:{port}{web.telemetry_path}\n")
+    sys.stdout.flush()
+    stop.wait()
+    exporter.stop()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command until a signal comes; returns the exit status."""
+    command, overrides = read_command_line(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        if command == "demo":
+            with _simulated_api(overrides) as pointed:
+                serve(pointed, stop)
+        else:
+            serve(overrides, stop)
+    except SettingsError as bad:
+        return _complain(*bad.lines, status=BAD_USAGE)
+    except NoSourceError as none:
+        return _complain(f"set {none}; `devin-exporter demo` needs none", status=BAD_USAGE)
+    except ListenError as taken:
+        return _complain(str(taken), status=CANNOT_LISTEN)
+    return 0
+
+
+def _complain(*lines: str, status: int) -> int:
+    for line in lines:
+        sys.stderr.write(f"devin-exporter: {line}\n")
+    return status
+
+
+def main() -> NoReturn:
+    """Run, and end the process."""
+    status = run(sys.argv[1:])
+    deadline = time.monotonic() + LAST_POLLS_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    logging.shutdown()
+    sys.stdout.flush()
+    # A request that still hangs in its thread would hold up an ordinary exit.
+    os._exit(status)

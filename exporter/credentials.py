@@ -1,0 +1,64 @@
+"""Where the bearer key of a source comes from: a fixed value, or a file that may change."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from exporter.errors import CredentialError
+
+Key = Callable[[], str]
+
+
+def check_key(text: str) -> str:
+    """Strip a key and check that a header can carry it.
+
+    Raises:
+        ValueError: telling what is wrong, without any part of the key.
+    """
+    key = text.strip()
+    if not key:
+        raise ValueError("is empty")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ValueError("wants one line of printable ASCII without spaces")
+    return key
+
+
+class FileKey:
+    """The stripped contents of a file, read again whenever the file has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._read_at: tuple[int, int, int] | None = None
+        self._key = ""
+
+    def __call__(self) -> str:
+        """Give the key.
+
+        Raises:
+            CredentialError: if the file is unreadable, empty or holds no key.
+        """
+        with self._lock:
+            try:
+                stat = self._path.stat()
+                version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                if version != self._read_at:
+                    self._key = check_key(self._path.read_text(encoding="utf-8"))
+                    self._read_at = version
+            except OSError as failure:
+                raise CredentialError(f"{self._path}: {failure.strerror}") from None
+            except ValueError as failure:
+                self._read_at = None
+                told = "is no text" if isinstance(failure, UnicodeDecodeError) else failure
+                raise CredentialError(f"{self._path} {told}") from None
+            return self._key
+
+
+def key_from(value: SecretStr | None, file: Path | None) -> Key | None:
+    """The key of a source; None if neither a value nor a file is set."""
+    if value is not None:
+        key = check_key(value.get_secret_value())
+        return lambda: key
+    return FileKey(file) if file is not None else None

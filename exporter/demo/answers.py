@@ -1,0 +1,202 @@
+"""What the simulated API says of the world: documented shapes, before any HTTP."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from exporter.demo.people import DAY, DAY_START, Person
+from exporter.demo.world import Use, World
+
+ELEVATED_ABOVE = 10
+HIGH_ABOVE = 50
+Record = Mapping[str, object]
+
+
+class NoSuchEntityError(Exception):
+    """There is no such organization, user or service user."""
+
+
+class Answers:
+    """One method for each kind of answer, told at the moment the clock shows."""
+
+    def __init__(self, world: World, clock: Callable[[], float]) -> None:
+        self._world = world
+        self._clock = clock
+        self._orgs = {org_id: index for index, (org_id, _) in enumerate(world.organizations)}
+        self._people = {person.id: person for person in world.people}
+
+    def self_(self) -> Record:
+        """`/v3/self`."""
+        bot = next(person for person in self._world.people if person.service)
+        return {
+            "principal_type": "service_user",
+            "service_user_id": bot.id,
+            "service_user_name": bot.name,
+            "org_id": None,
+        }
+
+    def cycles(self) -> Sequence[Record]:
+        """`…/consumption/cycles`."""
+        cycles = self._world.cycles(self._clock())
+        return [{"after": after, "before": before} for after, before in cycles]
+
+    def consumption(self, ids: Mapping[str, str], after: int, before: int) -> Record:
+        """`…/consumption/daily…`; days without use are left out."""
+        now = self._clock()
+        days = range((after - DAY_START) // DAY, (before - DAY_START) // DAY + 1)
+        if "org_id" in ids:
+            told = self._world.consumption(days, now, org=self._org(ids["org_id"]))
+        elif ids:
+            (person_id,) = ids.values()
+            told = self._world.personal_consumption(self._person(person_id), days, now)
+        else:
+            told = self._world.consumption(days, now)
+        rows = [
+            _day(day, use)
+            for day, use in sorted(told.items())
+            if after <= day * DAY + DAY_START < before
+        ]
+        return {
+            "total_acus": sum(sum(use.values()) for use in told.values()),
+            "consumption_by_date": rows,
+        }
+
+    def active_users(
+        self, period: str, after: int, before: int, org_id: str | None
+    ) -> Sequence[Record]:
+        """`…/metrics/{dau,wau,mau}`: ascending, clipped to the window asked for."""
+        now = self._clock()
+        org = None if org_id is None else self._org(org_id)
+        following = {"dau": _next_day, "wau": _next_week, "mau": _next_month}[period]
+        rows: list[Record] = []
+        start = float(after // DAY * DAY)
+        while start < min(before, now):
+            end = min(following(start), float(before // DAY * DAY))
+            if end <= start:
+                break
+            users = self._world.active_users(start, end, now, org=org)
+            rows.append({"start_time": int(start), "end_time": int(end), "active_users": users})
+            start = end
+        return rows
+
+    def session_metrics(self, after: int, before: int, org_id: str | None) -> Record:
+        """`…/metrics/sessions`."""
+        org = None if org_id is None else self._org(org_id)
+        totals = self._world.sessions(after, before, self._clock(), org=org)
+        sizes = dict.fromkeys(("xs", "s", "m", "l", "xl"), 0)
+        return {
+            "avg_acus_per_session": totals.acus / totals.created if totals.created else 0.0,
+            "sessions_created_count": totals.created,
+            "sessions_created_by_origin": dict(totals.by_origin),
+            "sessions_created_by_size": {**sizes, **totals.by_size},
+            "sessions_created_with_playbook_count": totals.created // 5,
+            "sessions_created_with_search_count": totals.created // 7,
+            "sessions_with_merged_prs_count": totals.merged,
+            "sessions_with_merged_prs_by_size": sizes,
+        }
+
+    def queue(self) -> Record:
+        """`/v3/enterprise/queue`."""
+        waiting = self._world.queue_size(self._clock())
+        high = "high" if waiting > HIGH_ABOVE else "elevated"
+        return {
+            "queue_size": waiting,
+            "status": high if waiting > ELEVATED_ABOVE else "normal",
+        }
+
+    def organizations(self) -> Sequence[Record]:
+        """`/v3/enterprise/organizations`."""
+        founded = self._world.founded * DAY
+        return [
+            {
+                "org_id": org_id,
+                "name": name,
+                "created_at": founded,
+                "updated_at": founded,
+                "max_cycle_acu_limit": None,
+                "max_session_acu_limit": None,
+            }
+            for org_id, name in self._world.organizations
+        ]
+
+    def users(self) -> Sequence[Record]:
+        """`/v3/enterprise/members/users`: those with a direct role."""
+        return [
+            {**_identity(user), "role_assignments": self._roles(user)}
+            for user in self._users()
+            if user.direct
+        ]
+
+    def idp_users(self) -> Sequence[Record]:
+        """`/v3/enterprise/members/idp-users`: those who come in through a group."""
+        return [
+            {
+                **_identity(user),
+                "idp_role_assignments": [
+                    {"idp_group_name": "engineering", **role} for role in self._roles(user)
+                ],
+            }
+            for user in self._users()
+            if user.by_group
+        ]
+
+    def service_users(self) -> Sequence[Record]:
+        """`/v3/enterprise/members/service-users`."""
+        return [
+            {
+                "service_user_id": bot.id,
+                "name": bot.name,
+                "expires_at": None if bot.index % 2 else (self._world.founded + 500) * DAY,
+                "role_assignments": self._roles(bot),
+            }
+            for bot in self._world.people
+            if bot.service
+        ]
+
+    def _users(self) -> list[Person]:
+        return [person for person in self._world.people if not person.service]
+
+    def _roles(self, person: Person) -> list[Record]:
+        role = {"role_id": "role-member", "role_name": "Member", "role_type": "org"}
+        org_id, _ = self._world.organizations[person.org]
+        return [{"role": role, "org_id": org_id}]
+
+    def _org(self, org_id: str) -> int:
+        if org_id not in self._orgs:
+            raise NoSuchEntityError
+        return self._orgs[org_id]
+
+    def _person(self, person_id: str) -> Person:
+        if person_id not in self._people:
+            raise NoSuchEntityError
+        return self._people[person_id]
+
+
+def _identity(user: Person) -> Record:
+    return {"user_id": user.id, "email": user.email, "name": user.name}
+
+
+def _day(day: int, use: Use) -> Record:
+    """One row; without any, `review` is null on even days and left out on odd ones."""
+    by_product: dict[str, float | None] = dict(use)
+    if not by_product.get("review"):
+        by_product.pop("review", None)
+        if day % 2 == 0:
+            by_product["review"] = None
+    return {
+        "date": day * DAY + DAY_START,
+        "acus": sum(use.values()),
+        "acus_by_product": by_product,
+    }
+
+
+def _next_day(start: float) -> float:
+    return start + DAY
+
+
+def _next_week(start: float) -> float:
+    return start + (7 - datetime.fromtimestamp(start, UTC).weekday()) * DAY
+
+
+def _next_month(start: float) -> float:
+    month = datetime.fromtimestamp(start, UTC).replace(day=1)
+    return (month + timedelta(days=31)).replace(day=1).timestamp()

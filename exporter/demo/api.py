@@ -1,0 +1,262 @@
+"""The simulated API over HTTP: documented paths, shapes, paging and permissions."""
+
+import base64
+import binascii
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from exporter.demo.answers import Answers, NoSuchEntityError
+
+DEFAULT_PAGE = 100
+LARGEST_PAGE = 200
+STOP_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DemoKey:
+    """A key of the simulated API: what it opens.
+
+    Attributes:
+        permissions: names; None for all of them.
+        org_id: set for a key that opens one organization only.
+    """
+
+    permissions: frozenset[str] | None = None
+    org_id: str | None = None
+
+
+class ProblemError(Exception):
+    """An answer other than 200."""
+
+    def __init__(self, status: int, title: str) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request as far as an endpoint needs it."""
+
+    ids: Mapping[str, str]
+    query: Mapping[str, str]
+
+    def whole(self, name: str, *, default: int | None = None) -> int:
+        """An integer of the query."""
+        text = self.query.get(name)
+        if text is None and default is not None:
+            return default
+        if text is None or not text.lstrip("-").isdecimal():
+            raise ProblemError(422, f"{name} must be an integer")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path of the API; `paged` answers are lists that are cut into pages."""
+
+    path: str
+    permission: str | None
+    answer: Callable[[Ask], object]
+    paged: bool = False
+
+
+def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
+    """Every endpoint that the simulation has."""
+    daily = "/v3/enterprise/consumption/daily"
+    metrics = "/v3/enterprise/metrics"
+    twins = "/v3/organizations/{org_id}/metrics"
+    spend, view, members = "ViewAccountConsumption", "ViewAccountMetrics", "ViewAccountMembership"
+
+    def consumption(ask: Ask) -> object:
+        return answers.consumption(
+            ask.ids, ask.whole("time_after", default=0), ask.whole("time_before", default=2**40)
+        )
+
+    def active(period: str) -> Callable[[Ask], object]:
+        return lambda ask: answers.active_users(
+            period, ask.whole("time_after"), ask.whole("time_before"), ask.ids.get("org_id")
+        )
+
+    def sessions(ask: Ask) -> object:
+        return answers.session_metrics(
+            ask.whole("time_after"), ask.whole("time_before"), ask.ids.get("org_id")
+        )
+
+    return (
+        Endpoint("/v3/self", None, lambda _: answers.self_()),
+        Endpoint(
+            "/v3/enterprise/consumption/cycles", spend, lambda _: answers.cycles(), paged=True
+        ),
+        Endpoint(daily, spend, consumption),
+        Endpoint(daily + "/organizations/{org_id}", spend, consumption),
+        Endpoint(daily + "/users/{user_id}", spend, consumption),
+        Endpoint(daily + "/service-users/{service_user_id}", spend, consumption),
+        *(Endpoint(f"{metrics}/{p}", view, active(p)) for p in ("dau", "wau", "mau")),
+        *(Endpoint(f"{twins}/{p}", view, active(p)) for p in ("dau", "wau", "mau")),
+        Endpoint(f"{metrics}/sessions", view, sessions),
+        Endpoint(f"{twins}/sessions", view, sessions),
+        Endpoint("/v3/enterprise/queue", view, lambda _: answers.queue()),
+        Endpoint(
+            "/v3/enterprise/organizations",
+            "ManageOrganizations",
+            lambda _: answers.organizations(),
+            paged=True,
+        ),
+        Endpoint("/v3/enterprise/members/users", members, lambda _: answers.users(), paged=True),
+        Endpoint(
+            "/v3/enterprise/members/idp-users", members, lambda _: answers.idp_users(), paged=True
+        ),
+        Endpoint(
+            "/v3/enterprise/members/service-users",
+            members,
+            lambda _: answers.service_users(),
+            paged=True,
+        ),
+    )
+
+
+@dataclass
+class Traffic:
+    """What was asked for: requests by path template and status."""
+
+    requests: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, path: str, status: int) -> None:
+        """Note one request."""
+        with self._lock:
+            self.requests[path, status] += 1
+
+    def total(self) -> int:
+        """All requests."""
+        with self._lock:
+            return self.requests.total()
+
+
+class DemoApi:
+    """The API on a socket of its own, from `start` to `stop`.
+
+    Args:
+        keys: what each key opens; any other key is answered with 401.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        keys: Mapping[str, DemoKey],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.traffic = Traffic()
+        self._keys = keys
+        self._socket = socket.create_server((host, port))
+        config = uvicorn.Config(
+            Starlette(routes=[self._route(endpoint) for endpoint in endpoints(answers)]),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the socket and end the thread."""
+        self._server.should_exit = True
+        self._thread.join(STOP_SECONDS)
+        self._socket.close()
+
+    def _route(self, endpoint: Endpoint) -> Route:
+        def handle(request: Request) -> Response:
+            status, body = 200, b""
+            try:
+                self._admit(request, endpoint)
+                ask = Ask(request.path_params, request.query_params)
+                answer = endpoint.answer(ask)
+                if endpoint.paged and isinstance(answer, Sequence):
+                    answer = _page(answer, ask)
+                body = json.dumps(answer).encode()
+            except NoSuchEntityError:
+                status, body = 404, _problem(404, "Not found")
+            except ProblemError as problem:
+                status, body = problem.status, _problem(problem.status, problem.title)
+            self.traffic.count(endpoint.path, status)
+            kind = "application/json" if status == 200 else "application/problem+json"  # noqa: PLR2004
+            return Response(body, status_code=status, media_type=kind)
+
+        # Ids may hold a slash, which arrives decoded.
+        path = endpoint.path
+        if path.endswith("}"):
+            path = path[:-1] + ":path}"
+        return Route(path, handle)
+
+    def _admit(self, request: Request, endpoint: Endpoint) -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        key = self._keys.get(token) if scheme == "Bearer" else None
+        if key is None:
+            raise ProblemError(401, "Invalid credential")
+        wanted = endpoint.permission
+        if wanted is None:
+            return
+        outside = key.org_id is not None and request.path_params.get("org_id") != key.org_id
+        enterprise = key.org_id is not None and endpoint.path.startswith("/v3/enterprise/")
+        lacking = key.permissions is not None and wanted not in key.permissions
+        if outside or enterprise or lacking:
+            raise ProblemError(403, f"Missing permission {wanted}")
+
+
+def _page(items: Sequence[object], ask: Ask) -> object:
+    first = ask.whole("first", default=DEFAULT_PAGE)
+    if not 1 <= first <= LARGEST_PAGE:
+        raise ProblemError(422, f"first must be from 1 to {LARGEST_PAGE}")
+    start = _offset(ask.query.get("after"))
+    end = start + first
+    more = end < len(items)
+    return {
+        "items": items[start:end],
+        "end_cursor": base64.urlsafe_b64encode(b"after:%d" % end).decode() if more else None,
+        "has_next_page": more,
+        "total": len(items),
+    }
+
+
+def _offset(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        word, _, number = base64.urlsafe_b64decode(cursor).decode().partition(":")
+        if word == "after":
+            return int(number)
+    except (binascii.Error, ValueError):
+        pass
+    raise ProblemError(422, "after is not a cursor")
+
+
+def _problem(status: int, title: str) -> bytes:
+    return json.dumps({"type": "about:blank", "status": status, "title": title}).encode()

@@ -1,0 +1,24 @@
+"""How large the simulated enterprise is."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from exporter.demo.people import Size
+from exporter.settings import Section
+
+
+class DemoSettings(Section):
+    """Read by `devin-exporter demo` alone."""
+
+    model_config = SettingsConfigDict(env_prefix="demo_")
+
+    organizations: int = Field(default=6, ge=1, le=10_000, description="organizations (`demo`)")
+    users: int = Field(default=200, ge=2, le=100_000, description="users (`demo`)")
+    days: int = Field(default=400, ge=2, le=4_000, description="days of history (`demo`)")
+    seed: int = Field(default=1, ge=0, description="another seed, another enterprise (`demo`)")
+
+    def size(self) -> Size:
+        """The size as the simulation takes it."""
+        return Size(
+            organizations=self.organizations, users=self.users, days=self.days, seed=self.seed
+        )

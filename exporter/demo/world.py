@@ -1,0 +1,239 @@
+"""The simulated enterprise as its API sees it: ledgers, activity, queue, at any moment. Pure."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import pairwise
+
+from exporter.demo.people import DAY, DAY_START, Person, PersonDay, Population, Session, Size
+
+CYCLE_DAY_OF_MONTH = 5
+ORGANIZATION_PRODUCTS = frozenset({"devin", "review"})
+"""Cascade and terminal are tied to users, not to organizations."""
+
+Use = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Restatement:
+    """A billing day whose cloud sessions were billed anew, `factor` times as high, from `at` on."""
+
+    at: float
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTotals:
+    """Sessions created in a stretch of time, and the ACUs they have consumed."""
+
+    created: int
+    acus: float
+    merged: int
+    by_origin: Mapping[str, int]
+    by_size: Mapping[str, int]
+
+
+class World:
+    """An enterprise that has used Devin for `size.days` days when the clock shows `start`."""
+
+    def __init__(self, size: Size, *, start: float) -> None:
+        self.size = size
+        self.founded = billing_day(start) - size.days
+        self.population = Population(size, self.founded)
+        self._recent = lru_cache(maxsize=3)(self._person_days)
+        self._finished = lru_cache(maxsize=4 * size.days)(self._finished_day)
+        self._finished_sessions = lru_cache(maxsize=4 * size.days)(self._sessions_of_day)
+        self._active = lru_cache(maxsize=4 * size.days)(self._active_on)
+
+    @property
+    def organizations(self) -> Sequence[tuple[str, str]]:
+        """Ids and names."""
+        return self.population.organizations
+
+    @property
+    def people(self) -> Sequence[Person]:
+        """Users and service users."""
+        return self.population.people
+
+    def cycles(self, now: float) -> list[tuple[int, int]]:
+        """Billing cycles, the newest first: from the fifth of a month at 08:00 UTC to the next."""
+        first = datetime.fromtimestamp(self.founded * DAY, UTC)
+        starts: list[int] = []
+        year, month = first.year, first.month - 1
+        while not starts or starts[-1] <= now:
+            year, month = (year - 1, 12) if month == 0 else (year, month)
+            start = datetime(year, month, CYCLE_DAY_OF_MONTH, DAY_START // 3_600, tzinfo=UTC)
+            starts.append(int(start.timestamp()))
+            year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+        return list(reversed(list(pairwise(starts))))
+
+    def restatement(self, day: int) -> Restatement | None:
+        """How a day was restated, up or down; None for most days."""
+        chance = self.population.chance
+        if chance(40, day) >= 0.08:
+            return None
+        at = (day + 1) * DAY + DAY_START + 3 * 3_600 + int(chance(41, day) * 40) * 3_600
+        return Restatement(float(at), 0.85 + 0.3 * chance(42, day))
+
+    def consumption(self, days: range, at: float, *, org: int | None = None) -> dict[int, Use]:
+        """ACUs by day and product of the enterprise or an organization, as told at a moment."""
+        told: dict[int, Use] = {}
+        for day in self._days_until(days, at):
+            restated = self._restated(day, at)
+            if at >= end_of(day):
+                told[day] = self._finished(day, restated)[org]
+            else:
+                told[day] = self._add_up(self._recent(day), at, restated)[org]
+        return {day: use for day, use in told.items() if any(use.values())}
+
+    def personal_consumption(self, person: Person, days: range, at: float) -> dict[int, Use]:
+        """ACUs by day and product of one user or service user, as told at a moment."""
+        told: dict[int, Use] = {}
+        for day in self._days_until(days, at):
+            use = self.population.day_of(person, day).consumed(at)
+            use["devin"] *= self._factor(day, restated=self._restated(day, at))
+            if any(use.values()):
+                told[day] = use
+        return told
+
+    def active_users(self, start: float, end: float, at: float, *, org: int | None = None) -> int:
+        """Users with a session or a search in whole UTC days, as far as they had gone."""
+        users: set[int] = set()
+        for day in range(int(start) // DAY, min(int(end) // DAY, int(at) // DAY + 1)):
+            finished = at >= (day + 1) * DAY
+            users |= self._active(day) if finished else self._active_on(day, until=at)
+        return sum(1 for user in users if org is None or self.people[user].org == org)
+
+    def sessions(self, start: float, end: float, at: float, *, org: int | None) -> SessionTotals:
+        """Sessions created from `start` to before `end`, as far as the present is told."""
+        parts: list[SessionTotals] = []
+        for day in self._days_until(range(billing_day(start), billing_day(end) + 1), at):
+            whole = start <= end_of(day - 1) and end_of(day) <= min(end, at)
+            if whole:
+                parts.append(self._finished_sessions(day)[org])
+            else:
+                parts.append(
+                    _totals(
+                        [
+                            session
+                            for session in _sessions(self._recent(day), org)
+                            if start <= session.created < end and session.created <= at
+                        ],
+                        at,
+                    )
+                )
+        return _sum(parts)
+
+    def queue_size(self, at: float) -> int:
+        """Sessions that wait: a few, with a swell every hour that passes both thresholds."""
+        minute = int(at) % 3_600 // 60
+        calm = int(self.population.chance(50, int(at) // 60) * 8)
+        swell = 72 * max(0.0, 1 - abs(minute - 30) / 12)
+        return calm + int(swell)
+
+    def _days_until(self, days: range, at: float) -> range:
+        return range(max(days.start, self.founded), min(days.stop, billing_day(at) + 1))
+
+    def _restated(self, day: int, at: float) -> bool:
+        restatement = self.restatement(day)
+        return restatement is not None and at >= restatement.at
+
+    def _factor(self, day: int, *, restated: bool) -> float:
+        restatement = self.restatement(day)
+        return restatement.factor if restated and restatement else 1.0
+
+    def _person_days(self, day: int) -> tuple[PersonDay, ...]:
+        return tuple(self.population.day_of(person, day) for person in self.people)
+
+    def _finished_day(self, day: int, restated: bool) -> dict[int | None, Use]:  # noqa: FBT001 - a cache key
+        return self._add_up(self._person_days(day), end_of(day), restated)
+
+    def _add_up(
+        self,
+        person_days: Sequence[PersonDay],
+        at: float,
+        restated: bool,  # noqa: FBT001 - as above
+    ) -> dict[int | None, Use]:
+        """By organization, and under None the enterprise."""
+        parts: dict[int | None, dict[str, list[float]]] = {
+            org: {"devin": [], "cascade": [], "terminal": [], "review": []}
+            for org in (None, *range(len(self.organizations)))
+        }
+        for person_day in person_days:
+            factor = self._factor(person_day.day, restated=restated)
+            for product, consumed in person_day.consumed(at).items():
+                acus = consumed * factor if product == "devin" else consumed
+                parts[None][product].append(acus)
+                if product in ORGANIZATION_PRODUCTS:
+                    parts[person_day.person.org][product].append(acus)
+        return {
+            org: {product: math.fsum(acus) for product, acus in by_product.items()}
+            for org, by_product in parts.items()
+        }
+
+    def _sessions_of_day(self, day: int) -> dict[int | None, SessionTotals]:
+        person_days = self._person_days(day)
+        return {
+            org: _totals(list(_sessions(person_days, org)), end_of(day))
+            for org in (None, *range(len(self.organizations)))
+        }
+
+    def _active_on(self, day: int, until: float = math.inf) -> frozenset[int]:
+        end = min(float((day + 1) * DAY), until + 1)
+        return frozenset(
+            person_day.person.index
+            for billing in (day - 1, day)
+            for person_day in self._recent(billing)
+            if not person_day.person.service
+            and any(day * DAY <= moment < end for moment in _moments(person_day))
+        )
+
+
+def billing_day(at: float) -> int:
+    """The number of the billing day that a moment lies in."""
+    return int(at - DAY_START) // DAY
+
+
+def end_of(day: int) -> float:
+    """When a billing day ends."""
+    return float((day + 1) * DAY + DAY_START)
+
+
+def _moments(person_day: PersonDay) -> Iterator[int]:
+    yield from (session.created for session in person_day.sessions)
+    if person_day.searched is not None:
+        yield person_day.searched
+
+
+def _sessions(person_days: Sequence[PersonDay], org: int | None) -> Iterator[Session]:
+    for person_day in person_days:
+        if org is None or person_day.person.org == org:
+            yield from person_day.sessions
+
+
+def _sum(parts: Sequence[SessionTotals]) -> SessionTotals:
+    by_origin: Counter[str] = Counter()
+    by_size: Counter[str] = Counter()
+    for part in parts:
+        by_origin.update(part.by_origin)
+        by_size.update(part.by_size)
+    return SessionTotals(
+        created=sum(part.created for part in parts),
+        acus=math.fsum(part.acus for part in parts),
+        merged=sum(part.merged for part in parts),
+        by_origin=by_origin,
+        by_size=by_size,
+    )
+
+
+def _totals(sessions: Sequence[Session], at: float) -> SessionTotals:
+    return SessionTotals(
+        created=len(sessions),
+        acus=math.fsum(session.consumed(at) for session in sessions),
+        merged=sum(session.merged for session in sessions),
+        by_origin=Counter(session.origin for session in sessions),
+        by_size=Counter(session.size for session in sessions),
+    )

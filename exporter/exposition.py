@@ -1,0 +1,98 @@
+"""Samples to bytes: one rendering that is valid as text format 0.0.4 and as OpenMetrics 1.0."""
+
+import math
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporter.metrics import Metric, Sample
+
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_LARGEST_PLAIN_INTEGER = 1e15
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+class ExpositionError(ValueError):
+    """The samples cannot be published: a series stands twice, or a value is not finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Whole families as text, and how many series they hold."""
+
+    text: bytes = b""
+    series: int = 0
+
+
+def _number(value: float) -> str:
+    if value.is_integer() and abs(value) < _LARGEST_PLAIN_INTEGER:
+        return str(int(value))
+    return repr(value)
+
+
+def render(samples: Iterable[Sample]) -> Rendered:
+    """Render samples, family by family in the order of their first sample.
+
+    Raises:
+        ExpositionError: if a series stands twice or a value is not finite.
+    """
+    families: dict[Metric, dict[tuple[str, ...], float]] = {}
+    for sample in samples:
+        series = families.setdefault(sample.metric, {})
+        if sample.labels in series:
+            raise ExpositionError(f"{sample.metric.name} has two series {sample.labels}")
+        if not math.isfinite(sample.value):
+            raise ExpositionError(f"{sample.metric.name}{sample.labels} is {sample.value}")
+        series[sample.labels] = sample.value
+
+    lines: list[str] = []
+    for metric, series in families.items():
+        name = metric.name
+        lines.append(f"# HELP {name} {metric.help}\n# TYPE {name} gauge\n")
+        if not metric.labels:
+            lines.extend(f"{name} {_number(value)}\n" for value in series.values())
+            continue
+        pattern = ",".join(f'{label}="%s"' for label in metric.labels)
+        for values, value in series.items():
+            escaped = tuple(text.translate(_ESCAPES) for text in values)
+            lines.append(f"{name}{{{pattern % escaped}}} {_number(value)}\n")
+    text = "".join(lines).encode("utf-8", errors="replace")
+    return Rendered(text, sum(len(series) for series in families.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The part of a scrape that only changes when data does, ready to be copied out.
+
+    Attributes:
+        text: the families, uncompressed.
+        deflated: the same as a deflate stream that more can be appended to.
+        checksum: CRC-32 of `text`.
+        valid_until: Unix seconds after which the page must be made anew.
+    """
+
+    text: bytes = b""
+    deflated: bytes = b""
+    checksum: int = 0
+    valid_until: float = math.inf
+
+    @classmethod
+    def of(cls, parts: Iterable[bytes], *, valid_until: float) -> "Page":
+        """Join families into a page and compress it once."""
+        text = b"".join(parts)
+        stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        deflated = stream.compress(text) + stream.flush(zlib.Z_FULL_FLUSH)
+        return cls(text, deflated, zlib.crc32(text), valid_until)
+
+    def plain(self, own: bytes) -> bytes:
+        """The page, then the exporter's `own` lines."""
+        return self.text + own
+
+    def gzipped(self, own: bytes) -> bytes:
+        """The same as one gzip member, for which only `own` is compressed now."""
+        stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        tail = stream.compress(own) + stream.flush()
+        checksum = zlib.crc32(own, self.checksum)
+        size = (len(self.text) + len(own)) & 0xFFFFFFFF
+        trailer = checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
+        return b"".join((_GZIP_HEADER, self.deflated, tail, trailer))

@@ -1,0 +1,296 @@
+"""The one client for JSON APIs: key, budget, retries, paging, size and time limits.
+
+Its errors are the tree in `errors.py`; they name the endpoint by its template, so that no id and
+no part of a key ever reaches a log.
+"""
+
+import logging
+import random
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Generic, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from exporter import errors
+from exporter.accounting import Budget, Limits, RequestMetrics
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Params = Mapping[str, int | str]
+
+ATTEMPTS = 4
+BACKOFF_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 60.0
+ATTEMPT_SECONDS = 30.0
+TOTAL_SECONDS = 120.0
+CONNECT_SECONDS = 10.0
+LARGEST_BODY_BYTES = 32 * 2**20
+PAGE_SIZE = 200
+MOST_PAGES = 10_000
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class ApiModel(BaseModel):
+    """Base of all models of answers: only the fields read, unknown ones ignored, types exact."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
+
+
+class Page(ApiModel, Generic[T]):
+    """One page of a list."""
+
+    items: tuple[T, ...]
+    end_cursor: str | None = None
+    has_next_page: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    retry_after: str | None
+    body: bytes
+
+
+class Client:
+    """Asks one API, and is the only place that retries.
+
+    Args:
+        source: label value of the request metrics.
+        base_url: `https://…`; plain `http` only for loopback, which is asked without a proxy.
+        key: gives the bearer key for each request; raises `CredentialError`.
+        verify: TLS context; None for the public authorities.
+        stopping: once set, waiting requests end in `StoppedError` and no new one starts.
+        permission_of: names the permission that opens an endpoint, for the message of a 403.
+        clock: Unix seconds, to read dates in `Retry-After`.
+        monotonic: seconds, for limits.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        base_url: str,
+        key: Callable[[], str],
+        limits: Limits,
+        metrics: RequestMetrics,
+        stopping: threading.Event,
+        verify: ssl.SSLContext | None = None,
+        permission_of: Callable[[str], str | None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        local = urlsplit(base_url).hostname in LOOPBACK
+        self.source = source
+        self.stopping = stopping
+        self.concurrency = limits.concurrency
+        self.key_refused = False
+        self._key = key
+        self._permission_of = permission_of
+        self._metrics = metrics
+        self._clock = clock
+        self._monotonic = monotonic
+        self._budget = Budget(limits.requests_per_second, monotonic)
+        self._in_flight = threading.BoundedSemaphore(limits.concurrency)
+        self._http = httpx.Client(
+            base_url=base_url,
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+            timeout=httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=limits.concurrency),
+            verify=verify or True,
+            trust_env=not local,
+            follow_redirects=False,
+        )
+        metrics.budget.labels(source).set(limits.requests_per_second)
+        metrics.waited.labels(source)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def get(
+        self,
+        endpoint: str,
+        shape: TypeAdapter[T],
+        *,
+        ids: Mapping[str, str] | None = None,
+        params: Params | None = None,
+    ) -> T:
+        """Ask an endpoint and check the answer's shape.
+
+        Args:
+            endpoint: path template, like `/v3/enterprise/consumption/daily/users/{user_id}`.
+            ids: what to fill the template with, percent-encoded here.
+
+        Raises:
+            PollError: any leaf of the tree but `PagingError` and `PartialError`.
+        """
+        path = _fill(endpoint, ids or {})
+        body = self._send_with_retries(endpoint, path, params or {})
+        try:
+            return shape.validate_json(body)
+        except ValidationError as invalid:
+            first = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
+            if first["type"] == "json_invalid":
+                raise errors.NotJsonError(
+                    f"{endpoint} answered with something else than JSON"
+                ) from None
+            where = ".".join("[]" if isinstance(part, int) else part for part in first["loc"])
+            raise errors.ShapeError(f"{endpoint}: {where or 'answer'}: {first['msg']}") from None
+
+    def get_list(
+        self, endpoint: str, shape: TypeAdapter[Page[T]], *, ids: Mapping[str, str] | None = None
+    ) -> list[T]:
+        """Ask for all pages of a list; a list that is not complete is an error, never a part.
+
+        Raises:
+            PagingError: if a cursor comes back, is missing, or the pages never end.
+            PollError: as `get`.
+        """
+        items: list[T] = []
+        cursors: set[str] = set()
+        params: dict[str, int | str] = {"first": PAGE_SIZE}
+        for _ in range(MOST_PAGES):
+            page = self.get(endpoint, shape, ids=ids, params=params)
+            items.extend(page.items)
+            if not page.has_next_page:
+                return items
+            if page.end_cursor is None or page.end_cursor in cursors:
+                raise errors.PagingError(f"{endpoint} promises a next page but its cursor repeats")
+            cursors.add(page.end_cursor)
+            params = {"first": PAGE_SIZE, "after": page.end_cursor}
+        raise errors.PagingError(f"{endpoint} did not end after {MOST_PAGES} pages")
+
+    def _send_with_retries(self, endpoint: str, path: str, params: Params) -> bytes:
+        give_up = self._monotonic() + TOTAL_SECONDS
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._send_in_turn(endpoint, path, params)
+            except (
+                errors.UnavailableError,
+                errors.RateLimitedError,
+                errors.ServerFailedError,
+            ) as failure:
+                wait = self._wait_before_retry(failure, attempt)
+                too_long = wait > LONGEST_WAIT_SECONDS or self._monotonic() + wait > give_up
+                if attempt == ATTEMPTS or too_long:
+                    raise
+                self._pause(wait)
+                self._metrics.retries.labels(self.source, failure.reason).inc()
+        raise AssertionError("the last attempt returns or raises")  # pragma: no cover
+
+    def _wait_before_retry(self, failure: errors.PollError, attempt: int) -> float:
+        asked_for = failure.retry_after if isinstance(failure, errors.RejectedError) else None
+        if asked_for is None:
+            # Spreading retries needs no secrecy.
+            return random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311
+        if isinstance(failure, errors.RateLimitedError):
+            self._budget.hold(min(asked_for, LONGEST_WAIT_SECONDS))
+        return asked_for
+
+    def _pause(self, seconds: float) -> None:
+        if self.stopping.wait(seconds):
+            raise errors.StoppedError("the exporter is shutting down")
+
+    def _send_in_turn(self, endpoint: str, path: str, params: Params) -> bytes:
+        with self._in_flight:
+            wait = self._budget.reserve()
+            self._metrics.waited.labels(self.source).inc(wait)
+            self._pause(wait)
+            key = self._key()
+            began = self._monotonic()
+            status = "internal"
+            try:
+                response = self._send(endpoint, path, params, key)
+                status = str(response.status)
+            except errors.PollError as failure:
+                (status,) = failure.reasons
+                raise
+            finally:
+                self._metrics.requests.labels(self.source, endpoint, status).inc()
+                self._metrics.durations.labels(self.source, endpoint).observe(
+                    self._monotonic() - began
+                )
+        return self._accept(endpoint, response)
+
+    def _send(self, endpoint: str, path: str, params: Params, key: str) -> _Response:
+        deadline = self._monotonic() + ATTEMPT_SECONDS
+        try:
+            with self._http.stream(
+                "GET", path, params=params, headers={"Authorization": f"Bearer {key}"}
+            ) as response:
+                ok = response.status_code == httpx.codes.OK
+                body = self._read(endpoint, response, deadline) if ok else b""
+                return _Response(response.status_code, response.headers.get("Retry-After"), body)
+        except httpx.TimeoutException:
+            raise errors.DeadlineError(f"{endpoint} did not answer in time") from None
+        except httpx.TransportError as failure:
+            raise errors.ConnectionFailedError(f"{endpoint}: {failure}") from None
+
+    def _read(self, endpoint: str, response: httpx.Response, deadline: float) -> bytes:
+        """Read a body within the limits, however well it is compressed."""
+        gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
+        unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if gzipped else None
+        body = bytearray()
+        for chunk in response.iter_raw():
+            room = LARGEST_BODY_BYTES + 1 - len(body)
+            try:
+                body += unpack.decompress(chunk, room) if unpack else chunk
+            except zlib.error:
+                raise errors.NotJsonError(f"{endpoint} answered with broken gzip") from None
+            if len(body) > LARGEST_BODY_BYTES:
+                raise errors.BodyTooLargeError(
+                    f"{endpoint} answered with more than {LARGEST_BODY_BYTES >> 20} MiB"
+                )
+            if self._monotonic() > deadline:
+                raise errors.DeadlineError(f"{endpoint} did not finish its answer in time")
+        return bytes(body)
+
+    def _accept(self, endpoint: str, response: _Response) -> bytes:
+        status = response.status
+        self._note_key(refused=status == httpx.codes.UNAUTHORIZED)
+        if status == httpx.codes.OK:
+            return response.body
+        kind = errors.rejection(status)
+        message = f"{endpoint} answered {status}"
+        permission = self._permission_of(endpoint)
+        if kind is errors.PermissionMissingError and permission:
+            message += f"; the key needs the permission {permission}"
+        raise kind(message, retry_after=self._retry_after(response.retry_after))
+
+    def _note_key(self, *, refused: bool) -> None:
+        if refused and not self.key_refused:
+            logger.error("the API refuses the key (401)", extra={"source": self.source})
+        elif self.key_refused and not refused:
+            logger.info("the API accepts the key again", extra={"source": self.source})
+        self.key_refused = refused
+
+    def _retry_after(self, header: str | None) -> float | None:
+        if header is None:
+            return None
+        if header.strip().isdecimal():
+            return float(header)
+        try:
+            return max(0.0, parsedate_to_datetime(header).timestamp() - self._clock())
+        except (ValueError, OverflowError):
+            return None
+
+
+def _fill(endpoint: str, ids: Mapping[str, str]) -> str:
+    """Put ids into a path template, with every byte outside RFC 3986's unreserved encoded."""
+    for name, value in ids.items():
+        # Dots alone would be resolved away, and another endpoint asked.
+        if value in {"", ".", ".."}:
+            raise errors.UnaskableError(f"{endpoint} cannot be asked with such a {name}")
+    try:
+        return endpoint.format_map({name: quote(value, safe="") for name, value in ids.items()})
+    except UnicodeEncodeError:
+        raise errors.UnaskableError(f"{endpoint} cannot be asked with an id of no text") from None

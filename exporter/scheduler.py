@@ -1,0 +1,215 @@
+"""Polls tasks when they are due and publishes what they know, at every change and on time."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from prometheus_client import CollectorRegistry, Counter
+
+from exporter.errors import KeyRefusedError, PollError, StoppedError, failure_reasons
+from exporter.metrics import Metric
+from exporter.store import Outcome, Store, TaskState
+from exporter.tasks import Task
+
+logger = logging.getLogger(__name__)
+
+FAILURES = Metric(
+    "devin_exporter_task_failures_total",
+    "Attempts that failed, by every reason that occurred in them.",
+    ("task", "reason"),
+    "counter",
+)
+SKIPPED = Metric(
+    "devin_exporter_task_skipped_total",
+    "Runs that were due and did not start, as the one before was still running.",
+    ("task",),
+    "counter",
+)
+METRICS = (FAILURES, SKIPPED)
+
+POLL_AFTER_WINDOW_SECONDS = 5.0
+PROGRESS_SECONDS = 15.0
+TICK_SECONDS = 1.0
+JITTER_RATIO = 0.05
+
+
+class Scheduler:
+    """Runs every task at its interval, each at most once at a time.
+
+    Args:
+        store: where outcomes and samples go.
+        registry: where `devin_exporter_task_failures_total` and `…_skipped_total` are kept.
+        clock: Unix seconds; decides what is due, fresh and within a window.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        *,
+        store: Store,
+        registry: CollectorRegistry,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tasks = {task.name: task for task in tasks}
+        self._store = store
+        self._clock = clock
+        self._publishing = threading.RLock()
+        self._failures = Counter(FAILURES.name, FAILURES.help, FAILURES.labels, registry=registry)
+        self._skipped = Counter(SKIPPED.name, SKIPPED.help, SKIPPED.labels, registry=registry)
+        for name, task in self._tasks.items():
+            if task.poll is not None:
+                self._skipped.labels(name)
+                for reason in failure_reasons():
+                    self._failures.labels(name, reason)
+        self._jobs = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(len(self._tasks) + 1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone=UTC,
+        )
+        self._jobs.add_listener(self._count_skipped, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
+
+    def start(self) -> None:
+        """Begin: tasks that wait for no other are due at once."""
+        self._jobs.add_job(self.tick, IntervalTrigger(seconds=TICK_SECONDS, timezone=UTC))
+        self._jobs.start()
+        for task in self._tasks.values():
+            if not task.after:
+                self._due(task, self._clock())
+
+    def stop(self) -> None:
+        """Start no further run; those under way are not waited for."""
+        self._jobs.shutdown(wait=False)
+
+    def poll(self, task: Task) -> None:
+        """Run one task once and publish what changed. Never raises."""
+        if task.poll is None:
+            return
+        began = time.monotonic()
+        before = self._store.states()[task.name].outcome
+        self._store.started(task.name, now=self._clock())
+        error: Exception | None = None
+        try:
+            task.poll()
+        except StoppedError as stopped:
+            logger.debug("%s: %s", task.name, stopped)
+            return
+        except Exception as failure:  # noqa: BLE001 - a fault of ours must not end the polling
+            error = failure
+        duration = time.monotonic() - began
+        self._store.ended(task.name, self._judge(before, error, duration=duration))
+        self._report(task, before, error)
+        self._publish([task, *self._readers(task)])
+        if before is None or (before.error is not None and error is None):
+            self._release(task)
+
+    def tick(self) -> None:
+        """Publish anew whatever time alone has changed, and what long runs have learned so far."""
+        now = self._clock()
+        with self._publishing:
+            changed: list[Task] = []
+            for state in self._store.states().values():
+                if now >= state.valid_until:
+                    changed.append(state.task)
+                    if now >= state.snapshot.window_ends and state.task.poll is not None:
+                        self._due(
+                            state.task, state.snapshot.window_ends + POLL_AFTER_WINDOW_SECONDS
+                        )
+                elif state.running_since is not None:
+                    learned_since = max(state.running_since, state.published_at)
+                    if now - learned_since >= PROGRESS_SECONDS:
+                        changed.append(state.task)
+            if changed:
+                self._publish(changed)
+
+    def _judge(
+        self, before: Outcome | None, error: Exception | None, *, duration: float
+    ) -> Outcome:
+        now = self._clock()
+        full = error is None or (isinstance(error, PollError) and error.asked_everyone)
+        return Outcome(
+            ended=now,
+            duration=duration,
+            error=error,
+            last_success=now if error is None else before.last_success if before else None,
+            full_run=duration if full else before.full_run if before else None,
+        )
+
+    def _report(self, task: Task, before: Outcome | None, error: Exception | None) -> None:
+        known = before.error if before else None
+        if error is None:
+            if known is not None:
+                logger.info("task recovered", extra={"task": task.name})
+            return
+        reasons = error.reasons if isinstance(error, PollError) else {"internal"}
+        for reason in reasons:
+            self._failures.labels(task.name, reason).inc()
+        if not isinstance(error, PollError):
+            logger.error("task failed", extra={"task": task.name}, exc_info=error)
+        elif reasons != {KeyRefusedError.reason} and str(error) != str(known):
+            extra = {"task": task.name, "reason": ",".join(sorted(reasons))}
+            logger.warning("task failed: %s", error, extra=extra)
+
+    def _readers(self, task: Task) -> list[Task]:
+        return [reader for reader in self._tasks.values() if task.name in reader.after]
+
+    def _release(self, task: Task) -> None:
+        states = self._store.states()
+        for reader in self._readers(task):
+            if reader.poll is not None and all(states[name].outcome for name in reader.after):
+                self._due(reader, self._clock())
+
+    def _due(self, task: Task, at: float) -> None:
+        when = datetime.now(UTC) + timedelta(seconds=at - self._clock())
+        job = self._jobs.get_job(task.name)
+        if job is None:
+            trigger = IntervalTrigger(
+                seconds=task.interval, jitter=task.interval * JITTER_RATIO, timezone=UTC
+            )
+            self._jobs.add_job(self.poll, trigger, [task], id=task.name, next_run_time=when)
+        elif job.next_run_time > when:
+            try:
+                self._jobs.modify_job(task.name, next_run_time=when)
+            except JobLookupError:
+                logger.debug("%s is no longer scheduled", task.name)
+
+    def _publish(self, tasks: Sequence[Task]) -> None:
+        with self._publishing:
+            for task in tasks:
+                now = self._clock()
+                try:
+                    snapshot = task.snapshot(now, self._max_age(task, now))
+                    self._store.publish(task.name, snapshot, now=now)
+                except Exception as error:
+                    logger.exception("cannot publish", extra={"task": task.name})
+                    self._failures.labels(task.name, "internal").inc()
+                    self._store.withdraw(task.name, why=str(error), now=now)
+            self._store.refresh_page()
+
+    def _max_age(self, task: Task, now: float) -> float:
+        """Three intervals, or what a run that takes longer than its interval needs.
+
+        For what is only derived, the longest of what it derives from.
+        """
+        if task.poll is None:
+            return max(self._max_age(self._tasks[name], now) for name in task.after)
+        run = _run_seconds(self._store.states()[task.name], now)
+        return max(3 * task.interval, 2 * run + task.interval)
+
+    def _count_skipped(self, event: JobExecutionEvent) -> None:
+        if event.job_id in self._tasks:
+            self._skipped.labels(event.job_id).inc()
+
+
+def _run_seconds(state: TaskState, now: float) -> float:
+    if state.outcome is not None and state.outcome.full_run is not None:
+        return state.outcome.full_run
+    if state.running_since is not None:
+        return now - state.running_since
+    return state.outcome.duration if state.outcome is not None else 0.0

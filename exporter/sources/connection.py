@@ -1,0 +1,58 @@
+"""What a source is to the rest: settings, metrics, and a way to connect."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from exporter.accounting import RequestMetrics
+from exporter.http import Client
+from exporter.metrics import Metric
+from exporter.settings import Section, Settings
+from exporter.tasks import Task
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sources share.
+
+    Attributes:
+        clock: Unix seconds.
+        stopping: set when the process is to end.
+    """
+
+    clock: Callable[[], float]
+    stopping: threading.Event
+    request_metrics: RequestMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A source that is turned on: its client and its tasks."""
+
+    source: str
+    client: Client
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Generic[S]):
+    """One API.
+
+    Attributes:
+        settings: the section that this source alone is handed.
+        wanted: the settings that turn it on, for people.
+        connect: opens it; None if it is not turned on.
+    """
+
+    name: str
+    settings: type[S]
+    wanted: str
+    metrics: tuple[Metric, ...]
+    connect: Callable[[S, Surroundings], Connection | None]
+
+    def open(self, settings: Settings, surroundings: Surroundings) -> Connection | None:
+        """Connect with this source's section; None if it is not turned on."""
+        return self.connect(settings[self.settings], surroundings)

@@ -1,0 +1,131 @@
+"""The billing cycles: `GET /v3/enterprise/consumption/cycles`."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from typing import Self
+
+from pydantic import TypeAdapter, model_validator
+
+from exporter.errors import NotFoundError, PermissionMissingError
+from exporter.http import ApiModel, Client, Page
+from exporter.metrics import Metric, Sample
+from exporter.sources.devin.windows import (
+    BillingWindows,
+    Window,
+    billing_month,
+    billing_windows,
+    covering,
+    ending_at,
+)
+from exporter.tasks import Answer, Snapshot, Task
+
+logger = logging.getLogger(__name__)
+
+TASK = "cycles"
+ENDPOINT = "/v3/enterprise/consumption/cycles"
+
+START = Metric(
+    "devin_billing_cycle_start_timestamp_seconds",
+    "Start of the running billing cycle, in Unix seconds.",
+)
+END = Metric(
+    "devin_billing_cycle_end_timestamp_seconds",
+    "End of the running billing cycle, in Unix seconds.",
+)
+METRICS = (START, END)
+
+
+class CycleItem(ApiModel):
+    """One cycle: `after <= moment < before`, in Unix seconds."""
+
+    after: int
+    before: int
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.after >= self.before:
+            raise ValueError("a cycle must end after it starts")
+        return self
+
+
+_SHAPE = TypeAdapter(Page[CycleItem])
+
+
+class Cycles:
+    """The billing cycles as last seen, and the calendar month where the API has none for now."""
+
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+        self._known: Answer[tuple[Window, ...]] = Answer(-math.inf, ())
+        self._told_at = -math.inf
+        self._fell_back = False
+
+    def task(self, poll_interval: float) -> Task:
+        """The task that keeps them."""
+        return Task(
+            name=TASK,
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=METRICS,
+            poll=self.poll,
+            snapshot=self.snapshot,
+        )
+
+    def poll(self) -> None:
+        """Ask for the cycles. Raises `PollError`."""
+        sent = self._clock()
+        try:
+            items = self._client.get_list(ENDPOINT, _SHAPE)
+        except (PermissionMissingError, NotFoundError):
+            self._told_at = sent
+            self._note_fallback(sent)
+            raise
+        windows = tuple(Window(float(item.after), float(item.before)) for item in items)
+        self._known = Answer(sent, windows)
+        self._told_at = sent
+        self._note_fallback(sent)
+
+    def windows(self, now: float) -> BillingWindows:
+        """Today, yesterday and the cycles, as far as they are known at `now`."""
+        known = self._known.value
+        cycle = covering(known, now)
+        if cycle is not None:
+            return billing_windows(now, cycle=cycle, previous_cycle=ending_at(known, cycle.start))
+        if not self._calendar_months(now):
+            return billing_windows(now, cycle=None, previous_cycle=None)
+        month = billing_month(now)
+        previous = None if known else billing_month(month.start - 1)
+        return billing_windows(now, cycle=month, previous_cycle=previous)
+
+    def _calendar_months(self, now: float) -> bool:
+        """Whether the API has said, since the last cycle ended, that it has none for now."""
+        last_end = max((w.end for w in self._known.value if w.end <= now), default=-math.inf)
+        return self._told_at > -math.inf and self._told_at >= last_end
+
+    def snapshot(self, now: float, max_age: float) -> Snapshot:
+        """The running cycle's bounds, as long as the answer is young enough."""
+        if self._told_at == -math.inf:
+            return Snapshot()
+        expires = self._told_at + max_age
+        if now >= expires:
+            return Snapshot(missing=1)
+        windows = self.windows(now)
+        samples = tuple(_samples(windows.cycle)) if windows.cycle else ()
+        return Snapshot(
+            samples,
+            window_ends=windows.cycle.end if windows.cycle else math.inf,
+            expires=expires,
+        )
+
+    def _note_fallback(self, now: float) -> None:
+        fell_back = covering(self._known.value, now) is None
+        if fell_back and not self._fell_back:
+            logger.warning("no billing cycle covers now: the calendar month stands in for it")
+        self._fell_back = fell_back
+
+
+def _samples(cycle: Window) -> Iterator[Sample]:
+    yield START(cycle.start)
+    yield END(cycle.end)

@@ -1,0 +1,274 @@
+"""Who there is: organizations, users (from both lists) and service users."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Generic, TypeVar
+
+from pydantic import Field, TypeAdapter
+
+from exporter.errors import EntitiesUnknownError
+from exporter.http import ApiModel, Client, Page
+from exporter.metrics import Metric, Sample
+from exporter.sources.devin.sweep import ask_each
+from exporter.tasks import Answer, Snapshot, Task
+
+ORGANIZATIONS_TASK = "organizations"
+USERS_TASK = "users"
+SERVICE_USERS_TASK = "service_users"
+
+ORGANIZATION_INFO = Metric(
+    "devin_organization_info", "An organization's name; 1.", ("org_id", "org_name")
+)
+USER_INFO = Metric(
+    "devin_user_info", "A user's e-mail and name; 1.", ("user_id", "user_email", "user_name")
+)
+MEMBER_INFO = Metric(
+    "devin_organization_member_info",
+    "A user's membership in an organization, from the role assignments; 1.",
+    ("org_id", "user_id"),
+)
+SERVICE_USER_INFO = Metric(
+    "devin_service_user_info",
+    "A service user's name; 1.",
+    ("service_user_id", "service_user_name"),
+)
+ORGANIZATIONS = Metric("devin_organizations", "Organizations of the enterprise.")
+USERS = Metric("devin_users", "Users of the enterprise, from both lists, each counted once.")
+SERVICE_USERS = Metric("devin_service_users", "Service users of the enterprise.")
+
+ORGANIZATION_METRICS = (ORGANIZATION_INFO, ORGANIZATIONS)
+USER_METRICS = (USER_INFO, MEMBER_INFO, USERS)
+SERVICE_USER_METRICS = (SERVICE_USER_INFO, SERVICE_USERS)
+METRICS = (*ORGANIZATION_METRICS, *USER_METRICS, *SERVICE_USER_METRICS)
+
+
+class Organization(ApiModel):
+    """The fields read of `GET /v3/enterprise/organizations`."""
+
+    org_id: str = Field(min_length=1)
+    name: str
+
+
+class RoleAssignment(ApiModel):
+    """The organization that a role is held in; None for the enterprise."""
+
+    org_id: str | None = None
+
+
+class Member(ApiModel):
+    """The fields read of both lists of users."""
+
+    user_id: str = Field(min_length=1)
+    email: str | None = None
+    name: str | None = None
+    role_assignments: tuple[RoleAssignment, ...] = ()
+    idp_role_assignments: tuple[RoleAssignment, ...] = ()
+
+    def org_ids(self) -> frozenset[str]:
+        """The organizations that this list puts the user in."""
+        roles = chain(self.role_assignments, self.idp_role_assignments)
+        return frozenset(role.org_id for role in roles if role.org_id)
+
+
+class ServiceUser(ApiModel):
+    """The fields read of `GET /v3/enterprise/members/service-users`."""
+
+    service_user_id: str = Field(min_length=1)
+    name: str
+
+
+T = TypeVar("T")
+
+
+class Roster(Generic[T]):
+    """One list of the API; an entity goes after two good lists in a row without it."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        *,
+        endpoint: str,
+        shape: TypeAdapter[Page[T]],
+        id_of: Callable[[T], str],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._endpoint = endpoint
+        self._shape = shape
+        self._id_of = id_of
+        self._lock = threading.Lock()
+        self._missed: frozenset[str] = frozenset()
+        self._answer: Answer[Mapping[str, T]] | None = None
+
+    def poll(self) -> None:
+        """Ask for the whole list. Raises `PollError`."""
+        sent = self._clock()
+        items = self._client.get_list(self._endpoint, self._shape)
+        listed = {self._id_of(item): item for item in items}
+        with self._lock:
+            before = self._answer.value if self._answer else {}
+            missed_once = {
+                entity: item
+                for entity, item in before.items()
+                if entity not in listed and entity not in self._missed
+            }
+            self._missed = frozenset(missed_once)
+            self._answer = Answer(sent, {**listed, **missed_once})
+
+    @property
+    def answer(self) -> Answer[Mapping[str, T]] | None:
+        """Who is known, by id; None before the first good list."""
+        return self._answer
+
+    def known(self) -> Mapping[str, T]:
+        """Who is known, by id, whatever the list's age.
+
+        Raises:
+            EntitiesUnknownError: before the first good list.
+        """
+        if self._answer is None:
+            raise EntitiesUnknownError(f"no good list of {self._endpoint} yet")
+        return self._answer.value
+
+
+class Directory:
+    """The rosters, and who is to be asked for."""
+
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        self._source = client.source
+        member = TypeAdapter(Page[Member])
+        self._organizations = Roster(
+            client,
+            clock,
+            endpoint="/v3/enterprise/organizations",
+            shape=TypeAdapter(Page[Organization]),
+            id_of=lambda item: item.org_id,
+        )
+        self._direct = Roster(
+            client,
+            clock,
+            endpoint="/v3/enterprise/members/users",
+            shape=member,
+            id_of=lambda item: item.user_id,
+        )
+        self._by_group = Roster(
+            client,
+            clock,
+            endpoint="/v3/enterprise/members/idp-users",
+            shape=member,
+            id_of=lambda item: item.user_id,
+        )
+        self._service_users = Roster(
+            client,
+            clock,
+            endpoint="/v3/enterprise/members/service-users",
+            shape=TypeAdapter(Page[ServiceUser]),
+            id_of=lambda item: item.service_user_id,
+        )
+
+    def tasks(self, poll_interval: float) -> Iterator[Task]:
+        """The tasks that keep it."""
+        yield Task(
+            name=ORGANIZATIONS_TASK,
+            source=self._source,
+            interval=poll_interval,
+            metrics=ORGANIZATION_METRICS,
+            poll=self._organizations.poll,
+            snapshot=lambda now, max_age: _listing(
+                (self._organizations,), _organization_samples, ORGANIZATIONS, now, max_age
+            ),
+        )
+        yield Task(
+            name=USERS_TASK,
+            source=self._source,
+            interval=poll_interval,
+            metrics=USER_METRICS,
+            poll=self._poll_users,
+            snapshot=lambda now, max_age: _listing(
+                (self._direct, self._by_group), _user_samples, USERS, now, max_age
+            ),
+        )
+        yield Task(
+            name=SERVICE_USERS_TASK,
+            source=self._source,
+            interval=poll_interval,
+            metrics=SERVICE_USER_METRICS,
+            poll=self._service_users.poll,
+            snapshot=lambda now, max_age: _listing(
+                (self._service_users,), _service_user_samples, SERVICE_USERS, now, max_age
+            ),
+        )
+
+    def _poll_users(self) -> None:
+        ask_each({"direct": self._direct.poll, "by_group": self._by_group.poll})
+
+    def org_ids(self) -> frozenset[str]:
+        """All organizations. Raises `EntitiesUnknownError` while there is no good list."""
+        return frozenset(self._organizations.known())
+
+    def user_ids(self) -> frozenset[str]:
+        """All users that either list knows.
+
+        Raises:
+            EntitiesUnknownError: while neither list has been good.
+        """
+        lists = [roster.answer for roster in (self._direct, self._by_group)]
+        if not any(lists):
+            raise EntitiesUnknownError("no good list of users yet")
+        return frozenset().union(*(answer.value for answer in lists if answer))
+
+    def all_user_ids(self) -> frozenset[str]:
+        """All users. Raises `EntitiesUnknownError` while either list has never been good."""
+        return frozenset({*self._direct.known(), *self._by_group.known()})
+
+    def service_user_ids(self) -> frozenset[str]:
+        """All service users. Raises `EntitiesUnknownError` while there is no good list."""
+        return frozenset(self._service_users.known())
+
+
+def _listing(
+    rosters: tuple[Roster[T], ...],
+    samples: Callable[[Iterable[T]], Iterable[Sample]],
+    count: Metric,
+    now: float,
+    max_age: float,
+) -> Snapshot:
+    """Publish what the lists that are young enough hold, and the count once all of them are."""
+    answers = [roster.answer for roster in rosters if roster.answer is not None]
+    fresh = [answer for answer in answers if answer.fresh(now, max_age)]
+    published = list(samples(chain.from_iterable(answer.value.values() for answer in fresh)))
+    if len(fresh) == len(rosters):
+        entities = frozenset().union(*(answer.value for answer in fresh))
+        published.append(count(len(entities)))
+    return Snapshot(
+        tuple(published),
+        expires=min((answer.sent + max_age for answer in fresh), default=float("inf")),
+        missing=len(answers) - len(fresh),
+    )
+
+
+def _organization_samples(items: Iterable[Organization]) -> Iterator[Sample]:
+    for item in items:
+        yield ORGANIZATION_INFO(1, org_id=item.org_id, org_name=item.name)
+
+
+def _service_user_samples(items: Iterable[ServiceUser]) -> Iterator[Sample]:
+    for item in items:
+        yield SERVICE_USER_INFO(
+            1, service_user_id=item.service_user_id, service_user_name=item.name
+        )
+
+
+def _user_samples(items: Iterable[Member]) -> Iterator[Sample]:
+    """One info series per user, with what either list knows of e-mail, name and membership."""
+    users: dict[str, list[Member]] = {}
+    for item in items:
+        users.setdefault(item.user_id, []).append(item)
+    for user_id, members in users.items():
+        email = next((member.email for member in members if member.email), "")
+        name = next((member.name for member in members if member.name), "")
+        yield USER_INFO(1, user_id=user_id, user_email=email, user_name=name)
+        for org_id in sorted(frozenset().union(*(member.org_ids() for member in members))):
+            yield MEMBER_INFO(1, org_id=org_id, user_id=user_id)

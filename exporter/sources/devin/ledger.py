@@ -1,0 +1,150 @@
+"""Consumption by entity, billing day and product. Pure: no I/O and no clock of its own.
+
+An entity is the enterprise, an organization, a user or a service user. Each good answer replaces
+all that was known of its entity, so a restated day takes its new value, and carries the moment
+its request was sent, which decides the windows it can tell (see `windows.Window.told_by`).
+"""
+
+import math
+import threading
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from exporter.sources.devin.windows import Window
+
+UNKNOWN_PRODUCT = "unknown"
+TOLERANCE = 1e-9
+"""ACUs by which a day's total may differ from the sum of its products by rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayUse:
+    """One billing day of one entity: the vendor's total and its split."""
+
+    day: int
+    acus: float
+    by_product: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one answer says of one entity.
+
+    Attributes:
+        sent: Unix seconds at which the request was sent.
+        days: the day numbers that were asked for; a day that the answer left out is 0.
+        products: ACUs per product and day, one number for each of `days`.
+        newest_day: number of the newest day that the answer named; None if it named none.
+    """
+
+    sent: float
+    days: range
+    products: Mapping[str, "array[float]"]
+    newest_day: int | None
+
+    @classmethod
+    def of(cls, uses: Iterable[DayUse], *, sent: float, days: range) -> "Account":
+        """Sort an answer into an account; days outside of `days` are cut off.
+
+        A day whose products do not add up to its total shows the difference, which may be
+        negative, as the product `unknown`.
+
+        Raises:
+            ValueError: if a day stands twice.
+        """
+        products: dict[str, array[float]] = {}
+        seen: set[int] = set()
+        for use in uses:
+            if use.day in seen:
+                raise ValueError("a day stands twice")
+            seen.add(use.day)
+            if use.day not in days:
+                continue
+            split = dict(use.by_product)
+            difference = use.acus - math.fsum(split.values())
+            if abs(difference) > TOLERANCE:
+                split[UNKNOWN_PRODUCT] = split.get(UNKNOWN_PRODUCT, 0.0) + difference
+            for product, acus in split.items():
+                column = products.setdefault(product, array("d", bytes(8 * len(days))))
+                column[use.day - days.start] = acus
+        return cls(sent, days, products, max(seen, default=None))
+
+    def total(self, window: Window) -> dict[str, float]:
+        """ACUs per product over a window's days, whether or not the answer can tell it yet."""
+        first = max(0, window.days.start - self.days.start)
+        end = max(0, window.days.stop - self.days.start)
+        return {product: math.fsum(column[first:end]) for product, column in self.products.items()}
+
+    def tells(self, window: Window, now: float) -> bool:
+        """Whether `total` is this window's figure at `now`."""
+        return self.days.start <= window.days.start and window.told_by(self.sent, now)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The accounts of all entities of one kind. Safe to use from several threads."""
+
+    _accounts: dict[str, Account] = field(default_factory=dict)
+    _attempted: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def record(self, entity: str, account: Account) -> None:
+        """Replace what is known of an entity."""
+        with self._lock:
+            self._accounts[entity] = account
+
+    def attempted(self, entity: str, at: float) -> None:
+        """Note that asking for an entity ended (Unix seconds), whatever came of it."""
+        with self._lock:
+            self._attempted[entity] = at
+
+    def longest_unasked_first(self, entities: Iterable[str]) -> list[str]:
+        """Order entities by when they were last asked for, the never asked first."""
+        with self._lock:
+            return sorted(entities, key=lambda entity: (self._attempted.get(entity, -1.0), entity))
+
+    def retain(self, entities: Iterable[str]) -> None:
+        """Forget all other entities."""
+        kept = frozenset(entities)
+        with self._lock:
+            self._accounts = {e: a for e, a in self._accounts.items() if e in kept}
+            self._attempted = {e: at for e, at in self._attempted.items() if e in kept}
+
+    def with_use(self, windows: Iterable[Window]) -> frozenset[str]:
+        """The entities with any use in one of the windows, as far as their last answers say."""
+        asked = tuple(windows)
+        return frozenset(
+            entity
+            for entity, account in self.accounts().items()
+            if any(any(account.total(window).values()) for window in asked)
+        )
+
+    def accounts(self) -> dict[str, Account]:
+        """All accounts by entity, as they are now."""
+        with self._lock:
+            return dict(self._accounts)
+
+    def fresh(self, now: float, max_age: float) -> dict[str, Account]:
+        """The accounts whose answer is young enough to be published."""
+        return {
+            entity: account
+            for entity, account in self.accounts().items()
+            if now < account.sent + max_age
+        }
+
+    def expires(self, now: float, max_age: float) -> float:
+        """When the next of the fresh accounts becomes too old (Unix seconds)."""
+        fresh = self.fresh(now, max_age).values()
+        return min((account.sent + max_age for account in fresh), default=math.inf)
+
+    def missing(self, now: float, max_age: float) -> frozenset[str]:
+        """Entities that were asked for and of which there is no answer young enough."""
+        with self._lock:
+            attempted = frozenset(self._attempted)
+        return attempted - self.fresh(now, max_age).keys()
+
+    def products(self) -> Iterator[str]:
+        """Every product that any account names, with repetitions."""
+        for account in self.accounts().values():
+            yield from account.products

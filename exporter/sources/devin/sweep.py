@@ -1,0 +1,72 @@
+"""Asking one thing of many entities, as the API has no bulk lists."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from exporter.errors import KeyRefusedError, PartialError, PollError, StoppedError
+
+MOST_FAILURES_IN_A_ROW = 16
+
+
+def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) -> None:
+    """Ask for every entity, several at a time, and go on where one fails.
+
+    The sweep ends early once the key is refused, or once so many in a row have failed that the
+    API rather than an entity is at fault.
+
+    Raises:
+        PartialError: if any failed, with the error of each.
+        StoppedError: if the exporter is shutting down.
+    """
+    failures: dict[str, PollError] = {}
+    lock = threading.Lock()
+    asked = failed_in_a_row = 0
+    over = threading.Event()
+
+    def ask_one(entity: str) -> None:
+        nonlocal asked, failed_in_a_row
+        if over.is_set():
+            return
+        failure: PollError | None = None
+        try:
+            ask(entity)
+        except StoppedError:
+            over.set()
+            raise
+        except PollError as error:
+            failure = error
+        with lock:
+            asked += 1
+            failed_in_a_row = failed_in_a_row + 1 if failure else 0
+            if failure:
+                failures[entity] = failure
+                refused = KeyRefusedError.reason in failure.reasons
+                if refused or failed_in_a_row >= MOST_FAILURES_IN_A_ROW:
+                    over.set()
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="sweep") as pool:
+        for _ in pool.map(ask_one, entities):
+            pass
+    if failures:
+        raise PartialError(failures, asked=asked, asked_everyone=asked == len(entities))
+
+
+def ask_each(requests: dict[str, Callable[[], None]]) -> None:
+    """Make a few different requests in turn, all of them even where one fails.
+
+    Raises:
+        PollError: the one failure, or all of them as `PartialError`.
+    """
+    failures: dict[str, PollError] = {}
+    for name, request in requests.items():
+        try:
+            request()
+        except (StoppedError, KeyRefusedError):
+            raise
+        except PollError as failure:
+            failures[name] = failure
+    if len(failures) == 1:
+        raise next(iter(failures.values()))
+    if failures:
+        raise PartialError(failures, asked=len(requests), asked_everyone=True)

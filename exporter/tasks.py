@@ -1,0 +1,76 @@
+"""The only contract between a source and the rest: a task that is polled and then published."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from exporter.metrics import Metric, Sample
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What an API said, and when the request for it was sent (Unix seconds)."""
+
+    sent: float
+    value: T
+
+    def fresh(self, now: float, max_age: float) -> bool:
+        """Whether the answer is young enough to be published."""
+        return now < self.sent + max_age
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a task knows at one moment.
+
+    Attributes:
+        samples: what to publish now.
+        window_ends: Unix seconds at which a window that is published now ends; a poll is due
+            five seconds later.
+        expires: Unix seconds at which the oldest published data becomes too old.
+        missing: entities (1 for a data set without any) whose data has expired.
+        newest_day: start of the newest billing day in the data, in Unix seconds.
+    """
+
+    samples: tuple[Sample, ...] = ()
+    window_ends: float = math.inf
+    expires: float = math.inf
+    missing: int = 0
+    newest_day: float | None = None
+
+
+class TakeSnapshot(Protocol):
+    """Pure: from what was polled so far to what holds at `now`, without any I/O."""
+
+    def __call__(self, now: float, max_age: float) -> Snapshot:
+        """Leave out what is older than `max_age` seconds at `now` (Unix seconds)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One data set of one source.
+
+    Attributes:
+        name: the label value in `devin_exporter_task_*`.
+        source: the source whose key and client it uses.
+        interval: seconds from one poll's start to the next.
+        metrics: the families that this task alone publishes.
+        poll: asks the API and remembers; raises `errors.PollError`. None for a task that only
+            derives from what others have polled.
+        snapshot: what to publish of what is remembered.
+        after: tasks to be attempted before this one's first poll; this one is published again
+            after each of theirs.
+        main: whether the exporter is ready only once this has succeeded.
+    """
+
+    name: str
+    source: str
+    interval: float
+    metrics: tuple[Metric, ...]
+    poll: Callable[[], None] | None
+    snapshot: TakeSnapshot
+    after: tuple[str, ...] = ()
+    main: bool = False

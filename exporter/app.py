@@ -61,6 +61,7 @@ class Exporter:
             registry=registry,
             refresh=self.scheduler.tick,
             refused=lambda: [c.source for c in self._connections if c.client.key_refused],
+            due_in=self.scheduler.due_in,
             clock=clock,
             telemetry_path=settings[WebSettings].telemetry_path,
             version=__version__,

@@ -69,6 +69,11 @@ def documents() -> dict[Path, str]:
     }
 
 
-if __name__ == "__main__":
+def main(folder: Path = ROOT / "docs") -> None:
+    """Write the documents into a folder."""
     for path, text in documents().items():
-        path.write_text(text, encoding="utf-8")
+        (folder / path.name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from exporter import errors
 from exporter.accounting import Budget, Limits, RequestMetrics
+from exporter.settings import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,6 @@ CONNECT_SECONDS = 10.0
 LARGEST_BODY_BYTES = 32 * 2**20
 PAGE_SIZE = 200
 MOST_PAGES = 10_000
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ApiModel(BaseModel):
@@ -88,7 +88,6 @@ class Client:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        local = urlsplit(base_url).hostname in LOOPBACK
         self.source = source
         self.stopping = stopping
         self.concurrency = limits.concurrency
@@ -106,7 +105,7 @@ class Client:
             timeout=httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=limits.concurrency),
             verify=verify or True,
-            trust_env=not local,
+            trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
             follow_redirects=False,
         )
         metrics.budget.labels(source).set(limits.requests_per_second)

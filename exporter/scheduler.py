@@ -13,7 +13,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from prometheus_client import CollectorRegistry, Counter
 
-from exporter.errors import KeyRefusedError, PollError, StoppedError, failure_reasons
+from exporter.errors import (
+    EntitiesUnknownError,
+    KeyRefusedError,
+    PollError,
+    StoppedError,
+    failure_reasons,
+)
 from exporter.metrics import Metric
 from exporter.store import Outcome, Store, TaskState
 from exporter.tasks import Task
@@ -47,6 +53,7 @@ class Scheduler:
         store: where outcomes and samples go.
         registry: where `devin_exporter_task_failures_total` and `…_skipped_total` are kept.
         clock: Unix seconds; decides what is due, fresh and within a window.
+        monotonic: seconds; measures how long runs take.
     """
 
     def __init__(
@@ -56,10 +63,12 @@ class Scheduler:
         store: Store,
         registry: CollectorRegistry,
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tasks = {task.name: task for task in tasks}
         self._store = store
         self._clock = clock
+        self._monotonic = monotonic
         self._publishing = threading.RLock()
         self._failures = Counter(FAILURES.name, FAILURES.help, FAILURES.labels, registry=registry)
         self._skipped = Counter(SKIPPED.name, SKIPPED.help, SKIPPED.labels, registry=registry)
@@ -87,11 +96,16 @@ class Scheduler:
         """Start no further run; those under way are not waited for."""
         self._jobs.shutdown(wait=False)
 
+    def due_in(self, name: str) -> float | None:
+        """Seconds until a task's next run; None while none is planned."""
+        job = self._jobs.get_job(name)
+        return None if job is None else (job.next_run_time - datetime.now(UTC)).total_seconds()
+
     def poll(self, task: Task) -> None:
         """Run one task once and publish what changed. Never raises."""
         if task.poll is None:
             return
-        began = time.monotonic()
+        began = self._monotonic()
         before = self._store.states()[task.name].outcome
         self._store.started(task.name, now=self._clock())
         error: Exception | None = None
@@ -102,7 +116,7 @@ class Scheduler:
             return
         except Exception as failure:  # noqa: BLE001 - a fault of ours must not end the polling
             error = failure
-        duration = time.monotonic() - began
+        duration = self._monotonic() - began
         self._store.ended(task.name, self._judge(before, error, duration=duration))
         self._report(task, before, error)
         self._publish([task, *self._readers(task)])
@@ -143,17 +157,15 @@ class Scheduler:
 
     def _report(self, task: Task, before: Outcome | None, error: Exception | None) -> None:
         known = before.error if before else None
-        if error is None:
-            if known is not None:
-                logger.info("task recovered", extra={"task": task.name})
-            return
-        reasons = error.reasons if isinstance(error, PollError) else {"internal"}
-        for reason in reasons:
+        for reason in _reasons(error):
             self._failures.labels(task.name, reason).inc()
-        if not isinstance(error, PollError):
+        if error is None:
+            if not _told_elsewhere(known):
+                logger.info("task recovered", extra={"task": task.name})
+        elif not isinstance(error, PollError):
             logger.error("task failed", extra={"task": task.name}, exc_info=error)
-        elif reasons != {KeyRefusedError.reason} and str(error) != str(known):
-            extra = {"task": task.name, "reason": ",".join(sorted(reasons))}
+        elif not _told_elsewhere(error) and str(error) != str(known):
+            extra = {"task": task.name, "reason": ",".join(sorted(_reasons(error)))}
             logger.warning("task failed: %s", error, extra=extra)
 
     def _readers(self, task: Task) -> list[Task]:
@@ -205,6 +217,17 @@ class Scheduler:
     def _count_skipped(self, event: JobExecutionEvent) -> None:
         if event.job_id in self._tasks:
             self._skipped.labels(event.job_id).inc()
+
+
+def _reasons(error: Exception | None) -> frozenset[str]:
+    if error is None:
+        return frozenset()
+    return error.reasons if isinstance(error, PollError) else frozenset({"internal"})
+
+
+def _told_elsewhere(error: Exception | None) -> bool:
+    """Nothing to tell, or a failure whose cause the client or another task tells once."""
+    return _reasons(error) <= {KeyRefusedError.reason, EntitiesUnknownError.reason}
 
 
 def _run_seconds(state: TaskState, now: float) -> float:

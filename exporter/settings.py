@@ -7,6 +7,7 @@ environment and the command line and tells everything that is wrong with them.
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Annotated, TypeVar, get_args
 
@@ -148,6 +149,14 @@ def parse_addresses(text: str) -> list[tuple[str, int]]:
             )
         addresses.append((host.strip("[]"), int(port)))
     return addresses
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine, which may be asked without TLS and without a proxy."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_path(path: str) -> str:

@@ -10,6 +10,7 @@ from exporter.sources.devin import (
     directory,
     queue,
     session_metrics,
+    unattributed,
 )
 from exporter.sources.devin.permissions import permission_of
 from exporter.sources.devin.settings import DevinSettings
@@ -48,6 +49,9 @@ def _tasks(client: Client, interval: float, surroundings: Surroundings) -> list[
         billing.task(interval),
         *people.tasks(interval),
         *ledgers.tasks(interval),
+        unattributed.task(
+            client.source, interval, ledgers=ledgers, people=people, windows=billing.windows
+        ),
         *activity.Activity(client, clock, people).tasks(interval),
         session_metrics.SessionCounts(client, clock, billing.windows).task(interval),
         queue.Queue(client, clock).task(interval),
@@ -62,6 +66,7 @@ SOURCE = Source(
         *cycles.METRICS,
         *directory.METRICS,
         *consumption.METRICS,
+        *unattributed.METRICS,
         *activity.METRICS,
         *session_metrics.METRICS,
         *queue.METRICS,

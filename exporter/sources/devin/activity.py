@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from exporter.http import ApiModel, Client
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin import directory
+from exporter.sources.devin.fields import Count, Timestamp
 from exporter.sources.devin.sweep import ask_each, sweep
 from exporter.sources.devin.windows import (
     DAY,
@@ -75,8 +76,8 @@ METRICS = (*ENTERPRISE_METRICS, *ORGANIZATION_METRICS)
 class ActiveUsers(ApiModel):
     """One UTC day, week or month; `start_time` in Unix seconds."""
 
-    start_time: int = Field(ge=0)
-    active_users: int = Field(ge=0)
+    start_time: Timestamp
+    active_users: Count
 
 
 _SHAPE = TypeAdapter(tuple[ActiveUsers, ...])
@@ -126,7 +127,7 @@ class Activity:
         org_ids = self._people.org_ids()
         with self._lock:
             known = self._organizations
-            self._organizations = {org_id: known.get(org_id, {}) for org_id in org_ids}
+            self._organizations = {org_id: known.get(org_id, {}) for org_id in sorted(org_ids)}
         sweep(sorted(org_ids), self._ask_organization, threads=self._client.concurrency)
 
     def _ask_organization(self, org_id: str) -> None:

@@ -5,17 +5,16 @@
 `…/daily/service-users/{service_user_id}`.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from pydantic import Field, TypeAdapter
 
-from exporter.errors import EntitiesUnknownError, ShapeError
+from exporter.errors import ShapeError
 from exporter.http import ApiModel, Client
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin import cycles, directory
+from exporter.sources.devin.fields import Acus, Timestamp
 from exporter.sources.devin.ledger import Account, DayUse, Ledger
 from exporter.sources.devin.sweep import sweep
 from exporter.sources.devin.windows import (
@@ -29,7 +28,6 @@ from exporter.tasks import Snapshot, Task
 PRODUCTS = ("devin", "cascade", "terminal")
 """Products that are published even where nobody has used them; others once they are seen."""
 
-LARGEST_ACUS = 1e12
 ENTERPRISE = ""
 
 _WINDOWS = {
@@ -54,9 +52,9 @@ def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> di
 class DayItem(ApiModel):
     """One billing day; `acus_by_product` is an open map whose values may be null."""
 
-    date: int = Field(ge=0)
-    acus: float = Field(ge=-LARGEST_ACUS, le=LARGEST_ACUS)
-    acus_by_product: dict[str, float | None] = Field(default_factory=dict)
+    date: Timestamp
+    acus: Acus
+    acus_by_product: dict[str, Acus | None] = Field(default_factory=dict)
 
 
 class DailyAnswer(ApiModel):
@@ -116,15 +114,8 @@ SERVICE_USER_SCOPE = Scope(
     zeros=False,
 )
 
-UNATTRIBUTED = Metric(
-    "devin_exporter_unattributed_cycle_acus",
-    "ACUs of the running cycle that the enterprise's total holds and the sum of the parts "
-    "(organizations; or users and service users) does not.",
-    ("scope",),
-)
-
 SCOPES = (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE)
-METRICS = (*(metric for scope in SCOPES for metric in scope.metrics.values()), UNATTRIBUTED)
+METRICS = tuple(metric for scope in SCOPES for metric in scope.metrics.values())
 
 
 class Consumption:
@@ -142,41 +133,32 @@ class Consumption:
         self._clock = clock
         self._windows = windows
         self._people = people
-        self._enterprise = Ledger()
-        self._organizations = Ledger()
-        self._users = Ledger()
-        self._service_users = Ledger()
+        self.enterprise = Ledger()
+        self.organizations = Ledger()
+        self.users = Ledger()
+        self.service_users = Ledger()
 
     def tasks(self, poll_interval: float) -> Iterator[Task]:
-        """The tasks that keep the ledgers, and the one that compares them."""
+        """The tasks that keep the ledgers."""
         yield self._task(
-            ENTERPRISE_SCOPE, self._enterprise, lambda: frozenset({ENTERPRISE}), poll_interval
+            ENTERPRISE_SCOPE, self.enterprise, lambda: frozenset({ENTERPRISE}), poll_interval
         )
         yield self._task(
             ORGANIZATION_SCOPE,
-            self._organizations,
+            self.organizations,
             self._people.org_ids,
             poll_interval,
             directory.ORGANIZATIONS_TASK,
         )
         yield self._task(
-            USER_SCOPE, self._users, self._people.user_ids, poll_interval, directory.USERS_TASK
+            USER_SCOPE, self.users, self._people.user_ids, poll_interval, directory.USERS_TASK
         )
         yield self._task(
             SERVICE_USER_SCOPE,
-            self._service_users,
+            self.service_users,
             self._people.service_user_ids,
             poll_interval,
             directory.SERVICE_USERS_TASK,
-        )
-        yield Task(
-            name="unattributed",
-            source=self._client.source,
-            interval=poll_interval,
-            metrics=(UNATTRIBUTED,),
-            poll=None,
-            snapshot=self._compare,
-            after=tuple(scope.task for scope in SCOPES),
         )
 
     def _task(
@@ -252,54 +234,8 @@ class Consumption:
         )
 
     def _products_seen(self) -> tuple[str, ...]:
-        named = {*self._enterprise.products(), *self._organizations.products()}
+        named = {*self.enterprise.products(), *self.organizations.products()}
         return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))
-
-    def _compare(self, now: float, max_age: float) -> Snapshot:
-        """What no part accounts for, only where the total and every single part are known."""
-        windows = self._windows(now)
-        if windows.cycle is None:
-            return Snapshot()
-        parts_by_scope = {
-            "organizations": ((self._organizations, self._people.org_ids),),
-            "users": (
-                (self._users, self._people.all_user_ids),
-                (self._service_users, self._people.service_user_ids),
-            ),
-        }
-        total = _sum(self._enterprise, lambda: {ENTERPRISE}, windows.cycle, now, max_age)
-        samples: list[Sample] = []
-        for scope, parts in parts_by_scope.items():
-            sums = [_sum(ledger, ids, windows.cycle, now, max_age) for ledger, ids in parts]
-            known = [amount for amount in sums if amount is not None]
-            if total is not None and len(known) == len(sums):
-                samples.append(UNATTRIBUTED(total - math.fsum(known), scope=scope))
-        ledgers = (self._enterprise, self._organizations, self._users, self._service_users)
-        return Snapshot(
-            tuple(samples),
-            window_ends=windows.cycle.end,
-            expires=min(ledger.expires(now, max_age) for ledger in ledgers),
-        )
-
-
-def _sum(
-    ledger: Ledger,
-    listed: Callable[[], AbstractSet[str]],
-    cycle: Window,
-    now: float,
-    max_age: float,
-) -> float | None:
-    """ACUs of a cycle over all entities; None if a listed one or any account is not known."""
-    accounts = ledger.fresh(now, max_age)
-    try:
-        complete = accounts.keys() >= listed() and not ledger.missing(now, max_age)
-    except EntitiesUnknownError:
-        return None
-    if not complete or not all(account.tells(cycle, now) for account in accounts.values()):
-        return None
-    return math.fsum(
-        acus for account in accounts.values() for acus in account.total(cycle).values()
-    )
 
 
 def _day_use(item: DayItem) -> DayUse:
@@ -318,7 +254,7 @@ def _samples(
         window = windows.get(name)
         if window is None:
             continue
-        for entity, account in accounts.items():
+        for entity, account in sorted(accounts.items()):
             if not account.tells(window, now):
                 continue
             used = {product: acus for product, acus in account.total(window).items() if acus}

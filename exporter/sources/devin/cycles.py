@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, model_validator
 from exporter.errors import NotFoundError, PermissionMissingError
 from exporter.http import ApiModel, Client, Page
 from exporter.metrics import Metric, Sample
+from exporter.sources.devin.fields import Timestamp
 from exporter.sources.devin.windows import (
     BillingWindows,
     Window,
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 TASK = "cycles"
 ENDPOINT = "/v3/enterprise/consumption/cycles"
+STANDS_IN = "the calendar month stands in for a cycle that is not known"
 
 START = Metric(
     "devin_billing_cycle_start_timestamp_seconds",
@@ -39,8 +41,8 @@ METRICS = (START, END)
 class CycleItem(ApiModel):
     """One cycle: `after <= moment < before`, in Unix seconds."""
 
-    after: int
-    before: int
+    after: Timestamp
+    before: Timestamp
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -78,10 +80,9 @@ class Cycles:
         sent = self._clock()
         try:
             items = self._client.get_list(ENDPOINT, _SHAPE)
-        except (PermissionMissingError, NotFoundError):
+        except (PermissionMissingError, NotFoundError) as refusal:
             self._told_at = sent
-            self._note_fallback(sent)
-            raise
+            raise type(refusal)(f"{refusal}; {STANDS_IN}") from None
         windows = tuple(Window(float(item.after), float(item.before)) for item in items)
         self._known = Answer(sent, windows)
         self._told_at = sent
@@ -122,7 +123,7 @@ class Cycles:
     def _note_fallback(self, now: float) -> None:
         fell_back = covering(self._known.value, now) is None
         if fell_back and not self._fell_back:
-            logger.warning("no billing cycle covers now: the calendar month stands in for it")
+            logger.warning("no billing cycle covers now; %s", STANDS_IN)
         self._fell_back = fell_back
 
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Generic, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from exporter.errors import EntitiesUnknownError
 from exporter.http import ApiModel, Client, Page
 from exporter.metrics import Metric, Sample
+from exporter.sources.devin.fields import Id
 from exporter.sources.devin.sweep import ask_each
 from exporter.tasks import Answer, Snapshot, Task
 
@@ -46,7 +47,7 @@ METRICS = (*ORGANIZATION_METRICS, *USER_METRICS, *SERVICE_USER_METRICS)
 class Organization(ApiModel):
     """The fields read of `GET /v3/enterprise/organizations`."""
 
-    org_id: str = Field(min_length=1)
+    org_id: Id
     name: str
 
 
@@ -59,7 +60,7 @@ class RoleAssignment(ApiModel):
 class Member(ApiModel):
     """The fields read of both lists of users."""
 
-    user_id: str = Field(min_length=1)
+    user_id: Id
     email: str | None = None
     name: str | None = None
     role_assignments: tuple[RoleAssignment, ...] = ()
@@ -74,7 +75,7 @@ class Member(ApiModel):
 class ServiceUser(ApiModel):
     """The fields read of `GET /v3/enterprise/members/service-users`."""
 
-    service_user_id: str = Field(min_length=1)
+    service_user_id: Id
     name: str
 
 

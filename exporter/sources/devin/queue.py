@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from exporter.http import ApiModel, Client
 from exporter.metrics import Metric, Sample
+from exporter.sources.devin.fields import Count
 from exporter.tasks import Answer, Snapshot, Task
 
 ENDPOINT = "/v3/enterprise/queue"
@@ -24,7 +25,7 @@ METRICS = (SIZE, STATUS)
 class QueueAnswer(ApiModel):
     """The fields read of the queue endpoint."""
 
-    queue_size: int = Field(ge=0)
+    queue_size: Count
     status: str
 
 

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from exporter.http import ApiModel, Client
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin import cycles
+from exporter.sources.devin.fields import Acus, Count
 from exporter.sources.devin.sweep import ask_each
 from exporter.sources.devin.windows import BillingWindows, Window
 from exporter.tasks import Answer, Snapshot, Task
@@ -55,11 +56,11 @@ METRICS = (*CREATED.values(), BY_ORIGIN, BY_SIZE, WITH_MERGED_PRS, AVERAGE_ACUS)
 class SessionMetrics(ApiModel):
     """The fields read of the endpoint; both maps are open."""
 
-    sessions_created_count: int = Field(ge=0)
-    sessions_with_merged_prs_count: int = Field(ge=0)
-    avg_acus_per_session: float
-    sessions_created_by_origin: dict[str, int]
-    sessions_created_by_size: dict[str, int]
+    sessions_created_count: Count
+    sessions_with_merged_prs_count: Count
+    avg_acus_per_session: Acus
+    sessions_created_by_origin: dict[str, Count]
+    sessions_created_by_size: dict[str, Count]
 
 
 _SHAPE = TypeAdapter(SessionMetrics)

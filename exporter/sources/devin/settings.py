@@ -10,8 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from exporter.credentials import Key, key_from
 from exporter.errors import CredentialError
-from exporter.http import LOOPBACK
-from exporter.settings import Section
+from exporter.settings import Section, is_loopback
 
 
 def _check_url(text: str) -> str:
@@ -21,7 +20,7 @@ def _check_url(text: str) -> str:
         _ = url.port
     except ValueError:
         raise ValueError(wanted) from None
-    plain = url.scheme == "http" and url.hostname in LOOPBACK
+    plain = url.scheme == "http" and is_loopback(url.hostname or "")
     if not (url.scheme == "https" or plain) or not url.hostname:
         raise ValueError(wanted)
     if url.username is not None or url.password is not None or url.query or url.fragment:

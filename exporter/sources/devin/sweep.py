@@ -31,11 +31,14 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
         failure: PollError | None = None
         try:
             ask(entity)
-        except StoppedError:
+        except PollError as error:
+            if isinstance(error, StoppedError):
+                over.set()
+                raise
+            failure = error
+        except BaseException:
             over.set()
             raise
-        except PollError as error:
-            failure = error
         with lock:
             asked += 1
             failed_in_a_row = failed_in_a_row + 1 if failure else 0
@@ -56,7 +59,7 @@ def ask_each(requests: dict[str, Callable[[], None]]) -> None:
     """Make a few different requests in turn, all of them even where one fails.
 
     Raises:
-        PollError: the one failure, or all of them as `PartialError`.
+        PollError: the first failure, or all as `PartialError` where they have several reasons.
     """
     failures: dict[str, PollError] = {}
     for name, request in requests.items():
@@ -66,7 +69,7 @@ def ask_each(requests: dict[str, Callable[[], None]]) -> None:
             raise
         except PollError as failure:
             failures[name] = failure
-    if len(failures) == 1:
-        raise next(iter(failures.values()))
-    if failures:
+    if len({failure.reasons for failure in failures.values()}) > 1:
         raise PartialError(failures, asked=len(requests), asked_everyone=True)
+    if failures:
+        raise next(iter(failures.values()))

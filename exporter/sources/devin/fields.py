@@ -1,0 +1,17 @@
+"""Types of the answers' fields: what the API can mean, so that absurd values are refused."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+Count = Annotated[int, Field(ge=0, le=10**15)]
+"""A number of things."""
+
+Timestamp = Annotated[int, Field(ge=0, le=10**15)]
+"""Unix seconds; or milliseconds, where the reader says so."""
+
+Acus = Annotated[float, Field(ge=-(10**12), le=10**12)]
+"""ACUs; a restated day may hold a negative correction."""
+
+Id = Annotated[str, Field(min_length=1)]
+"""An entity's id."""

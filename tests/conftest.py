@@ -1,0 +1,55 @@
+"""Fixtures that more than one file uses."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+PREFIXES = ("DEVIN_", "WEB_", "LOG_", "DEMO_", "AIONE_", "STATE_")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in os.environ:
+        if variable.startswith(PREFIXES):
+            monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def promtool() -> str:
+    """Where promtool is; the test does not run where there is none."""
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("promtool is missing: `make test` brings it where apt can")
+    return found
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> "Golden":
+    """Compares a text with the committed file that has the test's name."""
+    folder = Path(__file__).parent / "golden"
+    return Golden(folder / f"{request.node.name.removeprefix('test_')}.txt")
+
+
+class Golden:
+    """A committed text; `UPDATE_GOLDEN=1` writes it anew."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def check(self, text: str) -> None:
+        """Compare, or write where asked to."""
+        if os.environ.get("UPDATE_GOLDEN"):
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.write_text(text, encoding="utf-8")
+        assert text == self._path.read_text(encoding="utf-8")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly which tests did not run."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("THESE TESTS DID NOT RUN", sep="!", red=True, bold=True)
+        for report in skipped:
+            terminalreporter.line(f"{report.nodeid}: {report.longrepr[2]}")

@@ -1,0 +1,198 @@
+"""What the tests stand on: a clock that is set by hand, and the exporter beside a simulated API."""
+
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.accounting import Limits, RequestMetrics
+from exporter.demo.answers import Answers
+from exporter.demo.api import DemoApi, DemoKey
+from exporter.demo.people import Size
+from exporter.demo.world import World
+from exporter.http import Client
+from exporter.scheduler import Scheduler
+from exporter.settings import load
+from exporter.sources.connection import Connection, Surroundings
+from exporter.sources.devin import SOURCE
+from exporter.sources.devin.settings import DevinSettings
+from exporter.store import Store
+
+KEY = "cog_the_key_of_the_tests"
+Series = Mapping[str, str]
+
+
+@dataclass
+class Clock:
+    """Unix seconds that stand still until they are set."""
+
+    now: float
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+class Waits(threading.Event):
+    """A stop signal on which waiting takes no time but moves a clock, and is written down."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Move the clock instead."""
+        assert timeout is not None
+        if timeout > 0:
+            self.seconds.append(timeout)
+            self._clock.now += timeout
+        return self.is_set()
+
+
+def at(text: str) -> float:
+    """Unix seconds of a UTC time like `2026-03-01 08:00:00`."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+@dataclass
+class Scrape:
+    """A page of metrics, parsed: values by name and labels."""
+
+    values: dict[tuple[str, frozenset[tuple[str, str]]], float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: str) -> "Scrape":
+        """Parse a page and refuse a series that stands twice."""
+        scrape = cls()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                key = (sample.name, frozenset(sample.labels.items()))
+                assert key not in scrape.values, f"{key} stands twice"
+                scrape.values[key] = sample.value
+        return scrape
+
+    def one(self, name: str, **labels: str) -> float | None:
+        """The value of one series; None if it is absent."""
+        return self.values.get((name, frozenset(labels.items())))
+
+    def family(self, name: str) -> dict[frozenset[tuple[str, str]], float]:
+        """All series of a name."""
+        return {labels: value for (found, labels), value in self.values.items() if found == name}
+
+    def names(self) -> set[str]:
+        """The names of all series."""
+        return {name for name, _ in self.values}
+
+
+@dataclass
+class Rig:
+    """The Devin source with scheduler and store, polled by hand."""
+
+    connection: Connection
+    store: Store
+    scheduler: Scheduler
+    registry: CollectorRegistry
+    clock: Clock
+
+    def poll(self, *names: str) -> None:
+        """Run these tasks once, or all of them in the order of the source."""
+        for task in self.connection.tasks:
+            if not names or task.name in names:
+                self.scheduler.poll(task)
+
+    def scrape(self) -> Scrape:
+        """What a scrape shows now, after time has had its effect."""
+        if self.clock() >= self.store.page.valid_until:
+            self.scheduler.tick()
+        return Scrape.of(self.store.page.text.decode())
+
+    def counted(self, name: str, **labels: str) -> float | None:
+        """The value of one of the exporter's own counters."""
+        return self.registry.get_sample_value(name, labels)
+
+    def error(self, task: str) -> Exception | None:
+        """Why the last attempt of a task failed."""
+        outcome = self.store.states()[task].outcome
+        return outcome.error if outcome else None
+
+
+def make_client(
+    url: str,
+    *,
+    key: Callable[[], str] = lambda: KEY,
+    registry: CollectorRegistry | None = None,
+    stopping: threading.Event | None = None,
+    requests_per_second: float = 10_000,
+    concurrency: int = 4,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Client:
+    """A client for a server of the tests."""
+    return Client(
+        source="test",
+        base_url=url,
+        key=key,
+        limits=Limits(requests_per_second=requests_per_second, concurrency=concurrency),
+        metrics=RequestMetrics(registry or CollectorRegistry()),
+        stopping=stopping or threading.Event(),
+        clock=clock,
+        monotonic=monotonic,
+    )
+
+
+@contextmanager
+def raw_server(answer: bytes) -> Iterator[str]:
+    """A server that gives the same bytes, status line and all, to every request."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def rig(url: str, clock: Clock, **settings: str) -> Iterator[Rig]:
+    """The Devin source against an API, as composed in production, but polled by hand."""
+    given = {
+        "api_url": url,
+        "service_user_token": KEY,
+        "requests_per_second": "10000",
+        **settings,
+    }
+    loaded = load((DevinSettings,), {DevinSettings: given})
+    registry = CollectorRegistry()
+    stopping = threading.Event()
+    connection = SOURCE.open(loaded, Surroundings(clock, stopping, RequestMetrics(registry)))
+    assert connection is not None
+    store = Store(connection.tasks)
+    scheduler = Scheduler(connection.tasks, store=store, registry=registry, clock=clock)
+    yield Rig(connection, store, scheduler, registry, clock)
+    stopping.set()
+    connection.client.close()
+
+
+@contextmanager
+def simulated_api(
+    size: Size, clock: Clock, *, keys: Mapping[str, DemoKey] | None = None
+) -> Iterator[tuple[World, DemoApi]]:
+    """The simulated API on a real socket, showing the given clock's world."""
+    world = World(size, start=clock())
+    api = DemoApi(Answers(world, clock), keys or {KEY: DemoKey()})
+    api.start()
+    yield world, api
+    api.stop()

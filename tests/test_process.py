@@ -1,0 +1,265 @@
+"""The product as users run it: a real process, real sockets, a simulated API."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from harness import Clock, Scrape, simulated_api
+from processes import environment, finished, running
+
+from exporter import __version__
+from exporter.demo.people import Size
+from exporter.sources.devin import SOURCE
+
+KEY = "cog_the_key_of_the_tests"
+
+
+@pytest.fixture
+def silent_api() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def requests_sent(page: str) -> float:
+    scrape = Scrape.of(page)
+    return sum(scrape.family("devin_exporter_api_requests_total").values())
+
+
+def test_the_demo_serves_every_family_and_promtool_approves(tmp_path: Path, promtool: str) -> None:
+    with running(tmp_path, "demo") as demo:
+        page = demo.until('devin_exporter_unattributed_cycle_acus{scope="users"}')
+        demo.until("devin_organization_monthly_active_users{")
+        demo.until("devin_sessions_created_cycle ")
+        page = demo.until("devin_queue_size ")
+        checked = subprocess.run(
+            [promtool, "check", "metrics"], input=page.encode(), capture_output=True, check=False
+        )
+        assert checked.returncode == 0, checked.stderr
+        published = Scrape.of(page).names()
+        assert {metric.name for metric in SOURCE.metrics} <= published
+        ups = Scrape.of(page).family("devin_exporter_task_up")
+        assert len(ups) == 12
+        assert set(ups.values()) == {1.0}
+        assert demo.get("/-/ready").status_code == 200
+        assert demo.end() == 0
+        log = demo.log.read_text()
+    assert log.count("\n") == 1
+    assert "msg=stopping" in log
+
+
+def test_a_thousand_scrapes_cause_no_request(tmp_path: Path) -> None:
+    settings = {"DEMO_USERS": "20", "DEMO_DAYS": "40", "DEVIN_POLL_INTERVAL": "3600"}
+    with running(tmp_path, "demo", **settings) as demo:
+        demo.until('devin_exporter_unattributed_cycle_acus{scope="users"}')
+        demo.until("devin_organization_monthly_active_users{")
+        demo.until("devin_sessions_created_cycle ")
+        before = requests_sent(demo.until("devin_queue_size "))
+        with httpx.Client() as client:
+            for _ in range(1_000):
+                client.get(f"{demo.url}/metrics").raise_for_status()
+        assert requests_sent(demo.get().text) == before
+        assert demo.end() == 0
+
+
+def test_scrapes_are_counted_by_the_api_too() -> None:
+    clock = Clock(1_770_000_000.0)
+    with simulated_api(Size(organizations=1, users=2, days=5), clock) as (_, api):
+        assert api.traffic.total() == 0
+        httpx.get(f"{api.url}/v3/self", headers={"Authorization": f"Bearer {KEY}"})
+        assert api.traffic.requests == {("/v3/self", 200): 1}
+
+
+def test_a_wrong_key_is_never_ready_and_is_logged_once(tmp_path: Path) -> None:
+    clock = Clock(1_770_000_000.0)
+    with (
+        simulated_api(Size(organizations=1, users=2, days=5), clock, keys={}) as (_, api),
+        running(
+            tmp_path,
+            DEVIN_API_URL=api.url,
+            DEVIN_SERVICE_USER_TOKEN="cog_wrong_key",
+            DEVIN_POLL_INTERVAL="1",
+        ) as exporter,
+    ):
+        page = exporter.until("the API refuses the key of: devin", path="/-/ready")
+        assert page == "not ready: the API refuses the key of: devin\n"
+        for _ in range(200):
+            if api.traffic.total() >= 30:
+                break
+            exporter.until('devin_exporter_task_up{task="queue"} 0')
+        assert api.traffic.total() >= 30
+        assert exporter.get("/-/ready").status_code == 503
+        assert exporter.get("/-/healthy").status_code == 200
+        pages = "".join(exporter.get(path).text for path in ("/", "/metrics"))
+        assert exporter.end() == 0
+        log = exporter.log.read_text()
+    assert log.count("refuses the key") == 1
+    assert log.count("\n") == 2
+    assert "wrong_key" not in log + pages
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_of_a_poll_ends_it_in_time(
+    tmp_path: Path, silent_api: str, number: signal.Signals
+) -> None:
+    settings = {"DEVIN_API_URL": silent_api, "DEVIN_SERVICE_USER_TOKEN": KEY}
+    with running(tmp_path, **settings) as exporter:
+        assert exporter.get("/-/healthy").status_code == 200
+        page = exporter.until("(running)", path="/")
+        assert "queue" in page
+        exporter.process.send_signal(number)
+        assert exporter.process.wait(5) == 0
+
+
+def test_a_scrape_is_answered_while_a_poll_hangs(tmp_path: Path, silent_api: str) -> None:
+    settings = {"DEVIN_API_URL": silent_api, "DEVIN_SERVICE_USER_TOKEN": KEY}
+    with running(tmp_path, **settings) as exporter:
+        exporter.until("(running)", path="/")
+        page = exporter.get().text
+        assert f'version="{__version__}"' in page
+        assert "process_resident_memory_bytes" in page
+        assert Scrape.of(page).family("devin_exporter_task_up") == {}
+        assert exporter.end() == 0
+
+
+def test_without_a_key_one_line_says_what_to_set() -> None:
+    ended = finished()
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr == (
+        "devin-exporter: set DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE; "
+        "`devin-exporter demo` needs none\n"
+    )
+
+
+def test_bad_settings_are_one_line_each_from_environment_and_flags() -> None:
+    ended = finished("--devin.concurrency=none", DEVIN_POLL_INTERVAL="0")
+    assert ended.returncode == 2
+    lines = ended.stderr.splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["DEVIN_POLL_INTERVAL", "DEVIN_CONCURRENCY"]
+
+
+def test_the_demo_takes_bad_settings_no_better() -> None:
+    ended = finished("demo", "--demo.users", "many")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("devin-exporter: DEMO_USERS: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--devin.service-user-token", "cog_secret_value"],
+        ["--devin.service-user-token=cog_secret_value"],
+        ["cog_secret_value"],
+        ["serve", "cog_secret_value"],
+    ],
+)
+def test_what_is_not_understood_is_refused_without_repeating_values(
+    arguments: list[str],
+) -> None:
+    ended = finished(*arguments)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert "cog_secret" not in ended.stderr + ended.stdout
+
+
+def test_a_misspelt_variable_is_warned_about(tmp_path: Path, silent_api: str) -> None:
+    settings = {
+        "DEVIN_API_URL": silent_api,
+        "DEVIN_SERVICE_USER_TOKEN": KEY,
+        "DEVIN_POLL_INTERVALL": "5",
+    }
+    with running(tmp_path, **settings) as exporter:
+        assert exporter.end() == 0
+        log = exporter.log.read_text()
+    assert "DEVIN_POLL_INTERVALL is no setting and is ignored; is DEVIN_POLL_INTERVAL meant?" in log
+
+
+def test_a_taken_port_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = {"DEVIN_SERVICE_USER_TOKEN": KEY, "WEB_LISTEN_ADDRESS": address}
+        ended = finished(**settings)
+    assert ended.returncode == 1
+    assert ended.stderr == f"devin-exporter: cannot listen on {address}: Address already in use\n"
+
+
+def test_the_demo_uses_no_credentials_of_the_environment(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("cog_real_key")
+    settings = {
+        "DEVIN_SERVICE_USER_TOKEN_FILE": str(key),
+        "DEVIN_API_URL": "https://api.example.com",
+        "DEMO_USERS": "5",
+        "DEMO_DAYS": "20",
+    }
+    with running(tmp_path, "demo", **settings) as demo:
+        demo.until("devin_consumption_cycle_acus{")
+        budget = Scrape.of(demo.get().text).one(
+            "devin_exporter_request_budget_per_second", source="devin"
+        )
+        assert budget == 200
+        assert demo.end() == 0
+
+
+def test_the_demo_keeps_a_pace_that_was_asked_for(tmp_path: Path) -> None:
+    with running(
+        tmp_path, "demo", "--devin.requests-per-second", "77", DEMO_USERS="5", DEMO_DAYS="20"
+    ) as demo:
+        page = demo.until("devin_exporter_request_budget_per_second{")
+        budget = Scrape.of(page).one("devin_exporter_request_budget_per_second", source="devin")
+        assert budget == 77
+        assert demo.end() == 0
+
+
+def test_help_shows_every_setting_and_version_the_version() -> None:
+    told = finished("--help")
+    assert told.returncode == 0
+    for text in ("--devin.poll-interval", "default: 300", "DEVIN_SERVICE_USER_TOKEN", "demo"):
+        assert text in told.stdout
+    assert finished("--version").stdout == f"devin-exporter {__version__}\n"
+
+
+def test_the_simulated_api_also_runs_alone() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "exporter.demo"],
+        env=environment({"DEMO_USERS": "3", "DEMO_DAYS": "5"}),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        headers = {"Authorization": "Bearer cog_demo"}
+        answer = httpx.get(f"{url}/v3/enterprise/organizations", headers=headers)
+        assert len(answer.json()["items"]) == 6
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_many_scrapers_at_once_all_get_whole_pages(tmp_path: Path) -> None:
+    failures: list[str] = []
+    with running(tmp_path, "demo", DEMO_USERS="20", DEMO_DAYS="40") as demo:
+        demo.until("devin_queue_size ")
+
+        def scrape() -> None:
+            with httpx.Client() as client:
+                for _ in range(50):
+                    page = client.get(f"{demo.url}/metrics").text
+                    try:
+                        Scrape.of(page)
+                    except (AssertionError, ValueError) as failure:
+                        failures.append(str(failure))
+
+        threads = [threading.Thread(target=scrape) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert demo.end() == 0
+    assert failures == []

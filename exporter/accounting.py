@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -75,18 +76,36 @@ class Budget:
     def __init__(self, per_second: float, monotonic: Callable[[], float]) -> None:
         self._gap = 1 / per_second
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._next = monotonic()
+        self._held_until = self._next
 
-    def reserve(self) -> float:
-        """Take the next slot and return the seconds to wait for it."""
-        with self._lock:
+    def take(self, pause: Callable[[float], None]) -> float:
+        """Wait for a slot with `pause` (seconds); returns the seconds that it took."""
+        began = self._monotonic()
+        with self._turn:
+            while (wait := max(self._next, self._held_until) - self._monotonic()) > 0:
+                pause(wait)
             now = self._monotonic()
-            slot = max(now, self._next)
-            self._next = slot + self._gap
-            return slot - now
+            self._next = now + self._gap
+        return now - began
 
     def hold(self, seconds: float) -> None:
-        """Give out no slot that lies within the next `seconds`."""
-        with self._lock:
-            self._next = max(self._next, self._monotonic() + seconds)
+        """Give out no slot within the next `seconds`."""
+        self._held_until = max(self._held_until, self._monotonic() + seconds)
+
+
+def retry_after_seconds(header: str | None, now: float) -> float | None:
+    """How long a `Retry-After` header (seconds or a date) asks to wait; None if it makes no sense.
+
+    Args:
+        now: Unix seconds.
+    """
+    if header is None:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None

@@ -48,11 +48,13 @@ class FileKey:
                     self._key = check_key(self._path.read_text(encoding="utf-8"))
                     self._read_at = version
             except OSError as failure:
-                raise CredentialError(f"{self._path}: {failure.strerror}") from None
+                raise CredentialError(
+                    f"the key's file cannot be read: {failure.strerror}"
+                ) from None
             except ValueError as failure:
                 self._read_at = None
                 told = "is no text" if isinstance(failure, UnicodeDecodeError) else failure
-                raise CredentialError(f"{self._path} {told}") from None
+                raise CredentialError(f"the key's file {told}") from None
             return self._key
 
 

@@ -12,16 +12,16 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from exporter import errors
-from exporter.accounting import Budget, Limits, RequestMetrics
-from exporter.settings import is_loopback
+from exporter.accounting import Budget, Limits, RequestMetrics, retry_after_seconds
+from exporter.paths import fill
+from exporter.settings import SettingsError, is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,9 @@ ATTEMPT_SECONDS = 30.0
 TOTAL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 LARGEST_BODY_BYTES = 32 * 2**20
+_PROVE_THE_KEY = frozenset({200, 403, 404, 422})
+"""Answers that only whoever has accepted the key gives; a gateway's failures say nothing of it."""
+
 PAGE_SIZE = 200
 MOST_PAGES = 10_000
 
@@ -72,6 +75,9 @@ class Client:
         permission_of: names the permission that opens an endpoint, for the message of a 403.
         clock: Unix seconds, to read dates in `Retry-After`.
         monotonic: seconds, for limits.
+
+    Raises:
+        SettingsError: if the environment names a proxy that cannot be used.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class Client:
         self.stopping = stopping
         self.concurrency = limits.concurrency
         self.key_refused = False
+        self._noting = threading.Lock()
         self._key = key
         self._permission_of = permission_of
         self._metrics = metrics
@@ -99,14 +106,10 @@ class Client:
         self._monotonic = monotonic
         self._budget = Budget(limits.requests_per_second, monotonic)
         self._in_flight = threading.BoundedSemaphore(limits.concurrency)
-        self._http = httpx.Client(
-            base_url=base_url,
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
-            timeout=httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=limits.concurrency),
+        self._http = _open(
+            base_url,
+            concurrency=limits.concurrency,
             verify=verify or True,
-            trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
-            follow_redirects=False,
         )
         metrics.budget.labels(source).set(limits.requests_per_second)
         metrics.waited.labels(source)
@@ -132,7 +135,7 @@ class Client:
         Raises:
             PollError: any leaf of the tree but `PagingError` and `PartialError`.
         """
-        path = _fill(endpoint, ids or {})
+        path = fill(endpoint, ids or {})
         body = self._send_with_retries(endpoint, path, params or {})
         try:
             return shape.validate_json(body)
@@ -201,9 +204,9 @@ class Client:
 
     def _send_in_turn(self, endpoint: str, path: str, params: Params) -> bytes:
         with self._in_flight:
-            wait = self._budget.reserve()
-            self._metrics.waited.labels(self.source).inc(wait)
-            self._pause(wait)
+            waited = self._budget.take(self._pause)
+            self._metrics.waited.labels(self.source).inc(waited)
+            self._pause(0)
             key = self._key()
             began = self._monotonic()
             status = "internal"
@@ -231,7 +234,9 @@ class Client:
                 return _Response(response.status_code, response.headers.get("Retry-After"), body)
         except httpx.TimeoutException:
             raise errors.DeadlineError(f"{endpoint} did not answer in time") from None
-        except httpx.TransportError as failure:
+        except httpx.InvalidURL:
+            raise errors.UnaskableError(f"{endpoint}: an id is too long for a URL") from None
+        except (httpx.TransportError, UnicodeError) as failure:
             raise errors.ConnectionFailedError(f"{endpoint}: {failure}") from None
 
     def _read(self, endpoint: str, response: httpx.Response, deadline: float) -> bytes:
@@ -255,7 +260,8 @@ class Client:
 
     def _accept(self, endpoint: str, response: _Response) -> bytes:
         status = response.status
-        self._note_key(refused=status == httpx.codes.UNAUTHORIZED)
+        if status == httpx.codes.UNAUTHORIZED or status in _PROVE_THE_KEY:
+            self._note_key(refused=status == httpx.codes.UNAUTHORIZED)
         if status == httpx.codes.OK:
             return response.body
         kind = errors.rejection(status)
@@ -263,33 +269,30 @@ class Client:
         permission = self._permission_of(endpoint)
         if kind is errors.PermissionMissingError and permission:
             message += f"; the key needs the permission {permission}"
-        raise kind(message, retry_after=self._retry_after(response.retry_after))
+        raise kind(message, retry_after=retry_after_seconds(response.retry_after, self._clock()))
 
     def _note_key(self, *, refused: bool) -> None:
-        if refused and not self.key_refused:
+        with self._noting:
+            changed = refused != self.key_refused
+            self.key_refused = refused
+        if changed and refused:
             logger.error("the API refuses the key (401)", extra={"source": self.source})
-        elif self.key_refused and not refused:
+        elif changed:
             logger.info("the API accepts the key again", extra={"source": self.source})
-        self.key_refused = refused
-
-    def _retry_after(self, header: str | None) -> float | None:
-        if header is None:
-            return None
-        if header.strip().isdecimal():
-            return float(header)
-        try:
-            return max(0.0, parsedate_to_datetime(header).timestamp() - self._clock())
-        except (ValueError, OverflowError):
-            return None
 
 
-def _fill(endpoint: str, ids: Mapping[str, str]) -> str:
-    """Put ids into a path template, with every byte outside RFC 3986's unreserved encoded."""
-    for name, value in ids.items():
-        # Dots alone would be resolved away, and another endpoint asked.
-        if value in {"", ".", ".."}:
-            raise errors.UnaskableError(f"{endpoint} cannot be asked with such a {name}")
+def _open(base_url: str, *, concurrency: int, verify: ssl.SSLContext | bool) -> httpx.Client:
     try:
-        return endpoint.format_map({name: quote(value, safe="") for name, value in ids.items()})
-    except UnicodeEncodeError:
-        raise errors.UnaskableError(f"{endpoint} cannot be asked with an id of no text") from None
+        return httpx.Client(
+            base_url=base_url,
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+            timeout=httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
+            verify=verify,
+            trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
+            follow_redirects=False,
+        )
+    except (ImportError, ValueError, httpx.InvalidURL):
+        raise SettingsError(
+            ["HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: want http://host:port or https://host:port"]
+        ) from None

@@ -1,6 +1,7 @@
 """Polls tasks when they are due and publishes what they know, at every change and on time."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ METRICS = (FAILURES, SKIPPED)
 POLL_AFTER_WINDOW_SECONDS = 5.0
 PROGRESS_SECONDS = 15.0
 TICK_SECONDS = 1.0
+RESTART_SECONDS = 0.5
 JITTER_RATIO = 0.05
 
 
@@ -70,6 +72,8 @@ class Scheduler:
         self._clock = clock
         self._monotonic = monotonic
         self._publishing = threading.RLock()
+        self._planning = threading.RLock()
+        self._again: set[str] = set()
         self._failures = Counter(FAILURES.name, FAILURES.help, FAILURES.labels, registry=registry)
         self._skipped = Counter(SKIPPED.name, SKIPPED.help, SKIPPED.labels, registry=registry)
         for name, task in self._tasks.items():
@@ -90,7 +94,7 @@ class Scheduler:
         self._jobs.start()
         for task in self._tasks.values():
             if not task.after:
-                self._due(task, self._clock())
+                self._plan(task, datetime.now(UTC))
 
     def stop(self) -> None:
         """Start no further run; those under way are not waited for."""
@@ -106,7 +110,8 @@ class Scheduler:
         if task.poll is None:
             return
         began = self._monotonic()
-        before = self._store.states()[task.name].outcome
+        before = self._store.states()[task.name]
+        window_ends = task.next_end(self._clock())
         self._store.started(task.name, now=self._clock())
         error: Exception | None = None
         try:
@@ -117,10 +122,16 @@ class Scheduler:
         except Exception as failure:  # noqa: BLE001 - a fault of ours must not end the polling
             error = failure
         duration = self._monotonic() - began
-        self._store.ended(task.name, self._judge(before, error, duration=duration))
-        self._report(task, before, error)
+        self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
+        self._report(task, before.outcome, error)
         self._publish([task, *self._readers(task)])
-        if before is None or (before.error is not None and error is None):
+        with self._planning:
+            # Whether the window ends later or has ended in the middle of this run.
+            self._due(task, window_ends + POLL_AFTER_WINDOW_SECONDS)
+            if task.name in self._again:
+                self._again.discard(task.name)
+                self._due(task, self._clock())
+        if self._is_news(task, before):
             self._release(task)
 
     def tick(self) -> None:
@@ -131,10 +142,6 @@ class Scheduler:
             for state in self._store.states().values():
                 if now >= state.valid_until:
                     changed.append(state.task)
-                    if now >= state.snapshot.window_ends and state.task.poll is not None:
-                        self._due(
-                            state.task, state.snapshot.window_ends + POLL_AFTER_WINDOW_SECONDS
-                        )
                 elif state.running_since is not None:
                     learned_since = max(state.running_since, state.published_at)
                     if now - learned_since >= PROGRESS_SECONDS:
@@ -171,25 +178,45 @@ class Scheduler:
     def _readers(self, task: Task) -> list[Task]:
         return [reader for reader in self._tasks.values() if task.name in reader.after]
 
+    def _is_news(self, task: Task, before: TaskState) -> bool:
+        """Whether the tasks that read this one have a reason to run now."""
+        after = self._store.states()[task.name]
+        if before.outcome is None:
+            return True
+        recovered = before.outcome.error is not None and after.up
+        return bool(recovered) or (task.announces and before.rendered.text != after.rendered.text)
+
     def _release(self, task: Task) -> None:
         states = self._store.states()
         for reader in self._readers(task):
-            if reader.poll is not None and all(states[name].outcome for name in reader.after):
+            if reader.poll is None or not all(states[name].outcome for name in reader.after):
+                continue
+            with self._planning:
+                if states[reader.name].running_since is not None:
+                    self._again.add(reader.name)
                 self._due(reader, self._clock())
 
     def _due(self, task: Task, at: float) -> None:
-        when = datetime.now(UTC) + timedelta(seconds=at - self._clock())
+        """See to it that a task runs at a moment (Unix seconds) or soon after, at the latest."""
+        if at == math.inf:
+            return
+        # A run that ends now must have ended before the next can start.
+        delay = max(at - self._clock(), RESTART_SECONDS)
+        when = datetime.now(UTC) + timedelta(seconds=delay)
         job = self._jobs.get_job(task.name)
         if job is None:
-            trigger = IntervalTrigger(
-                seconds=task.interval, jitter=task.interval * JITTER_RATIO, timezone=UTC
-            )
-            self._jobs.add_job(self.poll, trigger, [task], id=task.name, next_run_time=when)
+            self._plan(task, when)
         elif job.next_run_time > when:
             try:
                 self._jobs.modify_job(task.name, next_run_time=when)
             except JobLookupError:
                 logger.debug("%s is no longer scheduled", task.name)
+
+    def _plan(self, task: Task, first: datetime) -> None:
+        trigger = IntervalTrigger(
+            seconds=task.interval, jitter=task.interval * JITTER_RATIO, timezone=UTC
+        )
+        self._jobs.add_job(self.poll, trigger, [task], id=task.name, next_run_time=first)
 
     def _publish(self, tasks: Sequence[Task]) -> None:
         with self._publishing:

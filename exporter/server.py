@@ -1,6 +1,7 @@
 """The HTTP endpoints: metrics, a page for people, and the two health checks."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from exporter.store import Store, TaskState
 
 STOP_SECONDS = 2
 BACKLOG = 512
+_REFUSED = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*(;|$)")
 
 
 class ListenError(Exception):
@@ -75,12 +77,12 @@ class Site:
         if self._clock() >= self._store.page.valid_until:
             await asyncio.to_thread(self._refresh)
         page = self._store.page
-        if _wants_openmetrics(request.headers.get("Accept", "")):
+        if _wants_openmetrics(_without_refused(request.headers.get("Accept", ""))):
             own, content_type = generate_openmetrics(self._registry), OPENMETRICS
         else:
             own, content_type = generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if gzip_accepted(request.headers.get("Accept-Encoding", "")):
+        if gzip_accepted(_without_refused(request.headers.get("Accept-Encoding", ""))):
             return Response(page.gzipped(own), headers={**headers, "Content-Encoding": "gzip"})
         return Response(page.plain(own), headers=headers)
 
@@ -106,6 +108,11 @@ class Site:
                 version=escape(self._version), metrics=escape(self._telemetry_path), rows=rows
             )
         )
+
+
+def _without_refused(header: str) -> str:
+    """A header's alternatives without those that have a quality of 0."""
+    return ",".join(part for part in header.split(",") if not _REFUSED.search(part))
 
 
 def _wants_openmetrics(accept: str) -> bool:

@@ -4,6 +4,7 @@ The only state that the pollers and the web server share. Its parts are replaced
 changed in place, so a reader needs no lock.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ DATA_TIMESTAMP = Metric(
 )
 METRICS = (TASK_UP, ENTITIES_MISSING, LAST_SUCCESS, DURATION, SERIES, DATA_TIMESTAMP)
 
+EXPIRY_PACE_SECONDS = 15.0
+EXPIRY_PACE_INTERVALS = 0.05
 EMPTY = Snapshot()
 NOTHING = Rendered()
 
@@ -70,6 +73,7 @@ class TaskState:
     Attributes:
         running_since: Unix seconds; None while it does not run.
         published_at: Unix seconds of the snapshot behind `rendered`.
+        valid_until: Unix seconds at which it no longer holds and is to be taken anew.
         unpublishable: why the last snapshot could not be published; None if it could.
     """
 
@@ -79,12 +83,8 @@ class TaskState:
     snapshot: Snapshot = EMPTY
     rendered: Rendered = NOTHING
     published_at: float = 0.0
+    valid_until: float = math.inf
     unpublishable: str | None = None
-
-    @property
-    def valid_until(self) -> float:
-        """Unix seconds at which the snapshot no longer holds."""
-        return min(self.snapshot.window_ends, self.snapshot.expires)
 
     @property
     def up(self) -> bool | None:
@@ -128,7 +128,7 @@ class Store:
         if len(set(families)) != len(families):
             raise ValueError("two tasks publish one family")
         self._constant = render(constant)
-        self.page = Page.of((self._constant.text,), valid_until=float("inf"))
+        self.page = Page.of((self._constant.text,), valid_until=math.inf)
 
     def states(self) -> Mapping[str, TaskState]:
         """The present state of each task, by name."""
@@ -157,18 +157,27 @@ class Store:
             ExpositionError: if the samples cannot be published; nothing has changed then.
             ValueError: if a sample is of a family that the task does not declare.
         """
-        declared = self._states[name].task.metrics
+        task = self._states[name].task
+        declared = task.metrics
         foreign = {
             sample.metric.name for sample in snapshot.samples if sample.metric not in declared
         }
         if foreign:
             raise ValueError(f"{name} does not declare {sorted(foreign)}")
         rendered = render(snapshot.samples)
+        # The many entities of a sweep expire one by one: not each deserves a page of its own.
+        pace = min(EXPIRY_PACE_SECONDS, EXPIRY_PACE_INTERVALS * task.interval)
+        valid_until = min(task.next_end(now), max(snapshot.expires, now + pace))
         kept = replace(snapshot, samples=())
         self._change(
             name,
             lambda state: replace(
-                state, snapshot=kept, rendered=rendered, published_at=now, unpublishable=None
+                state,
+                snapshot=kept,
+                rendered=rendered,
+                published_at=now,
+                valid_until=valid_until,
+                unpublishable=None,
             ),
         )
 
@@ -178,7 +187,12 @@ class Store:
         self._change(
             name,
             lambda state: replace(
-                state, snapshot=empty, rendered=NOTHING, published_at=now, unpublishable=why
+                state,
+                snapshot=empty,
+                rendered=NOTHING,
+                published_at=now,
+                valid_until=math.inf,
+                unpublishable=why,
             ),
         )
 
@@ -196,5 +210,5 @@ class Store:
                 render(sorted(own, key=lambda sample: sample.metric.name)).text,
                 *(state.rendered.text for state in states),
             )
-            valid_until = min((state.valid_until for state in states), default=float("inf"))
+            valid_until = min((state.valid_until for state in states), default=math.inf)
             self.page = Page.of(parts, valid_until=valid_until)

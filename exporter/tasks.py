@@ -28,15 +28,12 @@ class Snapshot:
 
     Attributes:
         samples: what to publish now.
-        window_ends: Unix seconds at which a window that is published now ends; a poll is due
-            five seconds later.
         expires: Unix seconds at which the oldest published data becomes too old.
         missing: entities (1 for a data set without any) whose data has expired.
         newest_day: start of the newest billing day in the data, in Unix seconds.
     """
 
     samples: tuple[Sample, ...] = ()
-    window_ends: float = math.inf
     expires: float = math.inf
     missing: int = 0
     newest_day: float | None = None
@@ -47,6 +44,11 @@ class TakeSnapshot(Protocol):
 
     def __call__(self, now: float, max_age: float) -> Snapshot:
         """Leave out what is older than `max_age` seconds at `now` (Unix seconds)."""
+
+
+def never(_: float) -> float:
+    """When a window ends where there is none."""
+    return math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +63,11 @@ class Task:
         poll: asks the API and remembers; raises `errors.PollError`. None for a task that only
             derives from what others have polled.
         snapshot: what to publish of what is remembered.
+        next_end: when the first of its windows that run at a moment ends (both Unix seconds);
+            a poll is due five seconds later.
         after: tasks to be attempted before this one's first poll; this one is published again
             after each of theirs.
+        announces: whether those that read it are due again when what it publishes has changed.
         main: whether the exporter is ready only once this has succeeded.
     """
 
@@ -72,5 +77,7 @@ class Task:
     metrics: tuple[Metric, ...]
     poll: Callable[[], None] | None
     snapshot: TakeSnapshot
+    next_end: Callable[[float], float] = never
     after: tuple[str, ...] = ()
+    announces: bool = False
     main: bool = False

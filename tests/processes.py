@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ import httpx
 EXPORTER = str(Path(sys.executable).with_name("devin-exporter"))
 STARTED = b"Metrics: "
 DEADLINE_SECONDS = 30
+BETWEEN_LOOKS = threading.Event()
+"""Never set: a process is looked at again and again, but not so often that it gets no work done."""
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Running:
             page = self.get(path).text
             if text in page:
                 return page
+            BETWEEN_LOOKS.wait(0.05)
         raise AssertionError(f"{path} never held {text!r}; log:\n{self.log.read_text()}")
 
     def end(self) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -13,7 +13,7 @@ from harness import Clock, Rig, at, rig
 
 from exporter import errors
 from exporter.sources.devin import SOURCE
-from exporter.sources.devin.sweep import MOST_FAILURES_IN_A_ROW, sweep
+from exporter.sources.devin.sweep import MOST_FAILURES, sweep
 
 URL = "https://api.test"
 NOW = at("2026-03-20 15:30:00")
@@ -613,16 +613,54 @@ def test_a_sweep_ends_at_once_when_the_key_is_refused() -> None:
     assert not failure.value.asked_everyone
 
 
-def test_a_sweep_gives_up_when_too_many_in_a_row_fail() -> None:
+def asked_until_given_up(answers: Callable[[int], errors.PollError | None]) -> int:
+    """How many of a thousand were asked before a sweep ended."""
     asked: list[str] = []
 
     def ask(entity: str) -> None:
         asked.append(entity)
-        raise errors.ServerFailedError("500")
+        failure = answers(int(entity))
+        if failure:
+            raise failure
 
     with pytest.raises(errors.PartialError):
         sweep([str(n) for n in range(1_000)], ask, threads=1)
-    assert len(asked) == MOST_FAILURES_IN_A_ROW
+    return len(asked)
+
+
+def test_a_sweep_gives_up_when_nobody_succeeds() -> None:
+    refused = errors.PermissionMissingError("403")
+    assert asked_until_given_up(lambda _: refused) == MOST_FAILURES
+
+
+def test_a_sweep_gives_up_when_many_in_a_row_get_no_answer() -> None:
+    broken = errors.ServerFailedError("500")
+    assert asked_until_given_up(lambda n: broken if n >= 100 else None) == 100 + MOST_FAILURES
+
+
+def test_a_sweep_goes_on_past_many_who_are_refused_one_by_one() -> None:
+    gone = errors.NotFoundError("404")
+    assert asked_until_given_up(lambda n: gone if n >= 100 else None) == 1_000
+
+
+def test_organizations_behind_a_block_that_always_fails_get_their_turn(
+    api: Api, polled: Rig
+) -> None:
+    org_ids = [f"org-{n:02}" for n in range(40)]
+    api.get(ORGANIZATIONS).respond(
+        json=listing(*({"org_id": org_id, "name": ""} for org_id in org_ids))
+    )
+    for org_id in org_ids:
+        if org_id < "org-20":
+            api.get(url__regex=f".*/v3/organizations/{org_id}/metrics/.*").respond(403)
+        else:
+            answer_activity(api, f"/v3/organizations/{org_id}")
+    polled.poll("organizations")
+    for _ in range(3):
+        polled.clock.now += 60
+        polled.poll("organization_activity")
+    shown = polled.scrape().family("devin_organization_daily_active_users")
+    assert len(shown) == 20
 
 
 def test_a_sweep_goes_on_where_failures_are_scattered() -> None:

@@ -3,7 +3,7 @@
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from harness import Clock, Scrape
@@ -47,11 +47,11 @@ class Double:
             return Snapshot(missing=1)
         if now >= self.window_ends:
             return Snapshot(expires=self.sent + max_age)
-        return Snapshot(
-            (VALUE(self.value, of="it"),),
-            window_ends=self.window_ends,
-            expires=self.sent + max_age,
-        )
+        return Snapshot((VALUE(self.value, of="it"),), expires=self.sent + max_age)
+
+    def next_end(self, now: float) -> float:
+        """The end of its only window, until it has passed."""
+        return self.window_ends if now < self.window_ends else math.inf
 
     def task(self, name: str = "it", **options: object) -> Task:
         """The task of it."""
@@ -64,6 +64,7 @@ class Double:
             metrics=(VALUE,),
             poll=self.poll,
             snapshot=self.snapshot,
+            next_end=self.next_end,
             after=after,
             main=True,
         )
@@ -413,13 +414,91 @@ def test_a_run_that_is_due_while_the_last_one_lasts_is_counted_as_skipped(
     assert skipped >= 1
 
 
-def test_a_poll_is_due_five_seconds_after_a_window_ended(double: Double, clock: Clock) -> None:
+def test_a_poll_is_due_five_seconds_after_a_window_ends(double: Double, clock: Clock) -> None:
     double.window_ends = clock() + 100
     bench = Bench([double.task()], clock)
     bench.poll()
-    assert bench.scheduler.due_in("it") is None
-    clock.now += 100
-    bench.scheduler.tick()
     due_in = bench.scheduler.due_in("it")
     assert due_in is not None
-    assert 4 < due_in <= 5
+    assert 104 < due_in <= 105
+
+
+def test_a_window_that_ends_in_the_middle_of_a_poll_makes_another_due(
+    double: Double, clock: Clock
+) -> None:
+    double.window_ends = clock() + 100
+
+    def last() -> None:
+        clock.now += 102
+
+    double.while_polling = last
+    bench = Bench([double.task()], clock)
+    bench.poll()
+    due_in = bench.scheduler.due_in("it")
+    assert due_in is not None
+    assert 2 < due_in <= 3
+
+
+def test_a_poll_that_is_due_sooner_anyway_is_not_put_off(double: Double, clock: Clock) -> None:
+    bench = Bench([double.task()], clock)
+    double.window_ends = clock() + 50
+    bench.poll()
+    double.window_ends = clock() + 5_000
+    bench.poll()
+    due_in = bench.scheduler.due_in("it")
+    assert due_in is not None
+    assert due_in <= 55
+
+
+def reading(name: str, *after: str, polled: list[str]) -> Task:
+    return Task(
+        name=name,
+        source="test",
+        interval=INTERVAL,
+        metrics=(),
+        poll=lambda: polled.append(name),
+        snapshot=lambda now, max_age: Snapshot(expires=now + max_age),
+        after=after,
+    )
+
+
+@pytest.mark.parametrize("announces", [True, False])
+def test_what_announces_its_changes_makes_its_readers_run_at_once(
+    double: Double, clock: Clock, *, announces: bool
+) -> None:
+    polled: list[str] = []
+    again = threading.Event()
+
+    def poll() -> None:
+        polled.append("reader")
+        again.set()
+
+    reader = replace(reading("reader", "it", polled=polled), poll=poll)
+    bench = Bench([replace(double.task(), announces=announces), reader], clock)
+    bench.scheduler.start()
+    assert again.wait(10)
+    again.clear()
+    double.value = 2.0
+    bench.poll()
+    assert again.wait(10 if announces else 1) == announces
+    bench.scheduler.stop()
+
+
+def test_a_release_in_the_middle_of_a_readers_run_makes_it_run_again(
+    double: Double, clock: Clock
+) -> None:
+    polled: list[str] = []
+    tasks = [double.task(), replace(reading("reader", "it", polled=polled))]
+    bench = Bench(tasks, clock)
+    bench.poll()
+
+    def read() -> None:
+        double.error = errors.ServerFailedError("broken")
+        bench.poll()
+        double.error = None
+        bench.poll()
+
+    bench.scheduler.poll(replace(tasks[1], poll=read))
+    due_in = bench.scheduler.due_in("reader")
+    assert due_in is not None
+    assert due_in <= 1

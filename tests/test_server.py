@@ -126,11 +126,23 @@ def test_gzip_is_given_to_whom_asks_for_it_and_to_nobody_else(served: Served) ->
     assert gzip.decompress(packed) == plain.content
 
 
+@pytest.mark.parametrize("quality", ["0", "0.0", " 0.000"])
+def test_what_is_refused_by_a_quality_of_zero_is_not_given(served: Served, quality: str) -> None:
+    headers = {
+        "Accept": f"application/openmetrics-text;version=1.0.0;q={quality}, text/plain",
+        "Accept-Encoding": f"gzip;q={quality}, identity",
+    }
+    answer = httpx.get(f"{served.url}/metrics", headers=headers)
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert "Content-Encoding" not in answer.headers
+
+
 def test_a_scrape_after_the_pages_time_sees_it_made_anew(served: Served) -> None:
-    served.publish(expires=served.clock() + 10)
+    served.publish(expires=served.clock() + 100)
+    served.clock.now += 99
     httpx.get(f"{served.url}/metrics")
     assert served.refreshed == 0
-    served.clock.now += 10
+    served.clock.now += 1
     httpx.get(f"{served.url}/metrics")
     httpx.get(f"{served.url}/metrics")
     assert served.refreshed == 1

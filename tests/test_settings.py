@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from harness import make_client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +84,9 @@ def test_all_bad_settings_are_told_at_once_by_name(monkeypatch: pytest.MonkeyPat
     assert "host:port" in bad.value.lines[2]
 
 
-@pytest.mark.parametrize("field", ["api_url", "poll_interval", "ca_file", "concurrency"])
+@pytest.mark.parametrize(
+    "field", ["api_url", "poll_interval", "ca_file", "concurrency", "service_user_token_file"]
+)
 def test_a_secret_in_the_wrong_place_is_not_repeated(field: str) -> None:
     assert SECRET not in "\n".join(complaints(**{field: SECRET}))
 
@@ -99,6 +102,8 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(field: str) -> None:
         "https://api.devin.ai?x=1",
         "https://api.devin.ai:port",
         "http://localhost.example.com",
+        "https://a..b",
+        "https://exa mple",
     ],
 )
 def test_a_url_that_would_leak_the_key_or_lead_nowhere_is_refused(url: str) -> None:
@@ -113,6 +118,17 @@ def test_a_url_that_would_leak_the_key_or_lead_nowhere_is_refused(url: str) -> N
 def test_https_anywhere_and_http_on_loopback_are_fine(url: str) -> None:
     devin = load((DevinSettings,), {DevinSettings: {"api_url": url}})[DevinSettings]
     assert devin.api_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize("proxy", ["socks5://user:pass@proxy", "gopher://proxy"])
+def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(SettingsError, match="HTTPS_PROXY") as bad:
+        make_client("https://api.example.com")
+    assert "pass" not in str(bad.value)
+    make_client("http://127.0.0.1:1").close()
 
 
 def test_loopback_is_told_by_address_not_by_look() -> None:

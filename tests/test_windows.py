@@ -12,7 +12,7 @@ from exporter.sources.devin.windows import (
     billing_windows,
     covering,
     day_number,
-    ending_at,
+    ending_on,
     utc_day,
     utc_month,
     utc_week,
@@ -67,9 +67,9 @@ def test_a_finished_window_is_told_only_from_its_end_on(sent: int, later: int) -
     assert window.told_by(window.end, window.end + later)
 
 
-def test_without_a_cycle_two_calendar_months_are_covered() -> None:
-    windows = billing_windows(at("2026-03-20 12:00:00"), cycle=None, previous_cycle=None)
-    assert windows.earliest == at("2026-02-01 08:00:00")
+def test_without_a_known_cycle_any_two_months_are_covered() -> None:
+    windows = billing_windows(at("2026-09-04 12:00:00"), cycle=None, previous_cycle=None)
+    assert windows.earliest < at("2026-07-05 08:00:00")
     assert set(windows.by_name()) == {"today", "yesterday"}
 
 
@@ -77,4 +77,5 @@ def test_of_overlapping_windows_the_latest_start_counts() -> None:
     windows = [Window(0, 10), Window(5, 10)]
     assert covering(windows, 7) == Window(5, 10)
     assert covering(windows, 10) is None
-    assert ending_at(windows, 10) == Window(5, 10)
+    assert ending_on(windows, 10) == Window(5, 10)
+    assert ending_on(windows, 200_000) is None

@@ -95,7 +95,7 @@ class Activity:
         self._people = people
         self._enterprise: dict[str, _Known] = {}
         self._organizations: dict[str, dict[str, _Known]] = {}
-        self._attempted: frozenset[str] = frozenset()
+        self._attempted: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def tasks(self, poll_interval: float) -> Iterator[Task]:
@@ -107,6 +107,7 @@ class Activity:
             metrics=ENTERPRISE_METRICS,
             poll=self.poll_enterprise,
             snapshot=self.snapshot_enterprise,
+            next_end=lambda now: utc_day(now).end,
         )
         yield Task(
             name="organization_activity",
@@ -115,6 +116,7 @@ class Activity:
             metrics=ORGANIZATION_METRICS,
             poll=self.poll_organizations,
             snapshot=self.snapshot_organizations,
+            next_end=lambda now: utc_day(now).end,
             after=(directory.ORGANIZATIONS_TASK,),
         )
 
@@ -128,7 +130,9 @@ class Activity:
         with self._lock:
             known = self._organizations
             self._organizations = {org_id: known.get(org_id, {}) for org_id in sorted(org_ids)}
-        sweep(sorted(org_ids), self._ask_organization, threads=self._client.concurrency)
+            asked_at = {org_id: self._attempted.get(org_id, 0.0) for org_id in org_ids}
+        in_turn = sorted(org_ids, key=lambda org_id: (asked_at[org_id], org_id))
+        sweep(in_turn, self._ask_organization, threads=self._client.concurrency)
 
     def _ask_organization(self, org_id: str) -> None:
         try:
@@ -139,7 +143,7 @@ class Activity:
             )
         finally:
             with self._lock:
-                self._attempted |= {org_id}
+                self._attempted[org_id] = self._clock()
 
     def _ask_periods(self, endpoint: str, ids: Mapping[str, str], into: dict[str, _Known]) -> None:
         def ask(period: Period) -> None:
@@ -178,7 +182,6 @@ class Activity:
                     samples.append(metric(users))
         return Snapshot(
             tuple(samples),
-            window_ends=utc_day(now).end,
             expires=min((answer.sent + max_age for answer in fresh.values()), default=math.inf),
             missing=1 if len(fresh) < len(known) else 0,
         )
@@ -187,7 +190,7 @@ class Activity:
         """The running window of each kind for each organization."""
         with self._lock:
             known = {org_id: dict(lists) for org_id, lists in self._organizations.items()}
-            attempted = self._attempted
+            attempted = frozenset(self._attempted)
         samples: list[Sample] = []
         expires = math.inf
         missing = 0
@@ -199,9 +202,7 @@ class Activity:
                 if users is not None:
                     samples.append(period.organization(users, org_id=org_id))
             expires = min([expires, *(answer.sent + max_age for answer in fresh.values())])
-        return Snapshot(
-            tuple(samples), window_ends=utc_day(now).end, expires=expires, missing=missing
-        )
+        return Snapshot(tuple(samples), expires=expires, missing=missing)
 
 
 def _users(answer: _Known | None, window: Window, now: float) -> int | None:

@@ -176,6 +176,7 @@ class Consumption:
             metrics=tuple(scope.metrics.values()),
             poll=lambda: self._poll(scope, ledger, listed),
             snapshot=lambda now, max_age: self._publish(scope, ledger, now, max_age),
+            next_end=lambda now: self._windows(now).next_end,
             after=(cycles.TASK, *after),
             main=scope is ENTERPRISE_SCOPE,
         )
@@ -183,7 +184,8 @@ class Consumption:
     def _poll(self, scope: Scope, ledger: Ledger, listed: Callable[[], frozenset[str]]) -> None:
         """Ask for all listed entities, and for those that have left while a window holds use."""
         windows = self._windows(self._clock())
-        held = [window for window in (windows.cycle, windows.yesterday) if window]
+        cycle = windows.cycle or Window(windows.earliest, windows.today.end)
+        held = (cycle, windows.yesterday)
         entities = listed() | ledger.with_use(held)
         ledger.retain(entities)
         in_turn = ledger.longest_unasked_first(entities)
@@ -227,14 +229,14 @@ class Consumption:
         newest = max((day for day in named if day is not None), default=None)
         return Snapshot(
             tuple(_samples(scope, accounts, windows.by_name(), seen, now)),
-            window_ends=windows.next_end,
             expires=ledger.expires(now, max_age),
             missing=len(ledger.missing(now, max_age)),
             newest_day=None if newest is None else billing_day_start(newest),
         )
 
     def _products_seen(self) -> tuple[str, ...]:
-        named = {*self.enterprise.products(), *self.organizations.products()}
+        ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
+        named = {product for ledger in ledgers for product in ledger.products()}
         return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))
 
 

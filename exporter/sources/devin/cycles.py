@@ -17,7 +17,8 @@ from exporter.sources.devin.windows import (
     billing_month,
     billing_windows,
     covering,
-    ending_at,
+    ending_on,
+    seconds,
 )
 from exporter.tasks import Answer, Snapshot, Task
 
@@ -73,6 +74,8 @@ class Cycles:
             metrics=METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
+            next_end=lambda now: self.windows(now).next_end,
+            announces=True,
         )
 
     def poll(self) -> None:
@@ -83,7 +86,7 @@ class Cycles:
         except (PermissionMissingError, NotFoundError) as refusal:
             self._told_at = sent
             raise type(refusal)(f"{refusal}; {STANDS_IN}") from None
-        windows = tuple(Window(float(item.after), float(item.before)) for item in items)
+        windows = tuple(Window(seconds(item.after), seconds(item.before)) for item in items)
         self._known = Answer(sent, windows)
         self._told_at = sent
         self._note_fallback(sent)
@@ -93,7 +96,7 @@ class Cycles:
         known = self._known.value
         cycle = covering(known, now)
         if cycle is not None:
-            return billing_windows(now, cycle=cycle, previous_cycle=ending_at(known, cycle.start))
+            return billing_windows(now, cycle=cycle, previous_cycle=ending_on(known, cycle.start))
         if not self._calendar_months(now):
             return billing_windows(now, cycle=None, previous_cycle=None)
         month = billing_month(now)
@@ -113,12 +116,7 @@ class Cycles:
         if now >= expires:
             return Snapshot(missing=1)
         windows = self.windows(now)
-        samples = tuple(_samples(windows.cycle)) if windows.cycle else ()
-        return Snapshot(
-            samples,
-            window_ends=windows.cycle.end if windows.cycle else math.inf,
-            expires=expires,
-        )
+        return Snapshot(tuple(_samples(windows.cycle)) if windows.cycle else (), expires=expires)
 
     def _note_fallback(self, now: float) -> None:
         fell_back = covering(self._known.value, now) is None

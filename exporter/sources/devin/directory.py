@@ -17,6 +17,7 @@ from exporter.tasks import Answer, Snapshot, Task
 ORGANIZATIONS_TASK = "organizations"
 USERS_TASK = "users"
 SERVICE_USERS_TASK = "service_users"
+TASKS = (ORGANIZATIONS_TASK, USERS_TASK, SERVICE_USERS_TASK)
 
 ORGANIZATION_INFO = Metric(
     "devin_organization_info", "An organization's name; 1.", ("org_id", "org_name")

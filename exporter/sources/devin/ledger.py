@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from exporter.sources.devin.windows import Window
+from exporter.sources.devin.windows import Window, billing_day, day_number
 
 UNKNOWN_PRODUCT = "unknown"
 TOLERANCE = 1e-9
@@ -68,7 +68,9 @@ class Account:
             for product, acus in split.items():
                 column = products.setdefault(product, array("d", bytes(8 * len(days))))
                 column[use.day - days.start] = acus
-        return cls(sent, days, products, max(seen, default=None))
+        running = day_number(billing_day(sent).start)
+        newest = max((day for day in seen if day <= running), default=None)
+        return cls(sent, days, products, newest)
 
     def total(self, window: Window) -> dict[str, float]:
         """ACUs per product over a window's days, whether or not the answer can tell it yet."""

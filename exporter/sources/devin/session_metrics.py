@@ -90,6 +90,7 @@ class SessionCounts:
             metrics=METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
+            next_end=lambda now: self._windows(now).next_end,
             after=(cycles.TASK,),
         )
 
@@ -128,7 +129,6 @@ class SessionCounts:
                     samples.extend(_cycle_samples(metrics))
         return Snapshot(
             tuple(samples),
-            window_ends=windows.next_end,
             expires=min((answer.sent + max_age for answer in fresh.values()), default=math.inf),
             missing=1 if len(fresh) < len(known) else 0,
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -18,9 +19,13 @@ def _check_url(text: str) -> str:
     try:
         url = urlsplit(text)
         _ = url.port
-    except ValueError:
+        httpx.URL(text)
+        (url.hostname or "").encode("idna")
+    except (ValueError, httpx.InvalidURL):
         raise ValueError(wanted) from None
     plain = url.scheme == "http" and is_loopback(url.hostname or "")
+    if any(character.isspace() for character in text):
+        raise ValueError(wanted)
     if not (url.scheme == "https" or plain) or not url.hostname:
         raise ValueError(wanted)
     if url.username is not None or url.password is not None or url.query or url.fragment:
@@ -56,7 +61,7 @@ class DevinSettings(Section):
     )
     requests_per_second: float = Field(
         default=10,
-        gt=0,
+        ge=0.001,
         le=10_000,
         allow_inf_nan=False,
         description="requests per second that are never exceeded, retries included (`demo`: 200)",

@@ -4,16 +4,29 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from exporter.errors import KeyRefusedError, PartialError, PollError, StoppedError
+from exporter.errors import (
+    ConnectionFailedError,
+    DeadlineError,
+    KeyRefusedError,
+    PartialError,
+    PollError,
+    RateLimitedError,
+    ServerFailedError,
+    StoppedError,
+)
 
-MOST_FAILURES_IN_A_ROW = 16
+MOST_FAILURES = 16
+_API_AT_FAULT = frozenset(
+    error.reason
+    for error in (ConnectionFailedError, DeadlineError, RateLimitedError, ServerFailedError)
+)
 
 
 def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) -> None:
     """Ask for every entity, several at a time, and go on where one fails.
 
-    The sweep ends early once the key is refused, or once so many in a row have failed that the
-    API rather than an entity is at fault.
+    The sweep ends early once the key is refused, and once the API rather than an entity is at
+    fault: so many have failed and none succeeded, or so many in a row for want of an answer.
 
     Raises:
         PartialError: if any failed, with the error of each.
@@ -21,11 +34,11 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
     """
     failures: dict[str, PollError] = {}
     lock = threading.Lock()
-    asked = failed_in_a_row = 0
+    asked = unanswered_in_a_row = 0
     over = threading.Event()
 
     def ask_one(entity: str) -> None:
-        nonlocal asked, failed_in_a_row
+        nonlocal asked, unanswered_in_a_row
         if over.is_set():
             return
         failure: PollError | None = None
@@ -41,11 +54,13 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
             raise
         with lock:
             asked += 1
-            failed_in_a_row = failed_in_a_row + 1 if failure else 0
+            unanswered = failure is not None and failure.reasons <= _API_AT_FAULT
+            unanswered_in_a_row = unanswered_in_a_row + 1 if unanswered else 0
             if failure:
                 failures[entity] = failure
                 refused = KeyRefusedError.reason in failure.reasons
-                if refused or failed_in_a_row >= MOST_FAILURES_IN_A_ROW:
+                nobody = len(failures) == asked >= MOST_FAILURES
+                if refused or nobody or unanswered_in_a_row >= MOST_FAILURES:
                     over.set()
 
     with ThreadPoolExecutor(threads, thread_name_prefix="sweep") as pool:

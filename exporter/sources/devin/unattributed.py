@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 
 from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Metric, Sample
+from exporter.sources.devin import cycles, directory
 from exporter.sources.devin.consumption import ENTERPRISE, SCOPES, Consumption
 from exporter.sources.devin.directory import Directory
 from exporter.sources.devin.ledger import Ledger
@@ -59,7 +60,6 @@ def task(
                 samples.append(UNATTRIBUTED(_unless_rounding(left, total), scope=scope))
         return Snapshot(
             tuple(samples),
-            window_ends=cycle.end,
             expires=min(ledger.expires(now, max_age) for ledger in every),
         )
 
@@ -70,7 +70,8 @@ def task(
         metrics=METRICS,
         poll=None,
         snapshot=snapshot,
-        after=tuple(scope.task for scope in SCOPES),
+        next_end=lambda now: windows(now).next_end,
+        after=(cycles.TASK, *directory.TASKS, *(scope.task for scope in SCOPES)),
     )
 
 

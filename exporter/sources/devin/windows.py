@@ -12,6 +12,9 @@ DAY = 86_400
 BILLING_OFFSET = 8 * 3_600
 """A billing day starts at 08:00:00 UTC all year."""
 
+TWO_CYCLES_DAYS = 62
+"""Two billing cycles are not longer, unless they are no months."""
+
 LARGEST_SECONDS = 10**11
 """A timestamp above this is in milliseconds."""
 
@@ -40,13 +43,17 @@ class Window:
         return range(day_number(self.start), day_number(self.end))
 
 
+def seconds(timestamp: float) -> float:
+    """A timestamp in seconds or milliseconds as seconds."""
+    return timestamp / 1_000 if abs(timestamp) > LARGEST_SECONDS else float(timestamp)
+
+
 def day_number(timestamp: float) -> int:
     """Days since 1970 of the UTC calendar date of a timestamp (seconds or milliseconds).
 
     A billing day is known by this number whether a server dates it 00:00, 07:00 or 08:00 UTC.
     """
-    seconds = timestamp / 1_000 if abs(timestamp) > LARGEST_SECONDS else timestamp
-    return math.floor(seconds / DAY)
+    return math.floor(seconds(timestamp) / DAY)
 
 
 def billing_day_start(number: int) -> float:
@@ -119,10 +126,10 @@ class BillingWindows:
 
     @property
     def earliest(self) -> float:
-        """The start of the earliest of them; two calendar months back while no cycle is known."""
+        """The start of the earliest of them; while no cycle is known, early enough for two."""
         starts = [window.start for window in self.by_name().values()]
         if self.cycle is None:
-            starts.append(billing_month(billing_month(self.today.start).start - 1).start)
+            starts.append(self.today.start - TWO_CYCLES_DAYS * DAY)
         return min(starts)
 
 
@@ -139,9 +146,11 @@ def covering(windows: Iterable[Window], moment: float) -> Window | None:
     return max((window for window in windows if moment in window), key=_start, default=None)
 
 
-def ending_at(windows: Iterable[Window], moment: float) -> Window | None:
-    """The window that ends at a moment."""
-    return max((window for window in windows if window.end == moment), key=_start, default=None)
+def ending_on(windows: Iterable[Window], moment: float) -> Window | None:
+    """The window that ends on the UTC date of a moment."""
+    day = day_number(moment)
+    ending = (window for window in windows if day_number(window.end) == day)
+    return max(ending, key=_start, default=None)
 
 
 def _start(window: Window) -> float:

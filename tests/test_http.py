@@ -81,6 +81,16 @@ def test_every_id_arrives_as_one_encoded_path_segment(entity: str) -> None:
         )
 
 
+@pytest.mark.parametrize("entity", ["", ".", "..", "\ud800", "x" * 70_000])
+def test_an_id_that_no_path_can_carry_is_not_asked_for(
+    api: respx.Router, client: Client, entity: str
+) -> None:
+    route = api.route().respond(json={})
+    with pytest.raises(errors.UnaskableError):
+        client.get("/v3/users/{user_id}", NUMBER, ids={"user_id": entity})
+    assert route.call_count == 0
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

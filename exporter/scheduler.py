@@ -92,8 +92,9 @@ class Scheduler:
         """Begin: tasks that wait for no other are due at once."""
         self._jobs.add_job(self.tick, IntervalTrigger(seconds=TICK_SECONDS, timezone=UTC))
         self._jobs.start()
+        self._publish([task for task in self._tasks.values() if task.poll is None])
         for task in self._tasks.values():
-            if not task.after:
+            if task.poll is not None and not task.after:
                 self._plan(task, datetime.now(UTC))
 
     def stop(self) -> None:
@@ -237,7 +238,8 @@ class Scheduler:
         For what is only derived, the longest of what it derives from.
         """
         if task.poll is None:
-            return max(self._max_age(self._tasks[name], now) for name in task.after)
+            ages = [self._max_age(self._tasks[name], now) for name in task.after]
+            return max(ages, default=math.inf)
         run = _run_seconds(self._store.states()[task.name], now)
         return max(3 * task.interval, 2 * run + task.interval)
 

@@ -84,6 +84,9 @@ def answer_everything(api: Api) -> None:
         "service_users": SERVICE_USERS,
         "queue": QUEUE,
         "session_metrics": "/v3/enterprise/metrics/sessions",
+        "prs": "/v3/enterprise/metrics/prs",
+        "searches": "/v3/enterprise/metrics/searches",
+        "categories": "/v3/enterprise/metrics/sessions-by-category",
         "consumption_enterprise": DAILY,
     }.items():
         api.get(path).respond(json=payload(name))
@@ -91,6 +94,9 @@ def answer_everything(api: Api) -> None:
         api.get(f"/v3/enterprise/metrics/{period}").respond(json=payload(period))
         path = re.escape(f"{URL}/v3/organizations/") + rf"[^/]+/metrics/{period}"
         api.get(url__regex=path).respond(json=payload(period))
+    for name, what in (("session_metrics", "sessions"), ("prs", "prs"), ("searches", "searches")):
+        path = re.escape(f"{URL}/v3/organizations/") + rf"[^/]+/metrics/{what}$"
+        api.get(url__regex=path.replace("$", r"\?")).respond(json=payload(name))
     for kind in ("organizations", "users", "service-users"):
         path = re.escape(f"{URL}{DAILY}/{kind}/")
         api.get(url__regex=path).respond(json=payload("consumption_entity"))
@@ -572,6 +578,34 @@ def test_the_average_of_no_sessions_is_unknown(api: Api, polled: Rig) -> None:
     scrape = polled.scrape()
     assert scrape.one("devin_sessions_created_cycle") == 0
     assert scrape.one("devin_session_average_cycle_acus") is None
+
+
+def test_subcategories_and_the_remainder_add_up_to_their_category(api: Api, polled: Rig) -> None:
+    api.get(CYCLES).respond(json=listing(MARCH, FEBRUARY))
+    path = "/v3/enterprise/metrics/sessions-by-category"
+    api.get(path).respond(json=payload("categories"))
+    polled.poll("cycles", "categories")
+    scrape = polled.scrape()
+    name = "devin_category_sessions_cycle"
+    rows = {tuple(sorted(dict(k).items())): v for k, v in scrape.family(name).items()}
+    assert {(dict(k)["category"], dict(k)["subcategory"]): v for k, v in rows.items()} == {
+        ("bug_fixing", "sub-1"): 4,
+        ("bug_fixing", "Crashes"): 3,
+        ("bug_fixing", ""): 3,
+        ("tea_making", ""): 2,
+    }
+    acus = scrape.family("devin_category_cycle_acus")
+    assert sum(v for k, v in acus.items() if dict(k)["category"] == "bug_fixing") == 25.5
+
+
+def test_price_and_pool_are_published_where_they_are_set(api: Api, clock: Clock) -> None:
+    assert api is not None
+    with rig(URL, clock, acu_price="2.25", acu_currency="EUR", acu_pool="0") as made:
+        made.scheduler.start()
+        scrape = made.scrape()
+        made.scheduler.stop()
+        assert scrape.one("devin_acu_price", currency="EUR") == 2.25
+        assert scrape.one("devin_pool_acus") == 0
 
 
 # Queue

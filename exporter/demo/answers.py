@@ -90,8 +90,56 @@ class Answers:
             "sessions_created_by_size": {**sizes, **totals.by_size},
             "sessions_created_with_playbook_count": totals.created // 5,
             "sessions_created_with_search_count": totals.created // 7,
-            "sessions_with_merged_prs_count": totals.merged,
+            "sessions_with_merged_prs_count": totals.by_pull_request["merged"],
             "sessions_with_merged_prs_by_size": sizes,
+        }
+
+    def pull_requests(self, after: int, before: int, org_id: str | None) -> Record:
+        """`…/metrics/prs`."""
+        org = None if org_id is None else self._org(org_id)
+        states = self._world.sessions(after, before, self._clock(), org=org).by_pull_request
+        return {
+            "prs_created_count": states.total() - states[None],
+            "prs_opened_count": states["open"],
+            "prs_merged_count": states["merged"],
+            "prs_closed_count": states["closed"],
+        }
+
+    def searches(self, after: int, before: int, org_id: str | None) -> Record:
+        """`…/metrics/searches`."""
+        org = None if org_id is None else self._org(org_id)
+        searches = self._world.searches(after, before, self._clock(), org=org)
+        return {"searches_created_count": searches}
+
+    def categories(self, after: int, before: int) -> Record:
+        """`…/metrics/sessions-by-category`; one subcategory has a name and no id."""
+        totals = self._world.sessions(after, before, self._clock(), org=None)
+        rows: dict[str, list[Record]] = {}
+        for (category, subcategory), sessions in sorted(totals.by_category.items(), key=str):
+            parts = rows.setdefault(category, [])
+            if subcategory is not None:
+                parts.append(
+                    {
+                        "subcategory_id": None if " " in subcategory else subcategory,
+                        "display_name": subcategory.title(),
+                        "sessions_count": sessions,
+                        "acus": totals.acus_by_category[category, subcategory],
+                    }
+                )
+        return {
+            "categories": [
+                {
+                    "category": category,
+                    "sessions_count": sum(
+                        n for (name, _), n in totals.by_category.items() if name == category
+                    ),
+                    "acus": sum(
+                        n for (name, _), n in totals.acus_by_category.items() if name == category
+                    ),
+                    "subcategories": parts,
+                }
+                for category, parts in rows.items()
+            ]
         }
 
     def queue(self) -> Record:

@@ -88,10 +88,13 @@ def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
             period, ask.whole("time_after"), ask.whole("time_before"), ask.ids.get("org_id")
         )
 
-    def sessions(ask: Ask) -> object:
-        return answers.session_metrics(
+    def over(answer: Callable[[int, int, str | None], object]) -> Callable[[Ask], object]:
+        return lambda ask: answer(
             ask.whole("time_after"), ask.whole("time_before"), ask.ids.get("org_id")
         )
+
+    def categories(ask: Ask) -> object:
+        return answers.categories(ask.whole("time_after"), ask.whole("time_before"))
 
     return (
         Endpoint("/v3/self", None, lambda _: answers.self_()),
@@ -104,8 +107,16 @@ def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
         Endpoint(daily + "/service-users/{service_user_id}", spend, consumption),
         *(Endpoint(f"{metrics}/{p}", view, active(p)) for p in ("dau", "wau", "mau")),
         *(Endpoint(f"{twins}/{p}", view, active(p)) for p in ("dau", "wau", "mau")),
-        Endpoint(f"{metrics}/sessions", view, sessions),
-        Endpoint(f"{twins}/sessions", view, sessions),
+        *(
+            Endpoint(f"{where}/{what}", view, over(answer))
+            for where in (metrics, twins)
+            for what, answer in (
+                ("sessions", answers.session_metrics),
+                ("prs", answers.pull_requests),
+                ("searches", answers.searches),
+            )
+        ),
+        Endpoint(f"{metrics}/sessions-by-category", view, categories),
         Endpoint("/v3/enterprise/queue", view, lambda _: answers.queue()),
         Endpoint(
             "/v3/enterprise/organizations",

@@ -13,6 +13,14 @@ _FIRST = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Frances", "Ken
 _LAST = ("Amari", "Berg", "Costa", "Dietz", "Endo", "Faye", "Garcia", "Hale", "Ito", "Juhl")
 _ORGANIZATIONS = ("Payments", "Platform", "Mobile", "Data", "Search", "Security", "Growth", "Labs")
 _ORIGINS = ("webapp", "slack", "api", "linear", "jira", "automation", "desktop", "teams")
+_CATEGORIES = (
+    "bug_fixing",
+    "feature_development",
+    "unit_test_generation",
+    "migrations_and_upgrades",
+    "documentation_and_content",
+)
+_SUBCATEGORIES = ("sub-1", "sub-2", "named only", None)
 _SIZES = ((1.0, "xs"), (3.0, "s"), (6.0, "m"), (8.0, "l"))
 
 LATE_SHARE = 0.05
@@ -58,7 +66,14 @@ class Session:
     acus: float
     origin: str
     size: str
-    merged: bool
+    pull_request: str | None
+    category: str
+    subcategory: str | None
+
+    @property
+    def merged(self) -> bool:
+        """Whether its pull request is merged."""
+        return self.pull_request == "merged"
 
     def consumed(self, at: float) -> float:
         """ACUs consumed by a moment, minute by minute."""
@@ -219,5 +234,14 @@ class Population:
             acus=acus,
             origin=_ORIGINS[int(self.chance(33, key, day, number) ** 2 * len(_ORIGINS))],
             size=size,
-            merged=self.chance(34, key, day, number) < 0.35,
+            pull_request=self._pull_request(self.chance(34, key, day, number)),
+            category=_CATEGORIES[int(self.chance(35, key, day, number) * len(_CATEGORIES))],
+            subcategory=_SUBCATEGORIES[
+                int(self.chance(36, key, day, number) * len(_SUBCATEGORIES))
+            ],
         )
+
+    @staticmethod
+    def _pull_request(chance: float) -> str | None:
+        states = ((0.35, "merged"), (0.45, "closed"), (0.6, "open"))
+        return next((state for limit, state in states if chance < limit), None)

@@ -1,7 +1,7 @@
 """The simulated enterprise as its API sees it: ledgers, activity, queue, at any moment. Pure."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,9 +31,11 @@ class SessionTotals:
 
     created: int
     acus: float
-    merged: int
-    by_origin: Mapping[str, int]
-    by_size: Mapping[str, int]
+    by_origin: Counter[str]
+    by_size: Counter[str]
+    by_pull_request: Counter[str | None]
+    by_category: Counter[tuple[str, str | None]]
+    acus_by_category: Mapping[tuple[str, str | None], float]
 
 
 class World:
@@ -46,6 +48,7 @@ class World:
         self._recent = lru_cache(maxsize=3)(self._person_days)
         self._finished = lru_cache(maxsize=4 * size.days)(self._finished_day)
         self._finished_sessions = lru_cache(maxsize=4 * size.days)(self._sessions_of_day)
+        self._searching = lru_cache(maxsize=4 * size.days)(self._searching_on)
         self._active = lru_cache(maxsize=4 * size.days)(self._active_on)
 
     @property
@@ -127,6 +130,15 @@ class World:
                 )
         return _sum(parts)
 
+    def searches(self, start: float, end: float, at: float, *, org: int | None) -> int:
+        """Searches made from `start` to before `end`, as far as the present is told."""
+        return sum(
+            start <= person_day.searched < end and person_day.searched <= at
+            for day in self._days_until(range(billing_day(start), billing_day(end) + 1), at)
+            for person_day in self._searching(day)
+            if person_day.searched is not None and org in {None, person_day.person.org}
+        )
+
     def queue_size(self, at: float) -> int:
         """Sessions that wait: a few, with a swell every hour that passes both thresholds."""
         minute = int(at) % 3_600 // 60
@@ -181,6 +193,9 @@ class World:
             for org in (None, *range(len(self.organizations)))
         }
 
+    def _searching_on(self, day: int) -> tuple[PersonDay, ...]:
+        return tuple(each for each in self._person_days(day) if each.searched is not None)
+
     def _active_on(self, day: int, until: float = math.inf) -> frozenset[int]:
         end = min(float((day + 1) * DAY), until + 1)
         return frozenset(
@@ -215,25 +230,30 @@ def _sessions(person_days: Sequence[PersonDay], org: int | None) -> Iterator[Ses
 
 
 def _sum(parts: Sequence[SessionTotals]) -> SessionTotals:
-    by_origin: Counter[str] = Counter()
-    by_size: Counter[str] = Counter()
+    acus: Counter[tuple[str, str | None]] = Counter()
     for part in parts:
-        by_origin.update(part.by_origin)
-        by_size.update(part.by_size)
+        acus.update(part.acus_by_category)
     return SessionTotals(
         created=sum(part.created for part in parts),
         acus=math.fsum(part.acus for part in parts),
-        merged=sum(part.merged for part in parts),
-        by_origin=by_origin,
-        by_size=by_size,
+        by_origin=sum((part.by_origin for part in parts), Counter()),
+        by_size=sum((part.by_size for part in parts), Counter()),
+        by_pull_request=sum((part.by_pull_request for part in parts), Counter()),
+        by_category=sum((part.by_category for part in parts), Counter()),
+        acus_by_category=acus,
     )
 
 
 def _totals(sessions: Sequence[Session], at: float) -> SessionTotals:
+    acus: defaultdict[tuple[str, str | None], float] = defaultdict(float)
+    for session in sessions:
+        acus[session.category, session.subcategory] += session.consumed(at)
     return SessionTotals(
         created=len(sessions),
         acus=math.fsum(session.consumed(at) for session in sessions),
-        merged=sum(session.merged for session in sessions),
         by_origin=Counter(session.origin for session in sessions),
         by_size=Counter(session.size for session in sessions),
+        by_pull_request=Counter(session.pull_request for session in sessions),
+        by_category=Counter((session.category, session.subcategory) for session in sessions),
+        acus_by_category=acus,
     )

@@ -5,15 +5,20 @@ from exporter.http import Client
 from exporter.sources.connection import Connection, Source, Surroundings
 from exporter.sources.devin import (
     activity,
+    categories,
     consumption,
     cycles,
     directory,
+    money,
+    pull_requests,
     queue,
+    searches,
     session_metrics,
     unattributed,
 )
 from exporter.sources.devin.permissions import permission_of
 from exporter.sources.devin.settings import DevinSettings
+from exporter.sources.devin.window_counts import Question, WindowCounts
 from exporter.tasks import Task
 
 NAME = "devin"
@@ -37,14 +42,19 @@ def connect(settings: DevinSettings, surroundings: Surroundings) -> Connection |
         permission_of=permission_of,
         clock=surroundings.clock,
     )
-    return Connection(NAME, client, tuple(_tasks(client, settings.poll_interval, surroundings)))
+    return Connection(NAME, client, tuple(_tasks(client, settings, surroundings)))
 
 
-def _tasks(client: Client, interval: float, surroundings: Surroundings) -> list[Task]:
+def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) -> list[Task]:
     clock = surroundings.clock
+    interval = settings.poll_interval
     billing = cycles.Cycles(client, clock)
     people = directory.Directory(client, clock)
     ledgers = consumption.Consumption(client, clock, windows=billing.windows, people=people)
+
+    def counts(*questions: Question) -> WindowCounts:
+        return WindowCounts(client, clock, billing.windows, questions)
+
     return [
         billing.task(interval),
         *people.tasks(interval),
@@ -53,10 +63,34 @@ def _tasks(client: Client, interval: float, surroundings: Surroundings) -> list[
             client.source, interval, ledgers=ledgers, people=people, windows=billing.windows
         ),
         *activity.Activity(client, clock, people).tasks(interval),
-        session_metrics.SessionCounts(client, clock, billing.windows).task(interval),
+        counts(*session_metrics.QUESTIONS).task(
+            "session_metrics", interval, session_metrics.METRICS
+        ),
+        counts(*pull_requests.QUESTIONS).task("pull_requests", interval, pull_requests.METRICS),
+        counts(*searches.QUESTIONS).task("searches", interval, searches.METRICS),
+        counts(*categories.QUESTIONS).task("categories", interval, categories.METRICS),
+        counts(*_OF_ORGANIZATIONS).task(
+            "organization_metrics",
+            interval * activity.ORGANIZATIONS_INTERVALS,
+            _OF_ORGANIZATIONS_METRICS,
+            listed=lambda: {org_id: {"org_id": org_id} for org_id in people.org_ids()},
+            after=(directory.ORGANIZATIONS_TASK,),
+        ),
         queue.Queue(client, clock).task(interval),
+        money.task(client.source, settings),
     ]
 
+
+_OF_ORGANIZATIONS = (
+    *session_metrics.ORGANIZATION_QUESTIONS,
+    *pull_requests.ORGANIZATION_QUESTIONS,
+    *searches.ORGANIZATION_QUESTIONS,
+)
+_OF_ORGANIZATIONS_METRICS = (
+    *session_metrics.ORGANIZATION_METRICS,
+    *pull_requests.ORGANIZATION_METRICS,
+    *searches.ORGANIZATION_METRICS,
+)
 
 SOURCE = Source(
     name=NAME,
@@ -69,6 +103,11 @@ SOURCE = Source(
         *unattributed.METRICS,
         *activity.METRICS,
         *session_metrics.METRICS,
+        *pull_requests.METRICS,
+        *searches.METRICS,
+        *categories.METRICS,
+        *_OF_ORGANIZATIONS_METRICS,
+        *money.METRICS,
         *queue.METRICS,
     ),
     connect=connect,

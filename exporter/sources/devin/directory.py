@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 from exporter.errors import EntitiesUnknownError
 from exporter.http import ApiModel, Client, Page
 from exporter.metrics import Metric, Sample
-from exporter.sources.devin.fields import Id
+from exporter.sources.devin.fields import Id, Timestamp
 from exporter.sources.devin.sweep import ask_each
+from exporter.sources.devin.windows import seconds
 from exporter.tasks import Answer, Snapshot, Task
 
 ORGANIZATIONS_TASK = "organizations"
@@ -35,13 +36,18 @@ SERVICE_USER_INFO = Metric(
     "A service user's name; 1.",
     ("service_user_id", "service_user_name"),
 )
+SERVICE_USER_EXPIRY = Metric(
+    "devin_service_user_expiry_timestamp_seconds",
+    "When a service user's key expires, in Unix seconds; absent if it never does.",
+    ("service_user_id",),
+)
 ORGANIZATIONS = Metric("devin_organizations", "Organizations of the enterprise.")
 USERS = Metric("devin_users", "Users of the enterprise, from both lists, each counted once.")
 SERVICE_USERS = Metric("devin_service_users", "Service users of the enterprise.")
 
 ORGANIZATION_METRICS = (ORGANIZATION_INFO, ORGANIZATIONS)
 USER_METRICS = (USER_INFO, MEMBER_INFO, USERS)
-SERVICE_USER_METRICS = (SERVICE_USER_INFO, SERVICE_USERS)
+SERVICE_USER_METRICS = (SERVICE_USER_INFO, SERVICE_USER_EXPIRY, SERVICE_USERS)
 METRICS = (*ORGANIZATION_METRICS, *USER_METRICS, *SERVICE_USER_METRICS)
 
 
@@ -78,6 +84,7 @@ class ServiceUser(ApiModel):
 
     service_user_id: Id
     name: str
+    expires_at: Timestamp | None = None
 
 
 T = TypeVar("T")
@@ -261,6 +268,10 @@ def _service_user_samples(items: Iterable[ServiceUser]) -> Iterator[Sample]:
         yield SERVICE_USER_INFO(
             1, service_user_id=item.service_user_id, service_user_name=item.name
         )
+        if item.expires_at is not None:
+            yield SERVICE_USER_EXPIRY(
+                seconds(item.expires_at), service_user_id=item.service_user_id
+            )
 
 
 def _user_samples(items: Iterable[Member]) -> Iterator[Sample]:

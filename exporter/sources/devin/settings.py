@@ -66,6 +66,15 @@ class DevinSettings(Section):
         allow_inf_nan=False,
         description="requests per second that are never exceeded, retries included (`demo`: 200)",
     )
+    acu_price: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="price of one ACU, for cost panels"
+    )
+    acu_currency: str = Field(
+        default="USD", pattern=r"^[A-Z]{3}$", description="currency of the price, as ISO 4217"
+    )
+    acu_pool: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="ACUs bought per billing cycle"
+    )
     concurrency: int = Field(default=8, ge=1, le=256, description="requests in flight at most")
 
     @model_validator(mode="after")

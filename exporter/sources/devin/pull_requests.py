@@ -1,0 +1,54 @@
+"""Pull requests: `GET /v3/enterprise/metrics/prs`, and per organization."""
+
+from collections.abc import Iterator
+
+from pydantic import TypeAdapter
+
+from exporter.http import ApiModel
+from exporter.metrics import Metric, Sample
+from exporter.sources.devin.fields import Count
+from exporter.sources.devin.window_counts import Ids, question
+
+CREATED = Metric(
+    "devin_prs_created_cycle", "Pull requests that Devin opened in the running billing cycle."
+)
+MERGED = Metric("devin_prs_merged_cycle", "Those of them that are merged.")
+CLOSED = Metric("devin_prs_closed_cycle", "Those of them that were closed without a merge.")
+OPEN = Metric("devin_prs_open_cycle", "Those of them that are open now.")
+METRICS = (CREATED, MERGED, CLOSED, OPEN)
+
+ORGANIZATION_MERGED = Metric(
+    "devin_organization_prs_merged_cycle",
+    "Merged pull requests of an organization that Devin opened in the running billing cycle.",
+    ("org_id",),
+)
+ORGANIZATION_METRICS = (ORGANIZATION_MERGED,)
+
+
+class PullRequests(ApiModel):
+    """The fields read of the endpoint; `opened` are those open now."""
+
+    prs_created_count: Count
+    prs_opened_count: Count
+    prs_merged_count: Count
+    prs_closed_count: Count
+
+
+_SHAPE = TypeAdapter(PullRequests)
+
+
+def _samples(answer: PullRequests, _: Ids) -> Iterator[Sample]:
+    yield CREATED(answer.prs_created_count)
+    yield MERGED(answer.prs_merged_count)
+    yield CLOSED(answer.prs_closed_count)
+    yield OPEN(answer.prs_opened_count)
+
+
+def _organization_samples(answer: PullRequests, ids: Ids) -> Iterator[Sample]:
+    yield ORGANIZATION_MERGED(answer.prs_merged_count, **ids)
+
+
+QUESTIONS = (question("cycle", "/v3/enterprise/metrics/prs", _SHAPE, _samples),)
+ORGANIZATION_QUESTIONS = (
+    question("cycle", "/v3/organizations/{org_id}/metrics/prs", _SHAPE, _organization_samples),
+)

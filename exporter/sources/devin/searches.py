@@ -1,0 +1,43 @@
+"""Searches: `GET /v3/enterprise/metrics/searches`, and per organization."""
+
+from collections.abc import Iterator
+
+from pydantic import TypeAdapter
+
+from exporter.http import ApiModel
+from exporter.metrics import Metric, Sample
+from exporter.sources.devin.fields import Count
+from exporter.sources.devin.window_counts import Ids, question
+
+SEARCHES = Metric("devin_searches_cycle", "Searches made in the running billing cycle.")
+METRICS = (SEARCHES,)
+
+ORGANIZATION_SEARCHES = Metric(
+    "devin_organization_searches_cycle",
+    "Searches made in an organization in the running billing cycle.",
+    ("org_id",),
+)
+ORGANIZATION_METRICS = (ORGANIZATION_SEARCHES,)
+
+
+class Searches(ApiModel):
+    """The field read of the endpoint."""
+
+    searches_created_count: Count
+
+
+_SHAPE = TypeAdapter(Searches)
+
+
+def _samples(answer: Searches, _: Ids) -> Iterator[Sample]:
+    yield SEARCHES(answer.searches_created_count)
+
+
+def _organization_samples(answer: Searches, ids: Ids) -> Iterator[Sample]:
+    yield ORGANIZATION_SEARCHES(answer.searches_created_count, **ids)
+
+
+QUESTIONS = (question("cycle", "/v3/enterprise/metrics/searches", _SHAPE, _samples),)
+ORGANIZATION_QUESTIONS = (
+    question("cycle", "/v3/organizations/{org_id}/metrics/searches", _SHAPE, _organization_samples),
+)

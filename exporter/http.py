@@ -12,16 +12,17 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from exporter import errors
 from exporter.accounting import Budget, Limits, RequestMetrics, retry_after_seconds
 from exporter.paths import fill
 from exporter.settings import SettingsError, is_loopback
+from exporter.shapes import Page, parse
 
 logger = logging.getLogger(__name__)
 
@@ -40,20 +41,6 @@ _PROVE_THE_KEY = frozenset({200, 403, 404, 422})
 
 PAGE_SIZE = 200
 MOST_PAGES = 10_000
-
-
-class ApiModel(BaseModel):
-    """Base of all models of answers: only the fields read, unknown ones ignored, types exact."""
-
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
-
-
-class Page(ApiModel, Generic[T]):
-    """One page of a list."""
-
-    items: tuple[T, ...]
-    end_cursor: str | None = None
-    has_next_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +117,21 @@ class Client:
 
         Args:
             endpoint: path template, like `/v3/enterprise/consumption/daily/users/{user_id}`.
-            ids: what to fill the template with, percent-encoded here.
+            ids: what to fill the template with.
 
         Raises:
             PollError: any leaf of the tree but `PagingError` and `PartialError`.
         """
         path = fill(endpoint, ids or {})
-        body = self._send_with_retries(endpoint, path, params or {})
-        try:
-            return shape.validate_json(body)
-        except ValidationError as invalid:
-            first = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
-            if first["type"] == "json_invalid":
-                raise errors.NotJsonError(
-                    f"{endpoint} answered with something else than JSON"
-                ) from None
-            where = ".".join("[]" if isinstance(part, int) else part for part in first["loc"])
-            raise errors.ShapeError(f"{endpoint}: {where or 'answer'}: {first['msg']}") from None
+        return parse(endpoint, shape, self._send_with_retries(endpoint, path, params or {}))
 
     def get_list(
-        self, endpoint: str, shape: TypeAdapter[Page[T]], *, ids: Mapping[str, str] | None = None
+        self,
+        endpoint: str,
+        shape: TypeAdapter[Page[T]],
+        *,
+        ids: Mapping[str, str] | None = None,
+        params: Params | None = None,
     ) -> list[T]:
         """Ask for all pages of a list; a list that is not complete is an error, never a part.
 
@@ -159,16 +141,16 @@ class Client:
         """
         items: list[T] = []
         cursors: set[str] = set()
-        params: dict[str, int | str] = {"first": PAGE_SIZE}
+        paged: dict[str, int | str] = {**(params or {}), "first": PAGE_SIZE}
         for _ in range(MOST_PAGES):
-            page = self.get(endpoint, shape, ids=ids, params=params)
+            page = self.get(endpoint, shape, ids=ids, params=paged)
             items.extend(page.items)
             if not page.has_next_page:
                 return items
             if page.end_cursor is None or page.end_cursor in cursors:
                 raise errors.PagingError(f"{endpoint} promises a next page but its cursor repeats")
             cursors.add(page.end_cursor)
-            params = {"first": PAGE_SIZE, "after": page.end_cursor}
+            paged["after"] = page.end_cursor
         raise errors.PagingError(f"{endpoint} did not end after {MOST_PAGES} pages")
 
     def _send_with_retries(self, endpoint: str, path: str, params: Params) -> bytes:

@@ -84,6 +84,8 @@ def answer_everything(api: Api) -> None:
         "service_users": SERVICE_USERS,
         "queue": QUEUE,
         "session_metrics": "/v3/enterprise/metrics/sessions",
+        "limits": "/v3/enterprise/consumption/acu-limits/devin",
+        "sessions": "/v3/enterprise/sessions",
         "prs": "/v3/enterprise/metrics/prs",
         "searches": "/v3/enterprise/metrics/searches",
         "categories": "/v3/enterprise/metrics/sessions-by-category",

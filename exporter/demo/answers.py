@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from exporter.demo import session_list
 from exporter.demo.people import DAY, DAY_START, Person
 from exporter.demo.world import Use, World
 
@@ -160,11 +161,27 @@ class Answers:
                 "name": name,
                 "created_at": founded,
                 "updated_at": founded,
-                "max_cycle_acu_limit": None,
-                "max_session_acu_limit": None,
+                "max_cycle_acu_limit": None if index % 2 else 1_000 * (index + 1),
+                "max_session_acu_limit": None if index % 3 else 20,
             }
-            for org_id, name in self._world.organizations
+            for index, (org_id, name) in enumerate(self._world.organizations)
         ]
+
+    def limits(self) -> Sequence[Record]:
+        """`…/consumption/acu-limits/devin`; the second user may use nothing."""
+        org_id, _ = self._world.organizations[-1]
+        first, second = self._world.people[:2]
+        return [
+            {"scope": "enterprise", "cycle_acu_limit": 50_000, "org_id": None, "user_id": None},
+            {"scope": "org", "cycle_acu_limit": 4_000, "org_id": org_id, "user_id": None},
+            {"scope": "user", "cycle_acu_limit": 300, "org_id": None, "user_id": first.id},
+            {"scope": "user", "cycle_acu_limit": 0, "org_id": None, "user_id": second.id},
+        ]
+
+    def sessions(self, updated_after: int, org_id: str | None) -> Sequence[Record]:
+        """`…/sessions`."""
+        org = None if org_id is None else self._org(org_id)
+        return session_list.sessions(self._world, updated_after, self._clock(), org=org)
 
     def users(self) -> Sequence[Record]:
         """`/v3/enterprise/members/users`: those with a direct role."""

@@ -93,6 +93,9 @@ def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
             ask.whole("time_after"), ask.whole("time_before"), ask.ids.get("org_id")
         )
 
+    def session_list(ask: Ask) -> object:
+        return answers.sessions(ask.whole("updated_after", default=0), ask.ids.get("org_id"))
+
     def categories(ask: Ask) -> object:
         return answers.categories(ask.whole("time_after"), ask.whole("time_before"))
 
@@ -117,6 +120,16 @@ def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
             )
         ),
         Endpoint(f"{metrics}/sessions-by-category", view, categories),
+        Endpoint(
+            "/v3/enterprise/consumption/acu-limits/devin",
+            spend,
+            lambda _: answers.limits(),
+            paged=True,
+        ),
+        Endpoint("/v3/enterprise/sessions", "ViewAccountSessions", session_list, paged=True),
+        Endpoint(
+            "/v3/organizations/{org_id}/sessions", "ViewOrgSessions", session_list, paged=True
+        ),
         Endpoint("/v3/enterprise/queue", view, lambda _: answers.queue()),
         Endpoint(
             "/v3/enterprise/organizations",

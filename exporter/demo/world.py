@@ -139,6 +139,11 @@ class World:
             if person_day.searched is not None and org in {None, person_day.person.org}
         )
 
+    def person_days(self, days: range) -> Iterator[PersonDay]:
+        """What everybody does on each of these days."""
+        for day in days:
+            yield from self._recent(day)
+
     def queue_size(self, at: float) -> int:
         """Sessions that wait: a few, with a swell every hour that passes both thresholds."""
         minute = int(at) % 3_600 // 60

@@ -9,15 +9,19 @@ from exporter.sources.devin import (
     consumption,
     cycles,
     directory,
+    limits,
     money,
     pull_requests,
     queue,
+    scopes,
     searches,
     session_metrics,
+    sessions,
     unattributed,
 )
 from exporter.sources.devin.permissions import permission_of
 from exporter.sources.devin.settings import DevinSettings
+from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.window_counts import Question, WindowCounts
 from exporter.tasks import Task
 
@@ -49,15 +53,19 @@ def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) 
     clock = surroundings.clock
     interval = settings.poll_interval
     billing = cycles.Cycles(client, clock)
-    people = directory.Directory(client, clock)
-    ledgers = consumption.Consumption(client, clock, windows=billing.windows, people=people)
+    policy = UserPolicy(settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit)
+    people = directory.Directory(client, clock, policy)
+    ledgers = consumption.Consumption(
+        client, clock, windows=billing.windows, people=people, policy=policy
+    )
+    table = sessions.Table(rows=settings.recent_sessions, titles=settings.session_titles)
 
     def counts(*questions: Question) -> WindowCounts:
         return WindowCounts(client, clock, billing.windows, questions)
 
     return [
         billing.task(interval),
-        *people.tasks(interval),
+        *people.tasks(interval, ranked_by=scopes.USER_SCOPE.task),
         *ledgers.tasks(interval),
         unattributed.task(
             client.source, interval, ledgers=ledgers, people=people, windows=billing.windows
@@ -76,6 +84,8 @@ def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) 
             listed=lambda: {org_id: {"org_id": org_id} for org_id in people.org_ids()},
             after=(directory.ORGANIZATIONS_TASK,),
         ),
+        limits.Limits(client, clock, people, policy).task(interval),
+        sessions.Sessions(client, clock, policy, table).task(interval),
         queue.Queue(client, clock).task(interval),
         money.task(client.source, settings),
     ]
@@ -99,7 +109,7 @@ SOURCE = Source(
     metrics=(
         *cycles.METRICS,
         *directory.METRICS,
-        *consumption.METRICS,
+        *scopes.METRICS,
         *unattributed.METRICS,
         *activity.METRICS,
         *session_metrics.METRICS,
@@ -108,6 +118,8 @@ SOURCE = Source(
         *categories.METRICS,
         *_OF_ORGANIZATIONS_METRICS,
         *money.METRICS,
+        *limits.METRICS,
+        *sessions.METRICS,
         *queue.METRICS,
     ),
     connect=connect,

@@ -13,8 +13,9 @@ from functools import partial
 
 from pydantic import TypeAdapter
 
-from exporter.http import ApiModel, Client
+from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.shapes import ApiModel
 from exporter.sources.devin import directory
 from exporter.sources.devin.fields import Count, Timestamp
 from exporter.sources.devin.sweep import ask_each, sweep

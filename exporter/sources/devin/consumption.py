@@ -5,18 +5,29 @@
 `…/daily/service-users/{service_user_id}`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from pydantic import Field, TypeAdapter
 
 from exporter.errors import ShapeError
-from exporter.http import ApiModel, Client
-from exporter.metrics import Metric, Sample
+from exporter.http import Client
+from exporter.metrics import Sample
+from exporter.shapes import ApiModel
 from exporter.sources.devin import cycles, directory
 from exporter.sources.devin.fields import Acus, Timestamp
-from exporter.sources.devin.ledger import Account, DayUse, Ledger
+from exporter.sources.devin.ledger import Account, DayUse, Ledger, total
+from exporter.sources.devin.scopes import (
+    ENTERPRISE,
+    ENTERPRISE_SCOPE,
+    ORGANIZATION_SCOPE,
+    PRODUCTS,
+    SERVICE_USER_SCOPE,
+    USER_SCOPE,
+    Scope,
+)
 from exporter.sources.devin.sweep import sweep
+from exporter.sources.devin.user_policy import OTHER, UserPolicy
 from exporter.sources.devin.windows import (
     BillingWindows,
     Window,
@@ -24,29 +35,6 @@ from exporter.sources.devin.windows import (
     day_number,
 )
 from exporter.tasks import Snapshot, Task
-
-PRODUCTS = ("devin", "cascade", "terminal")
-"""Products that are published even where nobody has used them; others once they are seen."""
-
-ENTERPRISE = ""
-
-_WINDOWS = {
-    "today": "in the running billing day, which starts at 08:00 UTC",
-    "yesterday": "in the last complete billing day",
-    "cycle": "in the running billing cycle",
-    "previous_cycle": "in the last complete billing cycle",
-}
-
-
-def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> dict[str, Metric]:
-    return {
-        window: Metric(
-            f"devin_{prefix}consumption_{window}_acus",
-            f"ACUs of {of} {_WINDOWS[window]}; can go down when a day is restated.",
-            (*labels, "product"),
-        )
-        for window in windows
-    }
 
 
 class DayItem(ApiModel):
@@ -66,58 +54,6 @@ class DailyAnswer(ApiModel):
 _SHAPE = TypeAdapter(DailyAnswer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """One kind of entity whose consumption the API tells.
-
-    Attributes:
-        label: the label (and path parameter) that holds an entity's id; None for the enterprise.
-        metrics: the metric of each window.
-        zeros: whether products without use are published as 0.
-    """
-
-    task: str
-    endpoint: str
-    label: str | None
-    metrics: Mapping[str, Metric]
-    zeros: bool
-
-
-_DAILY = "/v3/enterprise/consumption/daily"
-ENTERPRISE_SCOPE = Scope(
-    task="enterprise_consumption",
-    endpoint=_DAILY,
-    label=None,
-    metrics=_metrics("", "the enterprise", (), *_WINDOWS),
-    zeros=True,
-)
-ORGANIZATION_SCOPE = Scope(
-    task="organization_consumption",
-    endpoint=f"{_DAILY}/organizations/{{org_id}}",
-    label="org_id",
-    metrics=_metrics("organization_", "an organization", ("org_id",), *_WINDOWS),
-    zeros=True,
-)
-_PERSONAL = ("today", "yesterday", "cycle")
-USER_SCOPE = Scope(
-    task="user_consumption",
-    endpoint=f"{_DAILY}/users/{{user_id}}",
-    label="user_id",
-    metrics=_metrics("user_", "a user", ("user_id",), *_PERSONAL),
-    zeros=False,
-)
-SERVICE_USER_SCOPE = Scope(
-    task="service_user_consumption",
-    endpoint=f"{_DAILY}/service-users/{{service_user_id}}",
-    label="service_user_id",
-    metrics=_metrics("service_user_", "a service user", ("service_user_id",), *_PERSONAL),
-    zeros=False,
-)
-
-SCOPES = (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE)
-METRICS = tuple(metric for scope in SCOPES for metric in scope.metrics.values())
-
-
 class Consumption:
     """The ledgers of all scopes and the tasks that keep them."""
 
@@ -128,11 +64,13 @@ class Consumption:
         *,
         windows: Callable[[float], BillingWindows],
         people: directory.Directory,
+        policy: UserPolicy,
     ) -> None:
         self._client = client
         self._clock = clock
         self._windows = windows
         self._people = people
+        self._policy = policy
         self.enterprise = Ledger()
         self.organizations = Ledger()
         self.users = Ledger()
@@ -185,18 +123,38 @@ class Consumption:
         """Ask for all listed entities, and for those that have left while a window holds use."""
         windows = self._windows(self._clock())
         cycle = windows.cycle or Window(windows.earliest, windows.today.end)
-        held = (cycle, windows.yesterday)
-        entities = listed() | ledger.with_use(held)
+        entities = listed() | ledger.with_use((cycle, windows.yesterday))
         ledger.retain(entities)
-        in_turn = ledger.longest_unasked_first(entities)
-        if scope.label is None:
+        if scope is ENTERPRISE_SCOPE:
             self._ask(scope, ledger, ENTERPRISE)
-        else:
+            return
+        if scope is USER_SCOPE:
+            self._policy.listed(entities)
+        try:
             sweep(
-                in_turn,
+                ledger.longest_unasked_first(entities),
                 lambda entity: self._ask(scope, ledger, entity),
                 threads=self._client.concurrency,
             )
+        finally:
+            if scope is USER_SCOPE and ledger.asked_for(entities):
+                self._rank(entities)
+
+    def _rank(self, user_ids: Iterable[str]) -> None:
+        """Decide for the billing day who has series of their own."""
+        windows = self._windows(self._clock())
+        cycles_known = [w for w in (windows.cycle, windows.previous_cycle) if w is not None]
+        accounts = self.users.accounts()
+        use = {
+            user_id: math.fsum(
+                acus
+                for window in cycles_known
+                if user_id in accounts
+                for acus in accounts[user_id].total(window).values()
+            )
+            for user_id in user_ids
+        }
+        self._policy.rank(use, day=day_number(windows.today.start))
 
     def _ask(self, scope: Scope, ledger: Ledger, entity: str) -> None:
         sent = self._clock()
@@ -222,17 +180,32 @@ class Consumption:
             ledger.attempted(entity, sent)
 
     def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
-        windows = self._windows(now)
+        windows = self._windows(now).by_name()
         accounts = ledger.fresh(now, max_age)
         seen = self._products_seen() if scope.zeros else ()
+        groups = self._groups(scope, accounts)
         named = [account.newest_day for account in accounts.values()]
         newest = max((day for day in named if day is not None), default=None)
         return Snapshot(
-            tuple(_samples(scope, accounts, windows.by_name(), seen, now)),
+            tuple(_samples(scope, groups, windows, seen, now)),
             expires=ledger.expires(now, max_age),
             missing=len(ledger.missing(now, max_age)),
             newest_day=None if newest is None else billing_day_start(newest),
         )
+
+    def _groups(self, scope: Scope, accounts: Mapping[str, Account]) -> dict[str, list[Account]]:
+        """The accounts behind each label value: one, but for users that are summed up."""
+        if scope is not USER_SCOPE:
+            return {entity: [account] for entity, account in sorted(accounts.items())}
+        if self._policy.mode == "off" or not self._policy.decided:
+            return {}
+        groups: dict[str, list[Account]] = {}
+        for user_id, account in sorted(accounts.items()):
+            groups.setdefault(self._policy.label(user_id), []).append(account)
+        unknown = self._people.user_ids() - accounts.keys()
+        if any(not self._policy.own(user_id) for user_id in unknown):
+            groups.pop(OTHER, None)
+        return groups
 
     def _products_seen(self) -> tuple[str, ...]:
         ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
@@ -247,7 +220,7 @@ def _day_use(item: DayItem) -> DayUse:
 
 def _samples(
     scope: Scope,
-    accounts: Mapping[str, Account],
+    groups: Mapping[str, list[Account]],
     windows: Mapping[str, Window],
     zeros: Iterable[str],
     now: float,
@@ -256,10 +229,10 @@ def _samples(
         window = windows.get(name)
         if window is None:
             continue
-        for entity, account in sorted(accounts.items()):
-            if not account.tells(window, now):
+        for label, accounts in groups.items():
+            if not all(account.tells(window, now) for account in accounts):
                 continue
-            used = {product: acus for product, acus in account.total(window).items() if acus}
-            labels = {scope.label: entity} if scope.label else {}
+            used = {product: acus for product, acus in total(accounts, window).items() if acus}
+            labels = {scope.label: label} if scope.label else {}
             for product, acus in {**dict.fromkeys(zeros, 0.0), **used}.items():
                 yield metric(acus, product=product, **labels)

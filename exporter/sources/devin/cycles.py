@@ -8,8 +8,9 @@ from typing import Self
 from pydantic import TypeAdapter, model_validator
 
 from exporter.errors import NotFoundError, PermissionMissingError
-from exporter.http import ApiModel, Client, Page
+from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.shapes import ApiModel, Page
 from exporter.sources.devin.fields import Timestamp
 from exporter.sources.devin.windows import (
     BillingWindows,

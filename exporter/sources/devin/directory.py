@@ -1,22 +1,25 @@
 """Who there is: organizations, users (from both lists) and service users."""
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from exporter.errors import EntitiesUnknownError
-from exporter.http import ApiModel, Client, Page
+from exporter.http import Client
 from exporter.metrics import Metric, Sample
-from exporter.sources.devin.fields import Id, Timestamp
+from exporter.shapes import ApiModel, Page
+from exporter.sources.devin.fields import Acus, Id, Timestamp
+from exporter.sources.devin.roster import Roster
 from exporter.sources.devin.sweep import ask_each
+from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.windows import seconds
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.tasks import Snapshot, Task
 
 ORGANIZATIONS_TASK = "organizations"
 USERS_TASK = "users"
+USER_NAMES_TASK = "user_names"
 SERVICE_USERS_TASK = "service_users"
 TASKS = (ORGANIZATIONS_TASK, USERS_TASK, SERVICE_USERS_TASK)
 
@@ -56,6 +59,8 @@ class Organization(ApiModel):
 
     org_id: Id
     name: str
+    max_cycle_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
+    max_session_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
 
 
 class RoleAssignment(ApiModel):
@@ -90,63 +95,12 @@ class ServiceUser(ApiModel):
 T = TypeVar("T")
 
 
-class Roster(Generic[T]):
-    """One list of the API; an entity goes after two good lists in a row without it."""
-
-    def __init__(
-        self,
-        client: Client,
-        clock: Callable[[], float],
-        *,
-        endpoint: str,
-        shape: TypeAdapter[Page[T]],
-        id_of: Callable[[T], str],
-    ) -> None:
-        self._client = client
-        self._clock = clock
-        self._endpoint = endpoint
-        self._shape = shape
-        self._id_of = id_of
-        self._lock = threading.Lock()
-        self._missed: frozenset[str] = frozenset()
-        self._answer: Answer[Mapping[str, T]] | None = None
-
-    def poll(self) -> None:
-        """Ask for the whole list. Raises `PollError`."""
-        sent = self._clock()
-        items = self._client.get_list(self._endpoint, self._shape)
-        listed = {self._id_of(item): item for item in items}
-        with self._lock:
-            before = self._answer.value if self._answer else {}
-            missed_once = {
-                entity: item
-                for entity, item in before.items()
-                if entity not in listed and entity not in self._missed
-            }
-            self._missed = frozenset(missed_once)
-            self._answer = Answer(sent, {**listed, **missed_once})
-
-    @property
-    def answer(self) -> Answer[Mapping[str, T]] | None:
-        """Who is known, by id; None before the first good list."""
-        return self._answer
-
-    def known(self) -> Mapping[str, T]:
-        """Who is known, by id, whatever the list's age.
-
-        Raises:
-            EntitiesUnknownError: before the first good list.
-        """
-        if self._answer is None:
-            raise EntitiesUnknownError(f"no good list of {self._endpoint} yet")
-        return self._answer.value
-
-
 class Directory:
     """The rosters, and who is to be asked for."""
 
-    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+    def __init__(self, client: Client, clock: Callable[[], float], policy: UserPolicy) -> None:
         self._source = client.source
+        self._policy = policy
         member = TypeAdapter(Page[Member])
         self._organizations = Roster(
             client,
@@ -177,8 +131,8 @@ class Directory:
             id_of=lambda item: item.service_user_id,
         )
 
-    def tasks(self, poll_interval: float) -> Iterator[Task]:
-        """The tasks that keep it."""
+    def tasks(self, poll_interval: float, *, ranked_by: str) -> Iterator[Task]:
+        """The tasks that keep it; `ranked_by` is the task whose polls rank the users."""
         yield Task(
             name=ORGANIZATIONS_TASK,
             source=self._source,
@@ -193,11 +147,20 @@ class Directory:
             name=USERS_TASK,
             source=self._source,
             interval=poll_interval,
-            metrics=USER_METRICS,
+            metrics=(USERS,),
             poll=self._poll_users,
             snapshot=lambda now, max_age: _listing(
-                (self._direct, self._by_group), _user_samples, USERS, now, max_age
+                (self._direct, self._by_group), _nothing, USERS, now, max_age
             ),
+        )
+        yield Task(
+            name=USER_NAMES_TASK,
+            source=self._source,
+            interval=poll_interval,
+            metrics=(USER_INFO, MEMBER_INFO),
+            poll=None,
+            snapshot=self._user_names,
+            after=(USERS_TASK, ranked_by),
         )
         yield Task(
             name=SERVICE_USERS_TASK,
@@ -211,7 +174,27 @@ class Directory:
         )
 
     def _poll_users(self) -> None:
-        ask_each({"direct": self._direct.poll, "by_group": self._by_group.poll})
+        try:
+            ask_each({"direct": self._direct.poll, "by_group": self._by_group.poll})
+        finally:
+            lists = [roster.answer for roster in (self._direct, self._by_group)]
+            self._policy.listed(chain.from_iterable(answer.value for answer in lists if answer))
+
+    def _user_names(self, now: float, max_age: float) -> Snapshot:
+        rosters = [self._direct.answer, self._by_group.answer]
+        fresh = [answer for answer in rosters if answer and answer.fresh(now, max_age)]
+        members = chain.from_iterable(answer.value.values() for answer in fresh)
+        return Snapshot(
+            tuple(_user_samples(members, self._policy)),
+            expires=min((answer.sent + max_age for answer in fresh), default=float("inf")),
+        )
+
+    def organizations(self, now: float, max_age: float) -> tuple[Organization, ...]:
+        """The organizations of a list that is young enough."""
+        answer = self._organizations.answer
+        if answer is None or not answer.fresh(now, max_age):
+            return ()
+        return tuple(answer.value.values())
 
     def org_ids(self) -> frozenset[str]:
         """All organizations. Raises `EntitiesUnknownError` while there is no good list."""
@@ -274,14 +257,22 @@ def _service_user_samples(items: Iterable[ServiceUser]) -> Iterator[Sample]:
             )
 
 
-def _user_samples(items: Iterable[Member]) -> Iterator[Sample]:
-    """One info series per user, with what either list knows of e-mail, name and membership."""
+def _nothing(_: Iterable[Member]) -> Iterator[Sample]:
+    yield from ()
+
+
+def _user_samples(items: Iterable[Member], policy: UserPolicy) -> Iterator[Sample]:
+    """What either list knows of the users that may be named, and that have series of their own."""
+    if not policy.shows_ids:
+        return
     users: dict[str, list[Member]] = {}
     for item in items:
-        users.setdefault(item.user_id, []).append(item)
+        if policy.own(item.user_id):
+            users.setdefault(item.user_id, []).append(item)
     for user_id, members in users.items():
         email = next((member.email for member in members if member.email), "")
         name = next((member.name for member in members if member.name), "")
-        yield USER_INFO(1, user_id=user_id, user_email=email, user_name=name)
+        if policy.mode == "full":
+            yield USER_INFO(1, user_id=user_id, user_email=email, user_name=name)
         for org_id in sorted(frozenset().union(*(member.org_ids() for member in members))):
             yield MEMBER_INFO(1, org_id=org_id, user_id=user_id)

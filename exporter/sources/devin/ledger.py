@@ -8,7 +8,7 @@ its request was sent, which decides the windows it can tell (see `windows.Window
 import math
 import threading
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.sources.devin.windows import Window, billing_day, day_number
@@ -83,6 +83,17 @@ class Account:
         return self.days.start <= window.days.start and window.told_by(self.sent, now)
 
 
+def total(accounts: Sequence[Account], window: Window) -> dict[str, float]:
+    """ACUs per product of several accounts together over a window's days."""
+    if len(accounts) == 1:
+        return accounts[0].total(window)
+    parts: dict[str, list[float]] = {}
+    for account in accounts:
+        for product, acus in account.total(window).items():
+            parts.setdefault(product, []).append(acus)
+    return {product: math.fsum(acus) for product, acus in parts.items()}
+
+
 @dataclass(slots=True)
 class Ledger:
     """The accounts of all entities of one kind. Safe to use from several threads."""
@@ -105,6 +116,11 @@ class Ledger:
         """Order entities by when they were last asked for, the never asked first."""
         with self._lock:
             return sorted(entities, key=lambda entity: (self._attempted.get(entity, -1.0), entity))
+
+    def asked_for(self, entities: Iterable[str]) -> bool:
+        """Whether each of these has been asked for at least once."""
+        with self._lock:
+            return self._attempted.keys() >= set(entities)
 
     def retain(self, entities: Iterable[str]) -> None:
         """Forget all other entities."""

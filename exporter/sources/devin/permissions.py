@@ -22,8 +22,13 @@ PERMISSIONS = (
     Permission("ViewAccountMetrics", None, "/v3/enterprise/queue"),
     Permission("ViewAccountConsumption", "ManageBilling", "/v3/enterprise/consumption/"),
     Permission("ViewAccountMembership", "ManageAccountMembership", "/v3/enterprise/members/"),
+    Permission("ViewAccountSessions", None, "/v3/enterprise/sessions"),
     Permission("ManageOrganizations", None, "/v3/enterprise/organizations"),
+    Permission("ViewEnterpriseInfraDetails", None, "/v3/enterprise/hypervisors"),
     Permission("ViewAccountMetrics", None, f"{_ORGANIZATION}metrics/"),
+    Permission("ViewOrgConsumption", "ManageBilling", f"{_ORGANIZATION}consumption/"),
+    Permission("ViewOrgSessions", None, f"{_ORGANIZATION}sessions"),
+    Permission("ViewOrgMembership", None, "/v3beta1/organizations/{org_id}/members/"),
 )
 
 

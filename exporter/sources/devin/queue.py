@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 from pydantic import TypeAdapter
 
-from exporter.http import ApiModel, Client
+from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.shapes import ApiModel
 from exporter.sources.devin.fields import Count
 from exporter.tasks import Answer, Snapshot, Task
 

@@ -5,8 +5,8 @@ from functools import partial
 
 from pydantic import TypeAdapter
 
-from exporter.http import ApiModel
 from exporter.metrics import Metric, Sample
+from exporter.shapes import ApiModel
 from exporter.sources.devin.fields import Acus, Count
 from exporter.sources.devin.window_counts import Ids, question
 

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from exporter.credentials import Key, key_from
 from exporter.errors import CredentialError
 from exporter.settings import Section, is_loopback
+from exporter.sources.devin.user_policy import Mode
 
 
 def _check_url(text: str) -> str:
@@ -31,6 +32,19 @@ def _check_url(text: str) -> str:
     if url.username is not None or url.password is not None or url.query or url.fragment:
         raise ValueError(wanted)
     return text.rstrip("/")
+
+
+def _check_secret(variable: str, value: SecretStr | None, file: Path | None) -> None:
+    if value is not None and file is not None:
+        raise ValueError(f"{variable}, {variable}_FILE: set one of the two")
+    try:
+        key = key_from(value, file)
+        if key is not None:
+            key()
+    except CredentialError as failure:
+        raise ValueError(f"{variable}_FILE: {failure}") from None
+    except ValueError as failure:
+        raise ValueError(f"{variable}: {failure}") from None
 
 
 class DevinSettings(Section):
@@ -66,6 +80,28 @@ class DevinSettings(Section):
         allow_inf_nan=False,
         description="requests per second that are never exceeded, retries included (`demo`: 200)",
     )
+    user_metrics: Mode = Field(
+        default="full",
+        description="`off`: no series of users; `hash`: a keyed hash for the id, no names; `id`; "
+        "`full`: e-mail and name too",
+    )
+    user_hash_key: SecretStr | None = Field(
+        default=None, description="key of the hashes, required for `hash`"
+    )
+    user_hash_key_file: Path | None = Field(
+        default=None, description="file with the key of the hashes, read again when it changes"
+    )
+    user_limit: int = Field(
+        default=1000,
+        ge=0,
+        description="users with series of their own at most; the rest is summed up as `other`",
+    )
+    recent_sessions: int = Field(
+        default=25, ge=0, le=1_000, description="rows of the table of recent sessions; 0 for none"
+    )
+    session_titles: bool = Field(
+        default=False, description="whether that table shows titles, which users wrote"
+    )
     acu_price: float | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="price of one ACU, for cost panels"
     )
@@ -79,18 +115,12 @@ class DevinSettings(Section):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        if self.service_user_token is not None and self.service_user_token_file is not None:
-            raise ValueError(
-                "DEVIN_SERVICE_USER_TOKEN, DEVIN_SERVICE_USER_TOKEN_FILE: set one of the two"
-            )
-        try:
-            key = self.key()
-            if key is not None:
-                key()
-        except CredentialError as failure:
-            raise ValueError(f"DEVIN_SERVICE_USER_TOKEN_FILE: {failure}") from None
-        except ValueError as failure:
-            raise ValueError(f"DEVIN_SERVICE_USER_TOKEN: {failure}") from None
+        _check_secret(
+            "DEVIN_SERVICE_USER_TOKEN", self.service_user_token, self.service_user_token_file
+        )
+        _check_secret("DEVIN_USER_HASH_KEY", self.user_hash_key, self.user_hash_key_file)
+        if self.user_metrics == "hash" and self.hash_key() is None:
+            raise ValueError("DEVIN_USER_HASH_KEY: wants a key, as DEVIN_USER_METRICS is hash")
         try:
             self.trust()
         except (OSError, ssl.SSLError):
@@ -100,6 +130,10 @@ class DevinSettings(Section):
     def key(self) -> Key | None:
         """The source of the bearer key; None if no key is set."""
         return key_from(self.service_user_token, self.service_user_token_file)
+
+    def hash_key(self) -> Key | None:
+        """The source of the key of the hashes; None if none is set."""
+        return key_from(self.user_hash_key, self.user_hash_key_file)
 
     def trust(self) -> ssl.SSLContext | None:
         """The TLS context that trusts `ca_file` alone; None for the public authorities."""

@@ -7,9 +7,10 @@ from collections.abc import Set as AbstractSet
 from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin import cycles, directory
-from exporter.sources.devin.consumption import ENTERPRISE, SCOPES, Consumption
+from exporter.sources.devin.consumption import Consumption
 from exporter.sources.devin.directory import Directory
 from exporter.sources.devin.ledger import Ledger
+from exporter.sources.devin.scopes import ENTERPRISE, SCOPES
 from exporter.sources.devin.windows import BillingWindows, Window
 from exporter.tasks import Snapshot, Task
 

@@ -1,0 +1,66 @@
+"""A list of the API as it is believed: an entity goes after two good lists without it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from pydantic import TypeAdapter
+
+from exporter.errors import EntitiesUnknownError
+from exporter.http import Client
+from exporter.shapes import Page
+from exporter.tasks import Answer
+
+T = TypeVar("T")
+
+
+class Roster(Generic[T]):
+    """One list of the API; an entity goes after two good lists in a row without it."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        *,
+        endpoint: str,
+        shape: TypeAdapter[Page[T]],
+        id_of: Callable[[T], str],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._endpoint = endpoint
+        self._shape = shape
+        self._id_of = id_of
+        self._lock = threading.Lock()
+        self._missed: frozenset[str] = frozenset()
+        self._answer: Answer[Mapping[str, T]] | None = None
+
+    def poll(self) -> None:
+        """Ask for the whole list. Raises `PollError`."""
+        sent = self._clock()
+        items = self._client.get_list(self._endpoint, self._shape)
+        listed = {self._id_of(item): item for item in items}
+        with self._lock:
+            before = self._answer.value if self._answer else {}
+            missed_once = {
+                entity: item
+                for entity, item in before.items()
+                if entity not in listed and entity not in self._missed
+            }
+            self._missed = frozenset(missed_once)
+            self._answer = Answer(sent, {**listed, **missed_once})
+
+    @property
+    def answer(self) -> Answer[Mapping[str, T]] | None:
+        """Who is known, by id; None before the first good list."""
+        return self._answer
+
+    def known(self) -> Mapping[str, T]:
+        """Who is known, by id, whatever the list's age.
+
+        Raises:
+            EntitiesUnknownError: before the first good list.
+        """
+        if self._answer is None:
+            raise EntitiesUnknownError(f"no good list of {self._endpoint} yet")
+        return self._answer.value

@@ -1,0 +1,184 @@
+"""Sessions: `GET /v3/enterprise/sessions`, those updated in the last 24 hours.
+
+Only what changed since the last poll is asked for; the rest is remembered.
+"""
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from exporter.http import Client
+from exporter.metrics import Metric, Sample
+from exporter.shapes import ApiModel, Page
+from exporter.sources.devin.fields import Acus, Id, Timestamp
+from exporter.sources.devin.user_policy import UserPolicy
+from exporter.sources.devin.windows import DAY, seconds
+from exporter.tasks import Snapshot, Task
+
+ENDPOINT = "/v3/enterprise/sessions"
+LONGEST_INTERVAL = 60.0
+OVERLAP_SECONDS = 600.0
+"""So much is asked for again, as the API's clock and its bounds may differ from ours."""
+
+SESSIONS = Metric(
+    "devin_sessions",
+    "Sessions updated in the last 24 hours, by where they stand.",
+    ("org_id", "status", "status_detail"),
+)
+RECENT_INFO = Metric(
+    "devin_recent_session_info",
+    "One of the newest sessions; 1.",
+    (
+        "session_id",
+        "org_id",
+        "user_id",
+        "status",
+        "status_detail",
+        "origin",
+        "category",
+        "title",
+        "url",
+    ),
+)
+RECENT_ACUS = Metric(
+    "devin_recent_session_acus", "ACUs that one of the newest sessions consumed.", ("session_id",)
+)
+RECENT_CREATED = Metric(
+    "devin_recent_session_created_timestamp_seconds",
+    "When one of the newest sessions was created, in Unix seconds.",
+    ("session_id",),
+)
+RECENT_UPDATED = Metric(
+    "devin_recent_session_updated_timestamp_seconds",
+    "When one of the newest sessions last changed, in Unix seconds.",
+    ("session_id",),
+)
+METRICS = (SESSIONS, RECENT_INFO, RECENT_ACUS, RECENT_CREATED, RECENT_UPDATED)
+
+
+class SessionItem(ApiModel):
+    """The fields read of a session."""
+
+    session_id: Id
+    org_id: str
+    url: str
+    status: str
+    acus_consumed: Acus
+    created_at: Timestamp
+    updated_at: Timestamp
+    title: str | None = None
+    user_id: str | None = None
+    service_user_id: str | None = None
+    status_detail: str | None = None
+    origin: str | None = None
+    category: str | None = None
+
+    @property
+    def known_as(self) -> str:
+        """The id without its prefix, which the API gives or not."""
+        return self.session_id.removeprefix("devin-")
+
+
+_SHAPE = TypeAdapter(Page[SessionItem])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """How many of the newest sessions are shown, and whether with their titles."""
+
+    rows: int
+    titles: bool
+
+
+class Sessions:
+    """The sessions of the last 24 hours, and the newest ones whenever they last changed."""
+
+    def __init__(
+        self, client: Client, clock: Callable[[], float], policy: UserPolicy, table: Table
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._policy = policy
+        self._table = table
+        self._lock = threading.Lock()
+        self._known: dict[str, SessionItem] = {}
+        self._complete_at = -math.inf
+
+    def task(self, poll_interval: float) -> Task:
+        """The task that keeps them: every minute, or as often as everything else."""
+        return Task(
+            name="sessions",
+            source=self._client.source,
+            interval=min(LONGEST_INTERVAL, poll_interval),
+            metrics=METRICS,
+            poll=self.poll,
+            snapshot=self.snapshot,
+        )
+
+    def poll(self) -> None:
+        """Ask for what changed since the last good poll. Raises `PollError`."""
+        sent = self._clock()
+        after = max(self._complete_at - OVERLAP_SECONDS, sent - DAY)
+        items = self._client.get_list(ENDPOINT, _SHAPE, params={"updated_after": int(after) - 1})
+        with self._lock:
+            for item in items:
+                before = self._known.get(item.known_as)
+                # A session that moved while paging stands on two pages; the later state counts.
+                if before is None or before.updated_at <= item.updated_at:
+                    self._known[item.known_as] = item
+            newest = {item.known_as for item in self._newest()}
+            self._known = {
+                known_as: item
+                for known_as, item in self._known.items()
+                if known_as in newest or _updated_since(item, sent - DAY)
+            }
+            self._complete_at = sent
+
+    def _newest(self) -> list[SessionItem]:
+        by_age = sorted(self._known.values(), key=lambda item: (-item.created_at, item.known_as))
+        return by_age[: self._table.rows]
+
+    def snapshot(self, now: float, max_age: float) -> Snapshot:
+        """Counts by state, and the table, as long as the last poll is young enough."""
+        if self._complete_at == -math.inf:
+            return Snapshot()
+        expires = self._complete_at + max_age
+        if now >= expires:
+            return Snapshot(missing=1)
+        with self._lock:
+            recent = [item for item in self._known.values() if _updated_since(item, now - DAY)]
+            newest = self._newest()
+        return Snapshot((*_counts(recent), *self._rows(newest)), expires=expires)
+
+    def _rows(self, newest: list[SessionItem]) -> Iterator[Sample]:
+        for item in newest:
+            session_id = item.known_as
+            yield RECENT_INFO(
+                1,
+                session_id=session_id,
+                org_id=item.org_id,
+                user_id=self._policy.label(item.user_id) if item.user_id else "",
+                status=item.status,
+                status_detail=item.status_detail or "",
+                origin=item.origin or "",
+                category=item.category or "",
+                title=(item.title or "") if self._table.titles else "",
+                url=item.url,
+            )
+            yield RECENT_ACUS(item.acus_consumed, session_id=session_id)
+            yield RECENT_CREATED(seconds(item.created_at), session_id=session_id)
+            yield RECENT_UPDATED(seconds(item.updated_at), session_id=session_id)
+
+
+def _updated_since(item: SessionItem, moment: float) -> bool:
+    return seconds(item.updated_at) > moment
+
+
+def _counts(items: list[SessionItem]) -> Iterator[Sample]:
+    states = Counter((item.org_id, item.status, item.status_detail or "") for item in items)
+    for (org_id, status, detail), sessions in sorted(states.items()):
+        yield SESSIONS(sessions, org_id=org_id, status=status, status_detail=detail)

@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from prometheus_client import CollectorRegistry
+
 from exporter import __version__
+from exporter.accounting import RequestMetrics
 from exporter.app import SECTIONS, Exporter, NoSourceError
 from exporter.demo import DEMO_KEY, REQUESTS_PER_SECOND, start_demo_api
 from exporter.demo.settings import DemoSettings
@@ -28,6 +31,8 @@ from exporter.settings import (
     parse_addresses,
     settings_of,
 )
+from exporter.sources import SOURCES
+from exporter.sources.connection import Surroundings
 from exporter.sources.devin.settings import DevinSettings
 
 logger = logging.getLogger(__name__)
@@ -35,10 +40,12 @@ logger = logging.getLogger(__name__)
 ALL_SECTIONS: tuple[type[Section], ...] = (*SECTIONS, DemoSettings)
 COMMANDS = {
     "serve": "poll and serve until SIGTERM or SIGINT (the default)",
+    "check": "ask each endpoint once and tell what the key lacks; exit 0 if nothing",
     "demo": "the same against a simulated API on loopback; needs no key",
 }
 BAD_USAGE = 2
 CANNOT_LISTEN = 1
+LACKING = 1
 LAST_POLLS_SECONDS = 1.5
 UNUSED_URL = "http://127.0.0.1"
 
@@ -161,6 +168,25 @@ def serve(overrides: Overrides, stop: threading.Event) -> None:
     exporter.stop()
 
 
+def check(overrides: Overrides) -> int:
+    """Print what each endpoint answers; the exit status tells whether all can be fed.
+
+    Raises:
+        SettingsError: if settings are bad.
+        NoSourceError: if no source is turned on.
+    """
+    settings = load(ALL_SECTIONS, overrides)
+    set_up(level="error", style=settings[LogSettings].format)
+    shared = Surroundings(time.time, threading.Event(), RequestMetrics(CollectorRegistry()))
+    reports = [source.report(settings, shared) for source in SOURCES]
+    told = [report for report in reports if report is not None]
+    if not told:
+        raise NoSourceError(" or ".join(source.wanted for source in SOURCES))
+    for report in told:
+        sys.stdout.writelines(f"{line}\n" for line in report.lines)
+    return 0 if all(report.fine for report in told) else LACKING
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command until a signal comes; returns the exit status."""
     command, overrides = read_command_line(arguments)
@@ -171,6 +197,8 @@ def run(arguments: Sequence[str]) -> int:
         if command == "demo":
             with _simulated_api(overrides) as pointed:
                 serve(pointed, stop)
+        elif command == "check":
+            return check(overrides)
         else:
             serve(overrides, stop)
     except SettingsError as bad:

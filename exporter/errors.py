@@ -20,6 +20,7 @@ PollError                       never raised itself
 ├── CredentialError             the key's file is unreadable or empty
 ├── UnaskableError              an id that no URL path can carry
 ├── EntitiesUnknownError        nobody to ask for, as the list of them is not known yet
+├── SwitchedOffError            not for this key or deployment: no failure, tried again in a day
 ├── StoppedError                the process is shutting down
 └── PartialError                some of a poll's requests failed, each with an error of its own
 """
@@ -160,6 +161,12 @@ class EntitiesUnknownError(PollError):
     reason = "entities_unknown"
 
 
+class SwitchedOffError(PollError):
+    """Not for this key or this deployment: no failure, to be tried again in a day."""
+
+    reason = "switched_off"
+
+
 class StoppedError(PollError):
     """The process is shutting down."""
 
@@ -209,7 +216,8 @@ def failure_reasons() -> tuple[str, ...]:
                 yield child.reason
             yield from below(child)
 
-    return (*sorted(set(below(PollError)) - {StoppedError.reason}), "internal")
+    no_failures = {StoppedError.reason, SwitchedOffError.reason}
+    return (*sorted(set(below(PollError)) - no_failures), "internal")
 
 
 _BY_STATUS: Mapping[int, type[RejectedError]] = {

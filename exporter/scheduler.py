@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
@@ -19,6 +20,7 @@ from exporter.errors import (
     KeyRefusedError,
     PollError,
     StoppedError,
+    SwitchedOffError,
     failure_reasons,
 )
 from exporter.metrics import Metric
@@ -120,6 +122,9 @@ class Scheduler:
         except StoppedError as stopped:
             logger.debug("%s: %s", task.name, stopped)
             return
+        except SwitchedOffError as off:
+            self._switch_off(task, before, str(off))
+            return
         except Exception as failure:  # noqa: BLE001 - a fault of ours must not end the polling
             error = failure
         duration = self._monotonic() - began
@@ -133,6 +138,17 @@ class Scheduler:
                 self._again.discard(task.name)
                 self._due(task, self._clock())
         if self._is_news(task, before):
+            self._release(task)
+
+    def _switch_off(self, task: Task, before: TaskState, why: str) -> None:
+        self._store.switched_off(task.name, why=why)
+        if before.switched_off is None:
+            logger.info("task is off: %s", why, extra={"task": task.name})
+        self._publish([task, *self._readers(task)])
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        with suppress(JobLookupError):
+            self._jobs.modify_job(task.name, next_run_time=tomorrow)
+        if not before.attempted:
             self._release(task)
 
     def tick(self) -> None:
@@ -177,20 +193,25 @@ class Scheduler:
             logger.warning("task failed: %s", error, extra=extra)
 
     def _readers(self, task: Task) -> list[Task]:
-        return [reader for reader in self._tasks.values() if task.name in reader.after]
+        everyone = self._tasks.values()
+        return [each for each in everyone if task.name in each.after or task.name in each.reads]
 
     def _is_news(self, task: Task, before: TaskState) -> bool:
         """Whether the tasks that read this one have a reason to run now."""
         after = self._store.states()[task.name]
-        if before.outcome is None:
+        if not before.attempted:
             return True
+        if before.outcome is None:
+            return task.announces
         recovered = before.outcome.error is not None and after.up
         return bool(recovered) or (task.announces and before.rendered.text != after.rendered.text)
 
     def _release(self, task: Task) -> None:
         states = self._store.states()
         for reader in self._readers(task):
-            if reader.poll is None or not all(states[name].outcome for name in reader.after):
+            if reader.poll is None or task.name not in reader.after:
+                continue
+            if not all(states[name].attempted for name in reader.after):
                 continue
             with self._planning:
                 if states[reader.name].running_since is not None:
@@ -208,10 +229,8 @@ class Scheduler:
         if job is None:
             self._plan(task, when)
         elif job.next_run_time > when:
-            try:
+            with suppress(JobLookupError):
                 self._jobs.modify_job(task.name, next_run_time=when)
-            except JobLookupError:
-                logger.debug("%s is no longer scheduled", task.name)
 
     def _plan(self, task: Task, first: datetime) -> None:
         trigger = IntervalTrigger(

@@ -145,6 +145,8 @@ def _row(state: TaskState, now: float, due_in: float | None) -> str:
     word = {None: "waiting", True: "up", False: "down"}[state.up]
     if state.task.poll is None:
         word = "derived"
+    elif state.switched_off:
+        word = "off"
     age = took = error = ""
     due = "" if due_in is None else f"in {max(0.0, due_in):.0f} s"
     if outcome is not None:
@@ -152,6 +154,7 @@ def _row(state: TaskState, now: float, due_in: float | None) -> str:
         if outcome.last_success is not None:
             age = f"{now - outcome.last_success:.0f} s ago"
         error = str(outcome.error or state.unpublishable or "")
+    error = state.switched_off or error
     running = " (running)" if state.running_since is not None else ""
     cells = (age, took, due, str(state.rendered.series), str(state.snapshot.missing), error)
     return (

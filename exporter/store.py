@@ -75,6 +75,7 @@ class TaskState:
         published_at: Unix seconds of the snapshot behind `rendered`.
         valid_until: Unix seconds at which it no longer holds and is to be taken anew.
         unpublishable: why the last snapshot could not be published; None if it could.
+        switched_off: why the task is off, which is no failure; None if it is on.
     """
 
     task: Task
@@ -85,6 +86,12 @@ class TaskState:
     published_at: float = 0.0
     valid_until: float = math.inf
     unpublishable: str | None = None
+    switched_off: str | None = None
+
+    @property
+    def attempted(self) -> bool:
+        """Whether an attempt has ended, one way or the other."""
+        return self.outcome is not None or self.switched_off is not None
 
     @property
     def up(self) -> bool | None:
@@ -139,7 +146,7 @@ class Store:
         return tuple(
             name
             for name, state in self._states.items()
-            if state.task.main and (state.outcome is None or state.outcome.last_success is None)
+            if state.task.main() and (state.outcome is None or state.outcome.last_success is None)
         )
 
     def started(self, name: str, *, now: float) -> None:
@@ -148,7 +155,15 @@ class Store:
 
     def ended(self, name: str, outcome: Outcome) -> None:
         """Note how an attempt ended."""
-        self._change(name, lambda state: replace(state, running_since=None, outcome=outcome))
+        self._change(
+            name,
+            lambda state: replace(state, running_since=None, outcome=outcome, switched_off=None),
+        )
+
+    def switched_off(self, name: str, *, why: str) -> None:
+        """Note that a task has nothing to do here, and publish nothing of it."""
+        task = self._states[name].task
+        self._change(name, lambda _: TaskState(task, switched_off=why))
 
     def publish(self, name: str, snapshot: Snapshot, *, now: float) -> None:
         """Replace what a task publishes.

@@ -51,6 +51,11 @@ def never(_: float) -> float:
     return math.inf
 
 
+def no() -> bool:
+    """Never."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One data set of one source.
@@ -67,8 +72,10 @@ class Task:
             a poll is due five seconds later.
         after: tasks to be attempted before this one's first poll; this one is published again
             after each of theirs.
+        reads: further tasks after each of whose polls this one is published again, without
+            waiting for their first.
         announces: whether those that read it are due again when what it publishes has changed.
-        main: whether the exporter is ready only once this has succeeded.
+        main: whether the exporter is, at present, ready only once this has succeeded.
     """
 
     name: str
@@ -79,5 +86,6 @@ class Task:
     snapshot: TakeSnapshot
     next_end: Callable[[float], float] = never
     after: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     announces: bool = False
-    main: bool = False
+    main: Callable[[], bool] = no

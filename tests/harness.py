@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.accounting import Limits, RequestMetrics
 from exporter.demo.answers import Answers
-from exporter.demo.api import DemoApi, DemoKey
+from exporter.demo.api import DemoApi
+from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.http import Client

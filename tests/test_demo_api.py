@@ -15,7 +15,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from exporter.demo.answers import Answers
-from exporter.demo.api import DemoApi, DemoKey, endpoints
+from exporter.demo.api import DemoApi
+from exporter.demo.endpoints import DemoKey, endpoints
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.sources.devin.permissions import permission_of
@@ -67,20 +68,26 @@ def assert_documented(path: str, answer: httpx.Response) -> None:
 
 
 def entities_of(world: World, path: str) -> list[Mapping[str, str]]:
+    if "{user_id}" in path:
+        users = [p for p in world.people if not p.service]
+        return [{"org_id": world.organizations[p.org][0], "user_id": p.id} for p in users]
+    if "{service_user_id}" in path:
+        bots = [p for p in world.people if p.service]
+        return [{"org_id": world.organizations[p.org][0], "service_user_id": p.id} for p in bots]
     if "{org_id}" in path:
         return [{"org_id": org_id} for org_id, _ in world.organizations]
-    if "{user_id}" in path:
-        return [{"user_id": p.id} for p in world.people if not p.service]
-    if "{service_user_id}" in path:
-        return [{"service_user_id": p.id} for p in world.people if p.service]
     return [{}]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_answer_is_as_documented(api: tuple[World, DemoApi], path: str) -> None:
     world, server = api
-    query = {"time_after": int(NOW) - 40 * 86_400, "time_before": int(NOW) + 86_400}
-    for ids in entities_of(world, path):
+    query = {
+        "time_after": int(NOW) - 40 * 86_400,
+        "time_before": int(NOW) + 86_400,
+        "updated_after": int(NOW) - 86_400,
+    }
+    for ids in entities_of(world, path)[:60]:
         filled = path.format_map({name: quote(value, safe="") for name, value in ids.items()})
         answer = ask(server, filled, query)
         assert answer.status_code == 200
@@ -156,7 +163,7 @@ def test_permissions_are_those_of_the_documented_endpoints() -> None:
     for path in PATHS:
         documented = DOCUMENT["paths"][path]["get"]["x-devin-permission"]
         ours = permission_of(path)
-        assert (ours is None) == (path == "/v3/self")
+        assert (ours is None) == str(documented).startswith(("none", "unknown"))
         if ours is not None:
             names = re.findall(r"[A-Z]\w+", ours)
             assert any(name in str(documented) for name in names), path

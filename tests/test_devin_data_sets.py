@@ -76,7 +76,10 @@ FEBRUARY = {"after": int(at("2026-02-05 08:00:00")), "before": int(at("2026-03-0
 
 def answer_everything(api: Api) -> None:
     """Recorded answers for every endpoint, with values and fields that are not documented yet."""
+    for path in ("/v3/enterprise/hypervisors", "/v3beta1/enterprise/guardrail-violations"):
+        api.get(path).respond(404)
     for name, path in {
+        "self": "/v3/self",
         "cycles": CYCLES,
         "organizations": ORGANIZATIONS,
         "users": USERS,

@@ -66,7 +66,7 @@ class Double:
             snapshot=self.snapshot,
             next_end=self.next_end,
             after=after,
-            main=True,
+            main=lambda: True,
         )
 
 

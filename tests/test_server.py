@@ -42,7 +42,7 @@ class Served:
             metrics=(VALUE,),
             poll=lambda: None,
             snapshot=lambda now, max_age: Snapshot(expires=now + max_age),
-            main=True,
+            main=lambda: True,
         )
         self.store = Store([task])
         registry = CollectorRegistry()

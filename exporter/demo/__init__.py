@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from exporter.demo.answers import Answers
-from exporter.demo.api import DemoApi, DemoKey
+from exporter.demo.api import DemoApi
+from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 

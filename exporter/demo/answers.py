@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from exporter.demo import session_list
+from exporter.demo import dedicated, session_list
 from exporter.demo.people import DAY, DAY_START, Person
 from exporter.demo.world import Use, World
 
@@ -25,14 +25,14 @@ class Answers:
         self._orgs = {org_id: index for index, (org_id, _) in enumerate(world.organizations)}
         self._people = {person.id: person for person in world.people}
 
-    def self_(self) -> Record:
+    def self_(self, org_id: str | None) -> Record:
         """`/v3/self`."""
         bot = next(person for person in self._world.people if person.service)
         return {
             "principal_type": "service_user",
             "service_user_id": bot.id,
             "service_user_name": bot.name,
-            "org_id": None,
+            "org_id": org_id,
         }
 
     def cycles(self) -> Sequence[Record]:
@@ -44,11 +44,11 @@ class Answers:
         """`…/consumption/daily…`; days without use are left out."""
         now = self._clock()
         days = range((after - DAY_START) // DAY, (before - DAY_START) // DAY + 1)
-        if "org_id" in ids:
-            told = self._world.consumption(days, now, org=self._org(ids["org_id"]))
-        elif ids:
-            (person_id,) = ids.values()
+        person_id = ids.get("user_id", ids.get("service_user_id"))
+        if person_id is not None:
             told = self._world.personal_consumption(self._person(person_id), days, now)
+        elif "org_id" in ids:
+            told = self._world.consumption(days, now, org=self._org(ids["org_id"]))
         else:
             told = self._world.consumption(days, now)
         rows = [
@@ -191,6 +191,15 @@ class Answers:
             if user.direct
         ]
 
+    def members(self, org_id: str) -> Sequence[Record]:
+        """`/v3beta1/organizations/{org_id}/members/users`."""
+        org = self._org(org_id)
+        return [
+            {**_identity(user), "role_assignments": self._roles(user)}
+            for user in self._users()
+            if user.org == org
+        ]
+
     def idp_users(self) -> Sequence[Record]:
         """`/v3/enterprise/members/idp-users`: those who come in through a group."""
         return [
@@ -216,6 +225,14 @@ class Answers:
             for bot in self._world.people
             if bot.service
         ]
+
+    def hypervisors(self) -> Sequence[Record]:
+        """`…/hypervisors`."""
+        return dedicated.hypervisors(self._world, self._clock())
+
+    def guardrail_violations(self, after: int, before: int) -> Sequence[Record]:
+        """`…/guardrail-violations`."""
+        return dedicated.guardrail_violations(self._world, self._clock(), after, before)
 
     def _users(self) -> list[Person]:
         return [person for person in self._world.people if not person.service]

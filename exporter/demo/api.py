@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import uvicorn
@@ -16,138 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.demo.answers import Answers, NoSuchEntityError
+from exporter.demo.endpoints import Ask, DemoKey, Endpoint, ProblemError, endpoints
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 200
 STOP_SECONDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class DemoKey:
-    """A key of the simulated API: what it opens.
-
-    Attributes:
-        permissions: names; None for all of them.
-        org_id: set for a key that opens one organization only.
-    """
-
-    permissions: frozenset[str] | None = None
-    org_id: str | None = None
-
-
-class ProblemError(Exception):
-    """An answer other than 200."""
-
-    def __init__(self, status: int, title: str) -> None:
-        super().__init__(title)
-        self.status = status
-        self.title = title
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request as far as an endpoint needs it."""
-
-    ids: Mapping[str, str]
-    query: Mapping[str, str]
-
-    def whole(self, name: str, *, default: int | None = None) -> int:
-        """An integer of the query."""
-        text = self.query.get(name)
-        if text is None and default is not None:
-            return default
-        if text is None or not text.lstrip("-").isdecimal():
-            raise ProblemError(422, f"{name} must be an integer")
-        return int(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One path of the API; `paged` answers are lists that are cut into pages."""
-
-    path: str
-    permission: str | None
-    answer: Callable[[Ask], object]
-    paged: bool = False
-
-
-def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
-    """Every endpoint that the simulation has."""
-    daily = "/v3/enterprise/consumption/daily"
-    metrics = "/v3/enterprise/metrics"
-    twins = "/v3/organizations/{org_id}/metrics"
-    spend, view, members = "ViewAccountConsumption", "ViewAccountMetrics", "ViewAccountMembership"
-
-    def consumption(ask: Ask) -> object:
-        return answers.consumption(
-            ask.ids, ask.whole("time_after", default=0), ask.whole("time_before", default=2**40)
-        )
-
-    def active(period: str) -> Callable[[Ask], object]:
-        return lambda ask: answers.active_users(
-            period, ask.whole("time_after"), ask.whole("time_before"), ask.ids.get("org_id")
-        )
-
-    def over(answer: Callable[[int, int, str | None], object]) -> Callable[[Ask], object]:
-        return lambda ask: answer(
-            ask.whole("time_after"), ask.whole("time_before"), ask.ids.get("org_id")
-        )
-
-    def session_list(ask: Ask) -> object:
-        return answers.sessions(ask.whole("updated_after", default=0), ask.ids.get("org_id"))
-
-    def categories(ask: Ask) -> object:
-        return answers.categories(ask.whole("time_after"), ask.whole("time_before"))
-
-    return (
-        Endpoint("/v3/self", None, lambda _: answers.self_()),
-        Endpoint(
-            "/v3/enterprise/consumption/cycles", spend, lambda _: answers.cycles(), paged=True
-        ),
-        Endpoint(daily, spend, consumption),
-        Endpoint(daily + "/organizations/{org_id}", spend, consumption),
-        Endpoint(daily + "/users/{user_id}", spend, consumption),
-        Endpoint(daily + "/service-users/{service_user_id}", spend, consumption),
-        *(Endpoint(f"{metrics}/{p}", view, active(p)) for p in ("dau", "wau", "mau")),
-        *(Endpoint(f"{twins}/{p}", view, active(p)) for p in ("dau", "wau", "mau")),
-        *(
-            Endpoint(f"{where}/{what}", view, over(answer))
-            for where in (metrics, twins)
-            for what, answer in (
-                ("sessions", answers.session_metrics),
-                ("prs", answers.pull_requests),
-                ("searches", answers.searches),
-            )
-        ),
-        Endpoint(f"{metrics}/sessions-by-category", view, categories),
-        Endpoint(
-            "/v3/enterprise/consumption/acu-limits/devin",
-            spend,
-            lambda _: answers.limits(),
-            paged=True,
-        ),
-        Endpoint("/v3/enterprise/sessions", "ViewAccountSessions", session_list, paged=True),
-        Endpoint(
-            "/v3/organizations/{org_id}/sessions", "ViewOrgSessions", session_list, paged=True
-        ),
-        Endpoint("/v3/enterprise/queue", view, lambda _: answers.queue()),
-        Endpoint(
-            "/v3/enterprise/organizations",
-            "ManageOrganizations",
-            lambda _: answers.organizations(),
-            paged=True,
-        ),
-        Endpoint("/v3/enterprise/members/users", members, lambda _: answers.users(), paged=True),
-        Endpoint(
-            "/v3/enterprise/members/idp-users", members, lambda _: answers.idp_users(), paged=True
-        ),
-        Endpoint(
-            "/v3/enterprise/members/service-users",
-            members,
-            lambda _: answers.service_users(),
-            paged=True,
-        ),
-    )
 
 
 @dataclass
@@ -223,8 +96,8 @@ class DemoApi:
         def handle(request: Request) -> Response:
             status, body = 200, b""
             try:
-                self._admit(request, endpoint)
-                ask = Ask(request.path_params, request.query_params)
+                key = self._admit(request, endpoint)
+                ask = Ask(request.path_params, request.query_params, key)
                 # In turn, so that each finds what the one before has worked out already.
                 with self._working:
                     answer = endpoint.answer(ask)
@@ -245,19 +118,20 @@ class DemoApi:
             path = path[:-1] + ":path}"
         return Route(path, handle)
 
-    def _admit(self, request: Request, endpoint: Endpoint) -> None:
+    def _admit(self, request: Request, endpoint: Endpoint) -> DemoKey:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         key = self._keys.get(token) if scheme == "Bearer" else None
         if key is None:
             raise ProblemError(401, "Invalid credential")
         wanted = endpoint.permission
         if wanted is None:
-            return
+            return key
         outside = key.org_id is not None and request.path_params.get("org_id") != key.org_id
         enterprise = key.org_id is not None and endpoint.path.startswith("/v3/enterprise/")
         lacking = key.permissions is not None and wanted not in key.permissions
         if outside or enterprise or lacking:
             raise ProblemError(403, f"Missing permission {wanted}")
+        return key
 
 
 def _page(items: Sequence[object], ask: Ask) -> object:

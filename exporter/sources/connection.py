@@ -37,6 +37,14 @@ class Connection:
     tasks: tuple[Task, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found, as lines of text, and whether all that is turned on can be fed."""
+
+    lines: tuple[str, ...]
+    fine: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Generic[S]):
     """One API.
@@ -45,6 +53,7 @@ class Source(Generic[S]):
         settings: the section that this source alone is handed.
         wanted: the settings that turn it on, for people.
         connect: opens it; None if it is not turned on.
+        check: asks each of its endpoints once; None if it is not turned on.
     """
 
     name: str
@@ -52,7 +61,12 @@ class Source(Generic[S]):
     wanted: str
     metrics: tuple[Metric, ...]
     connect: Callable[[S, Surroundings], Connection | None]
+    check: Callable[[S, Surroundings], Report | None]
 
     def open(self, settings: Settings, surroundings: Surroundings) -> Connection | None:
         """Connect with this source's section; None if it is not turned on."""
         return self.connect(settings[self.settings], surroundings)
+
+    def report(self, settings: Settings, surroundings: Surroundings) -> Report | None:
+        """Check with this source's section; None if it is not turned on."""
+        return self.check(settings[self.settings], surroundings)

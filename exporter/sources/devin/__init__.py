@@ -1,15 +1,23 @@
 """Devin's enterprise API v3: which data sets are read, and the tasks that keep them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
 from exporter.accounting import Limits
 from exporter.http import Client
-from exporter.sources.connection import Connection, Source, Surroundings
+from exporter.sources.connection import Connection, Report, Source, Surroundings
 from exporter.sources.devin import (
     activity,
     categories,
     consumption,
     cycles,
     directory,
+    guardrails,
+    hypervisors,
+    identity,
     limits,
+    metering,
     money,
     pull_requests,
     queue,
@@ -19,6 +27,7 @@ from exporter.sources.devin import (
     sessions,
     unattributed,
 )
+from exporter.sources.devin.check import Check
 from exporter.sources.devin.permissions import permission_of
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin.user_policy import UserPolicy
@@ -30,10 +39,28 @@ NAME = "devin"
 
 def connect(settings: DevinSettings, surroundings: Surroundings) -> Connection | None:
     """Open the source; None if no key is set."""
+    client = _client(settings, surroundings)
+    if client is None:
+        return None
+    return Connection(NAME, client, tuple(_tasks(client, settings, surroundings)))
+
+
+def check(settings: DevinSettings, surroundings: Surroundings) -> Report | None:
+    """Ask every endpoint once; None if no key is set."""
+    client = _client(settings, surroundings)
+    if client is None:
+        return None
+    asked = Check(client, settings, surroundings.clock())
+    asked.run()
+    client.close()
+    return Report(tuple(asked.lines()), asked.fine)
+
+
+def _client(settings: DevinSettings, surroundings: Surroundings) -> Client | None:
     key = settings.key()
     if key is None:
         return None
-    client = Client(
+    return Client(
         source=NAME,
         base_url=settings.api_url,
         key=key,
@@ -46,47 +73,91 @@ def connect(settings: DevinSettings, surroundings: Surroundings) -> Connection |
         permission_of=permission_of,
         clock=surroundings.clock,
     )
-    return Connection(NAME, client, tuple(_tasks(client, settings, surroundings)))
 
 
 def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) -> list[Task]:
     clock = surroundings.clock
     interval = settings.poll_interval
-    billing = cycles.Cycles(client, clock)
+    who = identity.Identity(client)
+    billing = cycles.Cycles(client, clock, who)
     policy = UserPolicy(settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit)
-    people = directory.Directory(client, clock, policy)
-    ledgers = consumption.Consumption(
-        client, clock, windows=billing.windows, people=people, policy=policy
-    )
     table = sessions.Table(rows=settings.recent_sessions, titles=settings.session_titles)
+    listed = sessions.Sessions(client, clock, who, policy=policy, table=table)
+    people = directory.Directory(client, clock, who, policy=policy, seen=listed.seen_users)
+    ledgers = consumption.Consumption(
+        client, clock, identity=who, windows=billing.windows, people=people, policy=policy
+    )
 
-    def counts(*questions: Question) -> WindowCounts:
+    def counts(questions: Sequence[Question]) -> WindowCounts:
         return WindowCounts(client, clock, billing.windows, questions)
 
-    return [
+    created = counts(session_metrics.QUESTIONS)
+    of_organizations = counts(_OF_ORGANIZATIONS)
+    plan = metering.Metering(
+        ledgers,
+        listed,
+        partial(session_metrics.on_complete_days, created.value, of_organizations.value),
+    )
+    users_active, organizations_active = activity.Activity(client, clock, people).tasks(interval)
+    organizations, users, user_names, service_users = people.tasks(
+        interval, ranked_by=scopes.USER_SCOPE.task
+    )
+    waiting = [
         billing.task(interval),
-        *people.tasks(interval, ranked_by=scopes.USER_SCOPE.task),
-        *ledgers.tasks(interval),
-        unattributed.task(
-            client.source, interval, ledgers=ledgers, people=people, windows=billing.windows
+        plan.guard(listed.task(interval), (sessions.RECENT_ACUS,)),
+        organizations,
+        users,
+        user_names,
+        who.enterprise_only(service_users),
+        *(plan.guard(task, task.metrics) for task in ledgers.tasks(interval)),
+        plan.guard(
+            unattributed.task(
+                client.source, interval, ledgers=ledgers, people=people, windows=billing.windows
+            ),
+            unattributed.METRICS,
         ),
-        *activity.Activity(client, clock, people).tasks(interval),
-        counts(*session_metrics.QUESTIONS).task(
-            "session_metrics", interval, session_metrics.METRICS
+        plan.task(client.source, interval),
+        who.enterprise_only(users_active),
+        organizations_active,
+        who.enterprise_only(
+            plan.guard(
+                created.task(session_metrics.TASK, interval, session_metrics.METRICS),
+                (session_metrics.AVERAGE_ACUS,),
+            )
         ),
-        counts(*pull_requests.QUESTIONS).task("pull_requests", interval, pull_requests.METRICS),
-        counts(*searches.QUESTIONS).task("searches", interval, searches.METRICS),
-        counts(*categories.QUESTIONS).task("categories", interval, categories.METRICS),
-        counts(*_OF_ORGANIZATIONS).task(
-            "organization_metrics",
+        who.enterprise_only(
+            counts(pull_requests.QUESTIONS).task("pull_requests", interval, pull_requests.METRICS)
+        ),
+        who.enterprise_only(
+            counts(searches.QUESTIONS).task("searches", interval, searches.METRICS)
+        ),
+        who.enterprise_only(
+            plan.guard(
+                counts(categories.QUESTIONS).task("categories", interval, categories.METRICS),
+                (categories.ACUS,),
+            )
+        ),
+        of_organizations.task(
+            metering.ORGANIZATION_METRICS_TASK,
             interval * activity.ORGANIZATIONS_INTERVALS,
             _OF_ORGANIZATIONS_METRICS,
             listed=lambda: {org_id: {"org_id": org_id} for org_id in people.org_ids()},
             after=(directory.ORGANIZATIONS_TASK,),
         ),
-        limits.Limits(client, clock, people, policy).task(interval),
-        sessions.Sessions(client, clock, policy, table).task(interval),
-        queue.Queue(client, clock).task(interval),
+        who.enterprise_only(limits.Limits(client, clock, people, policy).task(interval)),
+        who.enterprise_only(queue.Queue(client, clock).task(interval)),
+        identity.where_there_is_one(
+            who.enterprise_only(hypervisors.Hypervisors(client, clock).task(interval))
+        ),
+        identity.where_there_is_one(
+            who.enterprise_only(
+                guardrails.Guardrails(client, clock, billing.windows).task(interval)
+            )
+        ),
+    ]
+    return [
+        who.task(interval),
+        *(replace(task, after=(identity.TASK, *task.after)) for task in waiting),
         money.task(client.source, settings),
     ]
 
@@ -118,9 +189,13 @@ SOURCE = Source(
         *categories.METRICS,
         *_OF_ORGANIZATIONS_METRICS,
         *money.METRICS,
+        *metering.METRICS,
         *limits.METRICS,
         *sessions.METRICS,
         *queue.METRICS,
+        *hypervisors.METRICS,
+        *guardrails.METRICS,
     ),
     connect=connect,
+    check=check,
 )

@@ -29,6 +29,8 @@ from exporter.sources.devin.windows import (
 )
 from exporter.tasks import Answer, Snapshot, Task
 
+ENDPOINT = "/v3/enterprise/metrics/{period}"
+OWN_ENDPOINT = "/v3/organizations/{org_id}/metrics/{period}"
 ORGANIZATIONS_INTERVALS = 4
 """Organizations are asked this many times as slowly: three requests for each of them."""
 
@@ -81,7 +83,7 @@ class ActiveUsers(ApiModel):
     active_users: Count
 
 
-_SHAPE = TypeAdapter(tuple[ActiveUsers, ...])
+SHAPE = TypeAdapter(tuple[ActiveUsers, ...])
 _Known = Answer[Mapping[int, int]]
 
 
@@ -123,7 +125,7 @@ class Activity:
 
     def poll_enterprise(self) -> None:
         """Ask for the enterprise's three lists. Raises `PollError`."""
-        self._ask_periods("/v3/enterprise/metrics/{period}", {}, self._enterprise)
+        self._ask_periods(ENDPOINT, {}, self._enterprise)
 
     def poll_organizations(self) -> None:
         """Ask for the three lists of every organization. Raises `PollError`."""
@@ -138,7 +140,7 @@ class Activity:
     def _ask_organization(self, org_id: str) -> None:
         try:
             self._ask_periods(
-                "/v3/organizations/{org_id}/metrics/{period}",
+                OWN_ENDPOINT,
                 {"org_id": org_id},
                 self._organizations[org_id],
             )
@@ -153,7 +155,7 @@ class Activity:
             before = period.running(running.start - 1)
             answer = self._client.get(
                 endpoint.replace("{period}", period.endpoint),
-                _SHAPE,
+                SHAPE,
                 ids=ids,
                 # The API's bounds may or may not be inclusive: a day more on each side.
                 params={

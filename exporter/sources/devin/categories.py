@@ -14,6 +14,7 @@ from exporter.shapes import ApiModel
 from exporter.sources.devin.fields import Acus, Count
 from exporter.sources.devin.window_counts import Ids, question
 
+ENDPOINT = "/v3/enterprise/metrics/sessions-by-category"
 REMAINDER = ""
 ROUNDING = 1e-9
 
@@ -54,7 +55,7 @@ class Categories(ApiModel):
     categories: tuple[Category, ...]
 
 
-_SHAPE = TypeAdapter(Categories)
+SHAPE = TypeAdapter(Categories)
 
 
 def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:
@@ -77,4 +78,4 @@ def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:
         yield ACUS(0.0 if abs(consumed) < ROUNDING else consumed, **labels)
 
 
-QUESTIONS = (question("cycle", "/v3/enterprise/metrics/sessions-by-category", _SHAPE, _samples),)
+QUESTIONS = (question("cycle", ENDPOINT, SHAPE, _samples),)

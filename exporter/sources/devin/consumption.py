@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pydantic import Field, TypeAdapter
 
-from exporter.errors import ShapeError
+from exporter.errors import ShapeError, SwitchedOffError
 from exporter.http import Client
 from exporter.metrics import Sample
 from exporter.shapes import ApiModel
-from exporter.sources.devin import cycles, directory
+from exporter.sources.devin import cycles, directory, sessions
 from exporter.sources.devin.fields import Acus, Timestamp
+from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.ledger import Account, DayUse, Ledger, total
 from exporter.sources.devin.scopes import (
     ENTERPRISE,
@@ -26,6 +27,7 @@ from exporter.sources.devin.scopes import (
     USER_SCOPE,
     Scope,
 )
+from exporter.sources.devin.session_metrics import TASK as SESSION_METRICS_TASK
 from exporter.sources.devin.sweep import sweep
 from exporter.sources.devin.user_policy import OTHER, UserPolicy
 from exporter.sources.devin.windows import (
@@ -51,7 +53,7 @@ class DailyAnswer(ApiModel):
     consumption_by_date: tuple[DayItem, ...]
 
 
-_SHAPE = TypeAdapter(DailyAnswer)
+SHAPE = TypeAdapter(DailyAnswer)
 
 
 class Consumption:
@@ -62,12 +64,14 @@ class Consumption:
         client: Client,
         clock: Callable[[], float],
         *,
+        identity: Identity,
         windows: Callable[[float], BillingWindows],
         people: directory.Directory,
         policy: UserPolicy,
     ) -> None:
         self._client = client
         self._clock = clock
+        self._identity = identity
         self._windows = windows
         self._people = people
         self._policy = policy
@@ -97,6 +101,7 @@ class Consumption:
             self._people.service_user_ids,
             poll_interval,
             directory.SERVICE_USERS_TASK,
+            sessions.TASK,
         )
 
     def _task(
@@ -115,9 +120,18 @@ class Consumption:
             poll=lambda: self._poll(scope, ledger, listed),
             snapshot=lambda now, max_age: self._publish(scope, ledger, now, max_age),
             next_end=lambda now: self._windows(now).next_end,
-            after=(cycles.TASK, *after),
-            main=scope is ENTERPRISE_SCOPE,
+            after=(cycles.TASK, SESSION_METRICS_TASK, *after),
+            main=lambda: scope is self._main_scope(),
         )
+
+    @property
+    def used(self) -> bool:
+        """Whether any ACU was ever seen, of anybody."""
+        ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
+        return any(ledger.used for ledger in ledgers)
+
+    def _main_scope(self) -> Scope:
+        return ENTERPRISE_SCOPE if self._identity.org_id is None else ORGANIZATION_SCOPE
 
     def _poll(self, scope: Scope, ledger: Ledger, listed: Callable[[], frozenset[str]]) -> None:
         """Ask for all listed entities, and for those that have left while a window holds use."""
@@ -161,11 +175,16 @@ class Consumption:
         windows = self._windows(sent)
         # The API's bounds may or may not be inclusive: a day more on each side.
         days = range(day_number(windows.earliest) - 1, day_number(windows.today.start) + 2)
+        org_id = self._identity.org_id
+        endpoint = scope.endpoint if org_id is None else scope.own_endpoint
+        if endpoint is None:
+            raise SwitchedOffError("the key is an organization's")
+        ids = {"org_id": org_id or "", **({scope.label: entity} if scope.label else {})}
         try:
             answer = self._client.get(
-                scope.endpoint,
-                _SHAPE,
-                ids={scope.label: entity} if scope.label else None,
+                endpoint,
+                SHAPE,
+                ids=ids,
                 params={
                     "time_after": int(billing_day_start(days.start)),
                     "time_before": int(billing_day_start(days.stop - 1)),
@@ -175,7 +194,7 @@ class Consumption:
                 uses = map(_day_use, answer.consumption_by_date)
                 ledger.record(entity, Account.of(uses, sent=sent, days=days))
             except ValueError as contradiction:
-                raise ShapeError(f"{scope.endpoint}: {contradiction}") from None
+                raise ShapeError(f"{endpoint}: {contradiction}") from None
         finally:
             ledger.attempted(entity, sent)
 
@@ -197,7 +216,7 @@ class Consumption:
         """The accounts behind each label value: one, but for users that are summed up."""
         if scope is not USER_SCOPE:
             return {entity: [account] for entity, account in sorted(accounts.items())}
-        if self._policy.mode == "off" or not self._policy.decided:
+        if self._policy.mode == "off" or not self._policy.decided or not accounts:
             return {}
         groups: dict[str, list[Account]] = {}
         for user_id, account in sorted(accounts.items()):

@@ -12,6 +12,7 @@ from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Page
 from exporter.sources.devin.fields import Timestamp
+from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.windows import (
     BillingWindows,
     Window,
@@ -53,14 +54,15 @@ class CycleItem(ApiModel):
         return self
 
 
-_SHAPE = TypeAdapter(Page[CycleItem])
+SHAPE = TypeAdapter(Page[CycleItem])
 
 
 class Cycles:
     """The billing cycles as last seen, and the calendar month where the API has none for now."""
 
-    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+    def __init__(self, client: Client, clock: Callable[[], float], identity: Identity) -> None:
         self._client = client
+        self._identity = identity
         self._clock = clock
         self._known: Answer[tuple[Window, ...]] = Answer(-math.inf, ())
         self._told_at = -math.inf
@@ -82,8 +84,12 @@ class Cycles:
     def poll(self) -> None:
         """Ask for the cycles. Raises `PollError`."""
         sent = self._clock()
+        if self._identity.org_id is not None:
+            # No endpoint tells an organization's key of cycles: calendar months it is.
+            self._known, self._told_at = Answer(sent, ()), sent
+            return
         try:
-            items = self._client.get_list(ENDPOINT, _SHAPE)
+            items = self._client.get_list(ENDPOINT, SHAPE)
         except (PermissionMissingError, NotFoundError) as refusal:
             self._told_at = sent
             raise type(refusal)(f"{refusal}; {STANDS_IN}") from None

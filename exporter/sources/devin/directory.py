@@ -1,16 +1,23 @@
 """Who there is: organizations, users (from both lists) and service users."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from pydantic import Field, TypeAdapter
-
-from exporter.errors import EntitiesUnknownError
+from exporter.errors import EntitiesUnknownError, NotFoundError, PermissionMissingError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
-from exporter.shapes import ApiModel, Page
-from exporter.sources.devin.fields import Acus, Id, Timestamp
+from exporter.sources.devin import sessions
+from exporter.sources.devin.entities import (
+    MEMBER_SHAPE,
+    ORGANIZATION_SHAPE,
+    SERVICE_USER_SHAPE,
+    Member,
+    Organization,
+    ServiceUser,
+)
+from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.roster import Roster
 from exporter.sources.devin.sweep import ask_each
 from exporter.sources.devin.user_policy import UserPolicy
@@ -54,88 +61,79 @@ SERVICE_USER_METRICS = (SERVICE_USER_INFO, SERVICE_USER_EXPIRY, SERVICE_USERS)
 METRICS = (*ORGANIZATION_METRICS, *USER_METRICS, *SERVICE_USER_METRICS)
 
 
-class Organization(ApiModel):
-    """The fields read of `GET /v3/enterprise/organizations`."""
-
-    org_id: Id
-    name: str
-    max_cycle_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
-    max_session_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
-
-
-class RoleAssignment(ApiModel):
-    """The organization that a role is held in; None for the enterprise."""
-
-    org_id: str | None = None
-
-
-class Member(ApiModel):
-    """The fields read of both lists of users."""
-
-    user_id: Id
-    email: str | None = None
-    name: str | None = None
-    role_assignments: tuple[RoleAssignment, ...] = ()
-    idp_role_assignments: tuple[RoleAssignment, ...] = ()
-
-    def org_ids(self) -> frozenset[str]:
-        """The organizations that this list puts the user in."""
-        roles = chain(self.role_assignments, self.idp_role_assignments)
-        return frozenset(role.org_id for role in roles if role.org_id)
-
-
-class ServiceUser(ApiModel):
-    """The fields read of `GET /v3/enterprise/members/service-users`."""
-
-    service_user_id: Id
-    name: str
-    expires_at: Timestamp | None = None
-
-
 T = TypeVar("T")
 
 
-class Directory:
-    """The rosters, and who is to be asked for."""
+ORGANIZATIONS_ENDPOINT = "/v3/enterprise/organizations"
+USERS_ENDPOINT = "/v3/enterprise/members/users"
+IDP_USERS_ENDPOINT = "/v3/enterprise/members/idp-users"
+SERVICE_USERS_ENDPOINT = "/v3/enterprise/members/service-users"
+MEMBERS_ENDPOINT = "/v3beta1/organizations/{org_id}/members/users"
 
-    def __init__(self, client: Client, clock: Callable[[], float], policy: UserPolicy) -> None:
-        self._source = client.source
+
+class Directory:
+    """The rosters, and who is to be asked for.
+
+    Args:
+        seen: users (`user`) and service users (`service`) of recent sessions, for keys that may
+            not read any list of them.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        identity: Identity,
+        *,
+        policy: UserPolicy,
+        seen: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._client = client
+        self._identity = identity
         self._policy = policy
-        member = TypeAdapter(Page[Member])
+        self._seen = seen
+        self._only_seen = False
         self._organizations = Roster(
-            client,
-            clock,
-            endpoint="/v3/enterprise/organizations",
-            shape=TypeAdapter(Page[Organization]),
-            id_of=lambda item: item.org_id,
+            clock, fetch=self._fetch_organizations, id_of=lambda item: item.org_id
         )
-        self._direct = Roster(
-            client,
-            clock,
-            endpoint="/v3/enterprise/members/users",
-            shape=member,
-            id_of=lambda item: item.user_id,
-        )
-        self._by_group = Roster(
-            client,
-            clock,
-            endpoint="/v3/enterprise/members/idp-users",
-            shape=member,
-            id_of=lambda item: item.user_id,
-        )
+        self._direct = Roster(clock, fetch=self._fetch_users, id_of=lambda item: item.user_id)
+        self._by_group = Roster(clock, fetch=self._fetch_idp_users, id_of=lambda item: item.user_id)
         self._service_users = Roster(
-            client,
             clock,
-            endpoint="/v3/enterprise/members/service-users",
-            shape=TypeAdapter(Page[ServiceUser]),
+            fetch=lambda: client.get_list(SERVICE_USERS_ENDPOINT, SERVICE_USER_SHAPE),
             id_of=lambda item: item.service_user_id,
         )
+
+    def _fetch_organizations(self) -> Iterable[Organization]:
+        """All of them; no endpoint tells an organization's key its organization's name."""
+        org_id = self._identity.org_id
+        if org_id is not None:
+            return (Organization(org_id=org_id, name=org_id),)
+        return self._client.get_list(ORGANIZATIONS_ENDPOINT, ORGANIZATION_SHAPE)
+
+    def _fetch_users(self) -> Iterable[Member]:
+        """Those with a direct role; for an organization's key its members, else who was seen."""
+        org_id = self._identity.org_id
+        if org_id is None:
+            return self._client.get_list(USERS_ENDPOINT, MEMBER_SHAPE)
+        try:
+            members = self._client.get_list(MEMBERS_ENDPOINT, MEMBER_SHAPE, ids={"org_id": org_id})
+        except (NotFoundError, PermissionMissingError):
+            self._only_seen = True
+            return [Member(user_id=who) for who, kind in self._seen().items() if kind == "user"]
+        self._only_seen = False
+        return members
+
+    def _fetch_idp_users(self) -> Iterable[Member]:
+        if self._identity.org_id is not None:
+            return ()
+        return self._client.get_list(IDP_USERS_ENDPOINT, MEMBER_SHAPE)
 
     def tasks(self, poll_interval: float, *, ranked_by: str) -> Iterator[Task]:
         """The tasks that keep it; `ranked_by` is the task whose polls rank the users."""
         yield Task(
             name=ORGANIZATIONS_TASK,
-            source=self._source,
+            source=self._client.source,
             interval=poll_interval,
             metrics=ORGANIZATION_METRICS,
             poll=self._organizations.poll,
@@ -145,17 +143,22 @@ class Directory:
         )
         yield Task(
             name=USERS_TASK,
-            source=self._source,
+            source=self._client.source,
             interval=poll_interval,
             metrics=(USERS,),
             poll=self._poll_users,
             snapshot=lambda now, max_age: _listing(
-                (self._direct, self._by_group), _nothing, USERS, now, max_age
+                (self._direct, self._by_group),
+                _nothing,
+                None if self._only_seen else USERS,
+                now,
+                max_age,
             ),
+            after=(sessions.TASK,),
         )
         yield Task(
             name=USER_NAMES_TASK,
-            source=self._source,
+            source=self._client.source,
             interval=poll_interval,
             metrics=(USER_INFO, MEMBER_INFO),
             poll=None,
@@ -164,7 +167,7 @@ class Directory:
         )
         yield Task(
             name=SERVICE_USERS_TASK,
-            source=self._source,
+            source=self._client.source,
             interval=poll_interval,
             metrics=SERVICE_USER_METRICS,
             poll=self._service_users.poll,
@@ -177,8 +180,8 @@ class Directory:
         try:
             ask_each({"direct": self._direct.poll, "by_group": self._by_group.poll})
         finally:
-            lists = [roster.answer for roster in (self._direct, self._by_group)]
-            self._policy.listed(chain.from_iterable(answer.value for answer in lists if answer))
+            with suppress(EntitiesUnknownError):
+                self._policy.listed(self.user_ids())
 
     def _user_names(self, now: float, max_age: float) -> Snapshot:
         rosters = [self._direct.answer, self._by_group.answer]
@@ -216,14 +219,20 @@ class Directory:
         return frozenset({*self._direct.known(), *self._by_group.known()})
 
     def service_user_ids(self) -> frozenset[str]:
-        """All service users. Raises `EntitiesUnknownError` while there is no good list."""
+        """All service users; for an organization's key those of recent sessions.
+
+        Raises:
+            EntitiesUnknownError: while there is no good list.
+        """
+        if self._identity.org_id is not None:
+            return frozenset(who for who, kind in self._seen().items() if kind == "service")
         return frozenset(self._service_users.known())
 
 
 def _listing(
     rosters: tuple[Roster[T], ...],
     samples: Callable[[Iterable[T]], Iterable[Sample]],
-    count: Metric,
+    count: Metric | None,
     now: float,
     max_age: float,
 ) -> Snapshot:
@@ -231,7 +240,7 @@ def _listing(
     answers = [roster.answer for roster in rosters if roster.answer is not None]
     fresh = [answer for answer in answers if answer.fresh(now, max_age)]
     published = list(samples(chain.from_iterable(answer.value.values() for answer in fresh)))
-    if len(fresh) == len(rosters):
+    if count is not None and len(fresh) == len(rosters):
         entities = frozenset().union(*(answer.value for answer in fresh))
         published.append(count(len(entities)))
     return Snapshot(

@@ -101,11 +101,14 @@ class Ledger:
     _accounts: dict[str, Account] = field(default_factory=dict)
     _attempted: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    used: bool = False
+    """Whether any account has ever held any ACU."""
 
     def record(self, entity: str, account: Account) -> None:
         """Replace what is known of an entity."""
         with self._lock:
             self._accounts[entity] = account
+            self.used = self.used or any(any(column) for column in account.products.values())
 
     def attempted(self, entity: str, at: float) -> None:
         """Note that asking for an entity ended (Unix seconds), whatever came of it."""

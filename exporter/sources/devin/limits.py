@@ -48,7 +48,7 @@ class LimitItem(ApiModel):
     user_id: str | None = None
 
 
-_SHAPE = TypeAdapter(Page[LimitItem])
+SHAPE = TypeAdapter(Page[LimitItem])
 
 
 class Limits:
@@ -82,7 +82,7 @@ class Limits:
     def poll(self) -> None:
         """Ask for all limits. Raises `PollError`."""
         sent = self._clock()
-        self._answer = Answer(sent, tuple(self._client.get_list(ENDPOINT, _SHAPE)))
+        self._answer = Answer(sent, tuple(self._client.get_list(ENDPOINT, SHAPE)))
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """Each limit that exists; the list of limits counts before an organization's own entry."""

@@ -9,6 +9,9 @@ from exporter.shapes import ApiModel
 from exporter.sources.devin.fields import Count
 from exporter.sources.devin.window_counts import Ids, question
 
+ENDPOINT = "/v3/enterprise/metrics/prs"
+ORGANIZATION_ENDPOINT = "/v3/organizations/{org_id}/metrics/prs"
+
 CREATED = Metric(
     "devin_prs_created_cycle", "Pull requests that Devin opened in the running billing cycle."
 )
@@ -34,7 +37,7 @@ class PullRequests(ApiModel):
     prs_closed_count: Count
 
 
-_SHAPE = TypeAdapter(PullRequests)
+SHAPE = TypeAdapter(PullRequests)
 
 
 def _samples(answer: PullRequests, _: Ids) -> Iterator[Sample]:
@@ -48,7 +51,5 @@ def _organization_samples(answer: PullRequests, ids: Ids) -> Iterator[Sample]:
     yield ORGANIZATION_MERGED(answer.prs_merged_count, **ids)
 
 
-QUESTIONS = (question("cycle", "/v3/enterprise/metrics/prs", _SHAPE, _samples),)
-ORGANIZATION_QUESTIONS = (
-    question("cycle", "/v3/organizations/{org_id}/metrics/prs", _SHAPE, _organization_samples),
-)
+QUESTIONS = (question("cycle", ENDPOINT, SHAPE, _samples),)
+ORGANIZATION_QUESTIONS = (question("cycle", ORGANIZATION_ENDPOINT, SHAPE, _organization_samples),)

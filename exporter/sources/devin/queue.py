@@ -30,7 +30,7 @@ class QueueAnswer(ApiModel):
     status: str
 
 
-_SHAPE = TypeAdapter(QueueAnswer)
+SHAPE = TypeAdapter(QueueAnswer)
 
 
 class Queue:
@@ -55,7 +55,7 @@ class Queue:
     def poll(self) -> None:
         """Ask for the queue. Raises `PollError`."""
         sent = self._clock()
-        self._answer = Answer(sent, self._client.get(ENDPOINT, _SHAPE))
+        self._answer = Answer(sent, self._client.get(ENDPOINT, SHAPE))
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """Size and status, as long as the answer is young enough."""

@@ -1,14 +1,10 @@
 """A list of the API as it is believed: an entity goes after two good lists without it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
-from pydantic import TypeAdapter
-
 from exporter.errors import EntitiesUnknownError
-from exporter.http import Client
-from exporter.shapes import Page
 from exporter.tasks import Answer
 
 T = TypeVar("T")
@@ -19,27 +15,22 @@ class Roster(Generic[T]):
 
     def __init__(
         self,
-        client: Client,
         clock: Callable[[], float],
         *,
-        endpoint: str,
-        shape: TypeAdapter[Page[T]],
+        fetch: Callable[[], Iterable[T]],
         id_of: Callable[[T], str],
     ) -> None:
-        self._client = client
         self._clock = clock
-        self._endpoint = endpoint
-        self._shape = shape
+        self._fetch = fetch
         self._id_of = id_of
         self._lock = threading.Lock()
         self._missed: frozenset[str] = frozenset()
         self._answer: Answer[Mapping[str, T]] | None = None
 
     def poll(self) -> None:
-        """Ask for the whole list. Raises `PollError`."""
+        """Fetch the whole list. Raises `PollError`."""
         sent = self._clock()
-        items = self._client.get_list(self._endpoint, self._shape)
-        listed = {self._id_of(item): item for item in items}
+        listed = {self._id_of(item): item for item in self._fetch()}
         with self._lock:
             before = self._answer.value if self._answer else {}
             missed_once = {
@@ -62,5 +53,5 @@ class Roster(Generic[T]):
             EntitiesUnknownError: before the first good list.
         """
         if self._answer is None:
-            raise EntitiesUnknownError(f"no good list of {self._endpoint} yet")
+            raise EntitiesUnknownError("there has been no good list yet")
         return self._answer.value

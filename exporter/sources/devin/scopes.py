@@ -34,6 +34,7 @@ class Scope:
     """One kind of entity whose consumption the API tells.
 
     Attributes:
+        own_endpoint: the path for an organization's key; None where it has none.
         label: the label (and path parameter) that holds an entity's id; None for the enterprise.
         metrics: the metric of each window.
         zeros: whether products without use are published as 0.
@@ -41,15 +42,18 @@ class Scope:
 
     task: str
     endpoint: str
+    own_endpoint: str | None
     label: str | None
     metrics: Mapping[str, Metric]
     zeros: bool
 
 
 _DAILY = "/v3/enterprise/consumption/daily"
+_OWN_DAILY = "/v3/organizations/{org_id}/consumption/daily"
 ENTERPRISE_SCOPE = Scope(
     task="enterprise_consumption",
     endpoint=_DAILY,
+    own_endpoint=None,
     label=None,
     metrics=_metrics("", "the enterprise", (), *_WINDOWS),
     zeros=True,
@@ -57,6 +61,7 @@ ENTERPRISE_SCOPE = Scope(
 ORGANIZATION_SCOPE = Scope(
     task="organization_consumption",
     endpoint=f"{_DAILY}/organizations/{{org_id}}",
+    own_endpoint=_OWN_DAILY,
     label="org_id",
     metrics=_metrics("organization_", "an organization", ("org_id",), *_WINDOWS),
     zeros=True,
@@ -65,6 +70,7 @@ _PERSONAL = ("today", "yesterday", "cycle")
 USER_SCOPE = Scope(
     task="user_consumption",
     endpoint=f"{_DAILY}/users/{{user_id}}",
+    own_endpoint=f"{_OWN_DAILY}/users/{{user_id}}",
     label="user_id",
     metrics=_metrics("user_", "a user", ("user_id",), *_PERSONAL),
     zeros=False,
@@ -72,6 +78,7 @@ USER_SCOPE = Scope(
 SERVICE_USER_SCOPE = Scope(
     task="service_user_consumption",
     endpoint=f"{_DAILY}/service-users/{{service_user_id}}",
+    own_endpoint=f"{_OWN_DAILY}/service-users/{{service_user_id}}",
     label="service_user_id",
     metrics=_metrics("service_user_", "a service user", ("service_user_id",), *_PERSONAL),
     zeros=False,

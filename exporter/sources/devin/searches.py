@@ -9,6 +9,9 @@ from exporter.shapes import ApiModel
 from exporter.sources.devin.fields import Count
 from exporter.sources.devin.window_counts import Ids, question
 
+ENDPOINT = "/v3/enterprise/metrics/searches"
+ORGANIZATION_ENDPOINT = "/v3/organizations/{org_id}/metrics/searches"
+
 SEARCHES = Metric("devin_searches_cycle", "Searches made in the running billing cycle.")
 METRICS = (SEARCHES,)
 
@@ -26,7 +29,7 @@ class Searches(ApiModel):
     searches_created_count: Count
 
 
-_SHAPE = TypeAdapter(Searches)
+SHAPE = TypeAdapter(Searches)
 
 
 def _samples(answer: Searches, _: Ids) -> Iterator[Sample]:
@@ -37,7 +40,5 @@ def _organization_samples(answer: Searches, ids: Ids) -> Iterator[Sample]:
     yield ORGANIZATION_SEARCHES(answer.searches_created_count, **ids)
 
 
-QUESTIONS = (question("cycle", "/v3/enterprise/metrics/searches", _SHAPE, _samples),)
-ORGANIZATION_QUESTIONS = (
-    question("cycle", "/v3/organizations/{org_id}/metrics/searches", _SHAPE, _organization_samples),
-)
+QUESTIONS = (question("cycle", ENDPOINT, SHAPE, _samples),)
+ORGANIZATION_QUESTIONS = (question("cycle", ORGANIZATION_ENDPOINT, SHAPE, _organization_samples),)

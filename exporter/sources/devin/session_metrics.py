@@ -1,6 +1,6 @@
 """How many sessions were created: `GET /v3/enterprise/metrics/sessions`, and per organization."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from pydantic import TypeAdapter
@@ -10,6 +10,7 @@ from exporter.shapes import ApiModel
 from exporter.sources.devin.fields import Acus, Count
 from exporter.sources.devin.window_counts import Ids, question
 
+TASK = "session_metrics"
 ENDPOINT = "/v3/enterprise/metrics/sessions"
 ORGANIZATION_ENDPOINT = "/v3/organizations/{org_id}/metrics/sessions"
 
@@ -68,7 +69,7 @@ class SessionMetrics(ApiModel):
     sessions_created_by_size: dict[str, Count]
 
 
-_SHAPE = TypeAdapter(SessionMetrics)
+SHAPE = TypeAdapter(SessionMetrics)
 
 
 def _created(metric: Metric, answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:
@@ -86,12 +87,27 @@ def _cycle(answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:
         yield AVERAGE_ACUS(answer.avg_acus_per_session)
 
 
+def on_complete_days(
+    of_enterprise: Callable[[Metric, float], float | None],
+    of_organizations: Callable[[Metric, float], float | None],
+    now: float,
+) -> float | None:
+    """Sessions created in the running cycle before the running day; None if not known.
+
+    For an organization's key, yesterday's stand for them.
+    """
+    cycle, today = (of_enterprise(CREATED[window], now) for window in ("cycle", "today"))
+    if cycle is None or today is None:
+        return of_organizations(ORGANIZATION_CREATED["yesterday"], now)
+    return cycle - today
+
+
 QUESTIONS = (
-    question("today", ENDPOINT, _SHAPE, partial(_created, CREATED["today"])),
-    question("yesterday", ENDPOINT, _SHAPE, partial(_created, CREATED["yesterday"])),
-    question("cycle", ENDPOINT, _SHAPE, _cycle),
+    question("today", ENDPOINT, SHAPE, partial(_created, CREATED["today"])),
+    question("yesterday", ENDPOINT, SHAPE, partial(_created, CREATED["yesterday"])),
+    question("cycle", ENDPOINT, SHAPE, _cycle),
 )
 ORGANIZATION_QUESTIONS = tuple(
-    question(window, ORGANIZATION_ENDPOINT, _SHAPE, partial(_created, metric))
+    question(window, ORGANIZATION_ENDPOINT, SHAPE, partial(_created, metric))
     for window, metric in ORGANIZATION_CREATED.items()
 )

@@ -15,11 +15,14 @@ from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Page
 from exporter.sources.devin.fields import Acus, Id, Timestamp
+from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.windows import DAY, seconds
 from exporter.tasks import Snapshot, Task
 
+TASK = "sessions"
 ENDPOINT = "/v3/enterprise/sessions"
+OWN_ENDPOINT = "/v3/organizations/{org_id}/sessions"
 LONGEST_INTERVAL = 60.0
 OVERLAP_SECONDS = 600.0
 """So much is asked for again, as the API's clock and its bounds may differ from ours."""
@@ -83,7 +86,7 @@ class SessionItem(ApiModel):
         return self.session_id.removeprefix("devin-")
 
 
-_SHAPE = TypeAdapter(Page[SessionItem])
+SHAPE = TypeAdapter(Page[SessionItem])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,20 +101,28 @@ class Sessions:
     """The sessions of the last 24 hours, and the newest ones whenever they last changed."""
 
     def __init__(
-        self, client: Client, clock: Callable[[], float], policy: UserPolicy, table: Table
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        identity: Identity,
+        *,
+        policy: UserPolicy,
+        table: Table,
     ) -> None:
         self._client = client
         self._clock = clock
+        self._identity = identity
         self._policy = policy
         self._table = table
         self._lock = threading.Lock()
         self._known: dict[str, SessionItem] = {}
         self._complete_at = -math.inf
+        self.acus_seen = False
 
     def task(self, poll_interval: float) -> Task:
         """The task that keeps them: every minute, or as often as everything else."""
         return Task(
-            name="sessions",
+            name=TASK,
             source=self._client.source,
             interval=min(LONGEST_INTERVAL, poll_interval),
             metrics=METRICS,
@@ -123,7 +134,13 @@ class Sessions:
         """Ask for what changed since the last good poll. Raises `PollError`."""
         sent = self._clock()
         after = max(self._complete_at - OVERLAP_SECONDS, sent - DAY)
-        items = self._client.get_list(ENDPOINT, _SHAPE, params={"updated_after": int(after) - 1})
+        org_id = self._identity.org_id
+        items = self._client.get_list(
+            ENDPOINT if org_id is None else OWN_ENDPOINT,
+            SHAPE,
+            ids={"org_id": org_id} if org_id else None,
+            params={"updated_after": int(after) - 1},
+        )
         with self._lock:
             for item in items:
                 before = self._known.get(item.known_as)
@@ -137,6 +154,14 @@ class Sessions:
                 if known_as in newest or _updated_since(item, sent - DAY)
             }
             self._complete_at = sent
+            self.acus_seen = self.acus_seen or any(item.acus_consumed for item in items)
+
+    def seen_users(self) -> dict[str, str]:
+        """Everybody who had one of these sessions: users (`user`) and service users (`service`)."""
+        with self._lock:
+            items = tuple(self._known.values())
+        users = {item.user_id: "user" for item in items if item.user_id}
+        return users | {item.service_user_id: "service" for item in items if item.service_user_id}
 
     def _newest(self) -> list[SessionItem]:
         by_age = sorted(self._known.values(), key=lambda item: (-item.created_at, item.known_as))

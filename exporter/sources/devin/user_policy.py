@@ -31,6 +31,7 @@ class UserPolicy:
         self._key = key
         self._limit = limit
         self._last_key = b""
+        self._counted = False
         self._all_fit = False
         self._own: frozenset[str] | None = None
         self._ranked_on: int | None = None
@@ -42,6 +43,7 @@ class UserPolicy:
 
     def listed(self, user_ids: Iterable[str]) -> None:
         """Note who there is: where all fit within the limit, no ranking is needed."""
+        self._counted = True
         self._all_fit = len(frozenset(user_ids)) <= self._limit
 
     def rank(self, use: Mapping[str, float], *, day: int) -> None:
@@ -69,10 +71,14 @@ class UserPolicy:
         return self._all_fit or self._own is not None
 
     def label(self, user_id: str) -> str:
-        """The label value of one user, who has series of their own or is summed up."""
-        if self.mode == "off":
+        """The label value of one user, who has series of their own or is summed up.
+
+        Empty while that is not decided; where no list of users is to be had, it never will be,
+        and each stands for themselves.
+        """
+        if self.mode == "off" or (self._counted and not self.decided):
             return ""
-        if not self.own(user_id):
+        if self._counted and not self.own(user_id):
             return OTHER
         if self.mode != "hash":
             return user_id

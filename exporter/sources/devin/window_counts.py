@@ -135,6 +135,12 @@ class WindowCounts:
         with self._lock:
             self._told[entity][number] = Answer(sent, _Told(window, samples))
 
+    def value(self, metric: Metric, now: float) -> float | None:
+        """The sum over all entities of a family that is known now; None if none of it is."""
+        taken = self.snapshot(now, math.inf).samples
+        values = [sample.value for sample in taken if sample.metric is metric]
+        return math.fsum(values) if values else None
+
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """The answers about windows that are still the same, where they tell them."""
         windows = self._windows(now).by_name()

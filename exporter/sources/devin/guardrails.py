@@ -1,0 +1,97 @@
+"""Guardrail violations of the running cycle: `GET /v3beta1/enterprise/guardrail-violations`.
+
+What a violation says of its reasons and of a user's message is never read.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from pydantic import TypeAdapter
+
+from exporter.http import Client
+from exporter.metrics import Metric
+from exporter.shapes import ApiModel, Page
+from exporter.sources.devin import cycles
+from exporter.sources.devin.fields import Timestamp
+from exporter.sources.devin.windows import DAY, BillingWindows, Window, seconds
+from exporter.tasks import Answer, Snapshot, Task
+
+ENDPOINT = "/v3beta1/enterprise/guardrail-violations"
+
+VIOLATIONS = Metric(
+    "devin_guardrail_violations_cycle",
+    "Guardrail violations in the running billing cycle, by guardrail and what was done.",
+    ("guardrail_name", "action_taken"),
+)
+METRICS = (VIOLATIONS,)
+
+
+class Violation(ApiModel):
+    """The fields read of a violation."""
+
+    violation_id: int
+    guardrail_name: str
+    action_taken: str
+    created_at: Timestamp
+
+
+SHAPE = TypeAdapter(Page[Violation])
+
+
+class Guardrails:
+    """The violations as last seen, with the cycle that was asked for."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        windows: Callable[[float], BillingWindows],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._windows = windows
+        self._answer: Answer[tuple[Window, Counter[tuple[str, str]]]] | None = None
+
+    def task(self, poll_interval: float) -> Task:
+        """The task that keeps them."""
+        return Task(
+            name="guardrails",
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=METRICS,
+            poll=self.poll,
+            snapshot=self.snapshot,
+            next_end=lambda now: self._windows(now).next_end,
+            after=(cycles.TASK,),
+        )
+
+    def poll(self) -> None:
+        """Ask for the running cycle's. Raises `PollError`."""
+        sent = self._clock()
+        cycle = self._windows(sent).cycle
+        if cycle is None:
+            return
+        # The API's bounds may or may not be inclusive: a day more on each side, cut here.
+        params = {"time_after": int(cycle.start - DAY), "time_before": int(cycle.end + DAY)}
+        items = self._client.get_list(ENDPOINT, SHAPE, params=params)
+        within = {
+            item.violation_id: (item.guardrail_name, item.action_taken)
+            for item in items
+            if seconds(item.created_at) in cycle
+        }
+        self._answer = Answer(sent, (cycle, Counter(within.values())))
+
+    def snapshot(self, now: float, max_age: float) -> Snapshot:
+        """Counts by guardrail and action, for the cycle that was asked for."""
+        answer = self._answer
+        if answer is None:
+            return Snapshot()
+        if not answer.fresh(now, max_age):
+            return Snapshot(missing=1)
+        cycle, counts = answer.value
+        samples = tuple(
+            VIOLATIONS(count, guardrail_name=name, action_taken=action)
+            for (name, action), count in sorted(counts.items())
+            if cycle == self._windows(now).cycle
+        )
+        return Snapshot(samples, expires=answer.sent + max_age)

@@ -1,0 +1,82 @@
+"""Whether the plan is metered at all: on some, the API says 0 ACUs of work that was done."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from exporter.metrics import Metric
+from exporter.sources.devin import sessions
+from exporter.sources.devin.consumption import Consumption
+from exporter.sources.devin.scopes import SCOPES
+from exporter.sources.devin.session_metrics import TASK as SESSION_METRICS_TASK
+from exporter.tasks import Snapshot, Task
+
+ORGANIZATION_METRICS_TASK = "organization_metrics"
+
+METERED = Metric(
+    "devin_metered",
+    "1 once any ACU was seen; 0 if the complete days of this cycle have sessions and no ACU "
+    "anywhere, and consumption is therefore not published.",
+)
+METRICS = (METERED,)
+
+
+class Metering:
+    """Tells whether zeros are true.
+
+    Args:
+        sessions_on_complete_days: sessions created in the running cycle before the running day;
+            None while that is not known.
+    """
+
+    def __init__(
+        self,
+        ledgers: Consumption,
+        listed: sessions.Sessions,
+        sessions_on_complete_days: Callable[[float], float | None],
+    ) -> None:
+        self._ledgers = ledgers
+        self._listed = listed
+        self._sessions_on_complete_days = sessions_on_complete_days
+
+    def metered(self, now: float) -> bool | None:
+        """None while it is not known."""
+        if self._ledgers.used or self._listed.acus_seen:
+            return True
+        answered = self._ledgers.enterprise.accounts() or self._ledgers.organizations.accounts()
+        return False if answered and self._sessions_on_complete_days(now) else None
+
+    def guard(self, task: Task, metrics: tuple[Metric, ...]) -> Task:
+        """The same task, without these families where the plan is not metered."""
+
+        def snapshot(now: float, max_age: float) -> Snapshot:
+            taken = task.snapshot(now, max_age)
+            if self.metered(now) is not False:
+                return taken
+            kept = tuple(sample for sample in taken.samples if sample.metric not in metrics)
+            return replace(taken, samples=kept)
+
+        reads = (*task.reads, SESSION_METRICS_TASK, ORGANIZATION_METRICS_TASK, sessions.TASK)
+        return replace(task, snapshot=snapshot, reads=reads)
+
+    def task(self, source: str, poll_interval: float) -> Task:
+        """The task that publishes it."""
+
+        def snapshot(now: float, max_age: float) -> Snapshot:
+            metered = self.metered(now)
+            samples = () if metered is None else (METERED(1 if metered else 0),)
+            return Snapshot(samples, expires=now + max_age)
+
+        return Task(
+            name="metering",
+            source=source,
+            interval=poll_interval,
+            metrics=METRICS,
+            poll=None,
+            snapshot=snapshot,
+            after=(
+                SESSION_METRICS_TASK,
+                ORGANIZATION_METRICS_TASK,
+                sessions.TASK,
+                *(scope.task for scope in SCOPES),
+            ),
+        )

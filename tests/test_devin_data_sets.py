@@ -215,7 +215,10 @@ def test_the_request_covers_the_previous_cycle_and_a_day_more_on_each_side(
 def test_a_good_answer_without_any_day_is_zero_and_not_unknown(api: Api, polled: Rig) -> None:
     api.get(CYCLES).respond(json=listing(MARCH, FEBRUARY))
     api.get(DAILY).respond(json=consumption())
+    api.get("/v3/enterprise/metrics/sessions").respond(json=session_metrics(0))
     polled.poll("cycles", "enterprise_consumption")
+    assert polled.scrape().family("devin_consumption_cycle_acus") == {}
+    polled.poll("session_metrics")
     for window in ("today", "yesterday", "cycle", "previous_cycle"):
         shown = polled.scrape().family(f"devin_consumption_{window}_acus")
         assert {dict(labels)["product"]: value for labels, value in shown.items()} == {

@@ -96,7 +96,10 @@ def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) 
     plan = metering.Metering(
         ledgers,
         listed,
-        partial(session_metrics.on_complete_days, created.value, of_organizations.value),
+        counted=lambda: created.attempted or of_organizations.attempted,
+        sessions_on_complete_days=partial(
+            session_metrics.on_complete_days, created.value, of_organizations.value
+        ),
     )
     users_active, organizations_active = activity.Activity(client, clock, people).tasks(interval)
     organizations, users, user_names, service_users = people.tasks(

@@ -27,7 +27,6 @@ from exporter.sources.devin.scopes import (
     USER_SCOPE,
     Scope,
 )
-from exporter.sources.devin.session_metrics import TASK as SESSION_METRICS_TASK
 from exporter.sources.devin.sweep import sweep
 from exporter.sources.devin.user_policy import OTHER, UserPolicy
 from exporter.sources.devin.windows import (
@@ -120,7 +119,8 @@ class Consumption:
             poll=lambda: self._poll(scope, ledger, listed),
             snapshot=lambda now, max_age: self._publish(scope, ledger, now, max_age),
             next_end=lambda now: self._windows(now).next_end,
-            after=(cycles.TASK, SESSION_METRICS_TASK, *after),
+            after=after,
+            reads=(cycles.TASK,),
             main=lambda: scope is self._main_scope(),
         )
 

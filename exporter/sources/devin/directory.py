@@ -181,7 +181,9 @@ class Directory:
             ask_each({"direct": self._direct.poll, "by_group": self._by_group.poll})
         finally:
             with suppress(EntitiesUnknownError):
-                self._policy.listed(self.user_ids())
+                # Later on the ledger decides, which knows of those who have left, too.
+                if not self._policy.decided:
+                    self._policy.listed(self.user_ids())
 
     def _user_names(self, now: float, max_age: float) -> Snapshot:
         rosters = [self._direct.answer, self._by_group.answer]

@@ -24,6 +24,7 @@ class Metering:
     """Tells whether zeros are true.
 
     Args:
+        counted: whether sessions have been asked for yet, whatever came of it.
         sessions_on_complete_days: sessions created in the running cycle before the running day;
             None while that is not known.
     """
@@ -32,10 +33,13 @@ class Metering:
         self,
         ledgers: Consumption,
         listed: sessions.Sessions,
+        *,
+        counted: Callable[[], bool],
         sessions_on_complete_days: Callable[[float], float | None],
     ) -> None:
         self._ledgers = ledgers
         self._listed = listed
+        self._counted = counted
         self._sessions_on_complete_days = sessions_on_complete_days
 
     def metered(self, now: float) -> bool | None:
@@ -45,14 +49,22 @@ class Metering:
         answered = self._ledgers.enterprise.accounts() or self._ledgers.organizations.accounts()
         return False if answered and self._sessions_on_complete_days(now) else None
 
+    def _zeros_are_true(self, now: float) -> bool:
+        metered = self.metered(now)
+        return bool(metered) or (metered is None and self._counted())
+
     def guard(self, task: Task, metrics: tuple[Metric, ...]) -> Task:
-        """The same task, without these families where the plan is not metered."""
+        """The same task, without the zeros of these families where they would not be true."""
 
         def snapshot(now: float, max_age: float) -> Snapshot:
             taken = task.snapshot(now, max_age)
-            if self.metered(now) is not False:
+            if self._zeros_are_true(now):
                 return taken
-            kept = tuple(sample for sample in taken.samples if sample.metric not in metrics)
+            kept = tuple(
+                sample
+                for sample in taken.samples
+                if sample.value != 0 or sample.metric not in metrics
+            )
             return replace(taken, samples=kept)
 
         reads = (*task.reads, SESSION_METRICS_TASK, ORGANIZATION_METRICS_TASK, sessions.TASK)

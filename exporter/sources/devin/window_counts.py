@@ -135,6 +135,11 @@ class WindowCounts:
         with self._lock:
             self._told[entity][number] = Answer(sent, _Told(window, samples))
 
+    @property
+    def attempted(self) -> bool:
+        """Whether any entity has been asked for, whatever came of it."""
+        return bool(self._attempted)
+
     def value(self, metric: Metric, now: float) -> float | None:
         """The sum over all entities of a family that is known now; None if none of it is."""
         taken = self.snapshot(now, math.inf).samples

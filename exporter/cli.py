@@ -3,12 +3,12 @@
 import argparse
 import logging
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
@@ -31,6 +31,7 @@ from exporter.settings import (
     parse_addresses,
     settings_of,
 )
+from exporter.signals import termination
 from exporter.sources import SOURCES
 from exporter.sources.connection import Surroundings
 from exporter.sources.devin.settings import DevinSettings
@@ -46,6 +47,7 @@ COMMANDS = {
 BAD_USAGE = 2
 CANNOT_LISTEN = 1
 LACKING = 1
+INTERRUPTED = 130
 LAST_POLLS_SECONDS = 1.5
 UNUSED_URL = "http://127.0.0.1"
 
@@ -138,8 +140,8 @@ def _simulated_api(overrides: Overrides) -> Iterator[Overrides]:
         api.stop()
 
 
-def serve(overrides: Overrides, stop: threading.Event) -> None:
-    """Run the exporter until `stop` is set.
+def serve(overrides: Overrides, stop: SimpleQueue[int]) -> None:
+    """Run the exporter until `stop` holds a signal.
 
     Raises:
         SettingsError: if settings are bad.
@@ -164,7 +166,7 @@ def serve(overrides: Overrides, stop: threading.Event) -> None:
         port = opened.getsockname()[1]
         sys.stdout.write(f"Metrics: http://localhost:{port}{web.telemetry_path}\n")
     sys.stdout.flush()
-    stop.wait()
+    stop.get()
     exporter.stop()
 
 
@@ -190,15 +192,13 @@ def check(overrides: Overrides) -> int:
 def run(arguments: Sequence[str]) -> int:
     """Run a command until a signal comes; returns the exit status."""
     command, overrides = read_command_line(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
+        if command == "check":
+            return check(overrides)
+        stop = termination()
         if command == "demo":
             with _simulated_api(overrides) as pointed:
                 serve(pointed, stop)
-        elif command == "check":
-            return check(overrides)
         else:
             serve(overrides, stop)
     except SettingsError as bad:
@@ -207,6 +207,8 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(f"set {none}; `devin-exporter demo` needs none", status=BAD_USAGE)
     except ListenError as taken:
         return _complain(str(taken), status=CANNOT_LISTEN)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 

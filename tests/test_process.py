@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from harness import Clock, Scrape, simulated_api
-from processes import environment, finished, running
+from processes import EXPORTER, environment, finished, running
 
 from exporter import __version__
 from exporter.demo.people import Size
@@ -125,6 +125,21 @@ def test_a_signal_in_the_middle_of_a_poll_ends_it_in_time(
         assert "queue" in page
         exporter.process.send_signal(number)
         assert exporter.process.wait(5) == 0
+
+
+def test_an_interrupted_check_ends_at_once_and_without_a_traceback() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as api:
+        address = f"http://127.0.0.1:{api.getsockname()[1]}"
+        settings = {"DEVIN_API_URL": address, "DEVIN_SERVICE_USER_TOKEN": KEY}
+        with subprocess.Popen(
+            [EXPORTER, "check"], env=environment(settings), stderr=subprocess.PIPE
+        ) as checking:
+            connection, _ = api.accept()
+            checking.send_signal(signal.SIGINT)
+            _, told = checking.communicate(timeout=5)
+            connection.close()
+    assert checking.returncode == 130
+    assert told == b""
 
 
 def test_a_scrape_is_answered_while_a_poll_hangs(tmp_path: Path, silent_api: str) -> None:

@@ -15,16 +15,12 @@ from exporter.scheduler import Scheduler
 from exporter.server import Site, WebServer
 from exporter.settings import CORE_SECTIONS, Section, Settings, WebSettings
 from exporter.sources import SOURCES
-from exporter.sources.connection import Surroundings
+from exporter.sources.connection import NoSourceError, Surroundings
 from exporter.store import Store
 
 logger = logging.getLogger(__name__)
 
 SECTIONS: tuple[type[Section], ...] = (*(s.settings for s in SOURCES), *CORE_SECTIONS)
-
-
-class NoSourceError(Exception):
-    """No source is turned on."""
 
 
 class Exporter:

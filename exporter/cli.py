@@ -15,7 +15,16 @@ from prometheus_client import CollectorRegistry
 
 from exporter import __version__
 from exporter.accounting import RequestMetrics
-from exporter.app import SECTIONS, Exporter, NoSourceError
+from exporter.app import SECTIONS, Exporter
+from exporter.backfill import (
+    BackfillError,
+    Order,
+    OrderError,
+    add_arguments,
+    backfill,
+    flags_given,
+    order_of,
+)
 from exporter.demo import DEMO_KEY, REQUESTS_PER_SECOND, start_demo_api
 from exporter.demo.settings import DemoSettings
 from exporter.logs import set_up
@@ -33,7 +42,7 @@ from exporter.settings import (
 )
 from exporter.signals import termination
 from exporter.sources import SOURCES
-from exporter.sources.connection import Surroundings
+from exporter.sources.connection import NoSourceError, Surroundings
 from exporter.sources.devin.settings import DevinSettings
 
 logger = logging.getLogger(__name__)
@@ -42,10 +51,11 @@ ALL_SECTIONS: tuple[type[Section], ...] = (*SECTIONS, DemoSettings)
 COMMANDS = {
     "serve": "poll and serve until SIGTERM or SIGINT (the default)",
     "check": "ask each endpoint once and tell what the key lacks; exit 0 if nothing",
+    "backfill": "write the history of the last --days to --output, for Prometheus to take in",
     "demo": "the same against a simulated API on loopback; needs no key",
 }
 BAD_USAGE = 2
-CANNOT_LISTEN = 1
+FAILED = 1
 LACKING = 1
 INTERRUPTED = 130
 LAST_POLLS_SECONDS = 1.5
@@ -63,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command line, with a flag for every setting that is no secret."""
-    commands = "\n".join(f"  {name:<8}{does}" for name, does in COMMANDS.items())
+    commands = "\n".join(f"  {name:<10}{does}" for name, does in COMMANDS.items())
     secrets = ", ".join(s.variable for s in settings_of(ALL_SECTIONS) if s.flag is None)
     built = _Parser(
         prog="devin-exporter",
@@ -75,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     built.add_argument("command", nargs="?", default="serve", help=argparse.SUPPRESS)
+    add_arguments(built)
     built.add_argument("--version", action="version", version=f"devin-exporter {__version__}")
     for setting in settings_of(ALL_SECTIONS):
         if setting.flag is not None:
@@ -92,8 +103,8 @@ def _help(setting: Setting) -> str:
     return f"{(setting.info.description or '').replace('`', '')}{default} [{setting.variable}]"
 
 
-def read_command_line(arguments: Sequence[str]) -> tuple[str, Overrides]:
-    """Split the command line into the command and the settings given as flags.
+def read_command_line(arguments: Sequence[str]) -> tuple[str, Overrides, argparse.Namespace]:
+    """Split the command line into the command, the settings given as flags, and all it says.
 
     Raises:
         SystemExit: after --help and --version, and with status 2 for what is not understood.
@@ -105,12 +116,14 @@ def read_command_line(arguments: Sequence[str]) -> tuple[str, Overrides]:
         built.error(f"no such flag: {flags[0]}" if flags else "more than one command")
     if known.command not in COMMANDS:
         built.error(f"no such command; there are: {', '.join(COMMANDS)}")
+    if known.command != "backfill" and (given := flags_given(known)):
+        built.error(f"{given[0]} is a flag of backfill")
     overrides: dict[type[Section], dict[str, str | None]] = {}
     for setting in settings_of(ALL_SECTIONS):
         value = getattr(known, setting.variable, None)
         if value is not None:
             overrides.setdefault(setting.section, {})[setting.field] = value
-    return known.command, overrides
+    return known.command, overrides, known
 
 
 def _for_demo(overrides: Overrides, *, url: str) -> Overrides:
@@ -189,24 +202,40 @@ def check(overrides: Overrides) -> int:
     return 0 if all(report.fine for report in told) else LACKING
 
 
+def write_history(overrides: Overrides, order: Order) -> None:
+    """Write the past.
+
+    Raises:
+        BackfillError: if it cannot be written whole.
+        SettingsError: if settings are bad.
+        NoSourceError: if no source is turned on.
+    """
+    settings = load(ALL_SECTIONS, overrides)
+    set_up(level="error", style=settings[LogSettings].format)
+    written = backfill(settings, order, tell=lambda line: sys.stderr.write(f"{line}\n"))
+    sys.stderr.write(f"{written.series} series, {written.samples} samples\n")
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command until a signal comes; returns the exit status."""
-    command, overrides = read_command_line(arguments)
+    command, overrides, said = read_command_line(arguments)
     try:
         if command == "check":
             return check(overrides)
-        stop = termination()
-        if command == "demo":
+        if command == "backfill":
+            write_history(overrides, order_of(said, now=time.time()))
+        elif command == "demo":
+            stop = termination()
             with _simulated_api(overrides) as pointed:
                 serve(pointed, stop)
         else:
-            serve(overrides, stop)
-    except SettingsError as bad:
+            serve(overrides, termination())
+    except (OrderError, SettingsError) as bad:
         return _complain(*bad.lines, status=BAD_USAGE)
     except NoSourceError as none:
         return _complain(f"set {none}; `devin-exporter demo` needs none", status=BAD_USAGE)
-    except ListenError as taken:
-        return _complain(str(taken), status=CANNOT_LISTEN)
+    except (BackfillError, ListenError) as failure:
+        return _complain(str(failure), status=FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.metrics import Metric, Sample
@@ -24,10 +24,23 @@ class Rendered:
     series: int = 0
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """A finite number as both formats write it."""
     if value.is_integer() and abs(value) < _LARGEST_PLAIN_INTEGER:
         return str(int(value))
     return repr(value)
+
+
+def family_header(metric: Metric) -> str:
+    """The lines that begin a family."""
+    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} gauge\n"
+
+
+def series_text(metric: Metric, values: tuple[str, ...], constant: Mapping[str, str]) -> str:
+    """A series' name and labels, those that are `constant` for all of them last."""
+    labels = (*zip(metric.labels, values, strict=True), *constant.items())
+    pairs = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+    return f"{metric.name}{{{pairs}}}" if pairs else metric.name
 
 
 def render(samples: Iterable[Sample]) -> Rendered:
@@ -48,14 +61,14 @@ def render(samples: Iterable[Sample]) -> Rendered:
     lines: list[str] = []
     for metric, series in families.items():
         name = metric.name
-        lines.append(f"# HELP {name} {metric.help}\n# TYPE {name} gauge\n")
+        lines.append(family_header(metric))
         if not metric.labels:
-            lines.extend(f"{name} {_number(value)}\n" for value in series.values())
+            lines.extend(f"{name} {number_text(value)}\n" for value in series.values())
             continue
         pattern = ",".join(f'{label}="%s"' for label in metric.labels)
         for values, value in series.items():
             escaped = tuple(text.translate(_ESCAPES) for text in values)
-            lines.append(f"{name}{{{pattern % escaped}}} {_number(value)}\n")
+            lines.append(f"{name}{{{pattern % escaped}}} {number_text(value)}\n")
     text = "".join(lines).encode("utf-8", errors="replace")
     return Rendered(text, sum(len(series) for series in families.values()))
 

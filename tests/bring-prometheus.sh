@@ -1,32 +1,80 @@
 #!/bin/sh
-# Unpacks Debian's prometheus and promtool into a folder, without root and without installing
-# anything, unless both are on the PATH already. Where apt cannot bring them it says so and
-# succeeds: the tests that need them then say that they did not run.
+# Unpacks what the end-to-end tests run into a folder, without root and without installing
+# anything: Debian's prometheus with promtool (unless both are on the PATH already), and from
+# sid a newer prometheus and victoria-metrics. What apt cannot bring is named, and no error: the
+# tests that need it then say that they did not run.
 set -u
 folder=$1
 
-if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
+missing() {
+    echo "$1 is missing and could not be brought: $2" >&2
+}
+have_prometheus() {
+    PATH="$folder:$PATH" command -v prometheus >/dev/null &&
+        PATH="$folder:$PATH" command -v promtool >/dev/null
+}
+have_newer() {
+    [ -x "$folder/newer/prometheus" ] && [ -x "$folder/newer/victoria-metrics" ]
+}
+have_prometheus && have_newer && exit 0
+if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+    have_prometheus || missing "prometheus" "there is no apt here"
+    missing "a newer prometheus and victoria-metrics" "there is no apt here"
     exit 0
 fi
-missing() {
-    echo "prometheus and promtool are missing and could not be brought: $1" >&2
-    exit 0
-}
-command -v apt-get >/dev/null && command -v dpkg >/dev/null || missing "there is no apt here"
 
-mkdir -p "$folder"
+mkdir -p "$folder/newer"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
+mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial" "$scratch/parts"
 apt() {
     apt-get -qq -o Dir::State::Lists="$scratch/lists" -o Dir::Cache="$scratch/cache" \
         -o APT::Sandbox::User=root "$@" </dev/null >"$scratch/log" 2>&1
 }
-echo "bringing prometheus and promtool by apt" >&2
-apt update || missing "apt-get update failed: $(tail -n 1 "$scratch/log")"
-(cd "$scratch" && apt download prometheus) ||
-    missing "apt-get download failed: $(tail -n 1 "$scratch/log")"
-dpkg -x "$scratch"/prometheus_*.deb "$scratch/tree" || missing "the package could not be unpacked"
-mv "$scratch/tree/usr/bin/prometheus" "$scratch/tree/usr/bin/promtool" "$folder/"
-"$folder/promtool" --version >/dev/null 2>&1 ||
-    { rm -f "$folder/prometheus" "$folder/promtool"; missing "they do not run here"; }
+of_sid() {
+    apt -o Dir::Etc::SourceList="$scratch/sid.list" -o Dir::Etc::SourceParts="$scratch/parts" "$@"
+}
+# bring HOW PACKAGE INTO BINARY...: with `apt` or `of_sid`, from the lists fetched before.
+# Later suites have promtool in a package of its own.
+bring() {
+    how=$1 package=$2 into=$3
+    shift 3
+    rm -rf "$scratch/tree" "$scratch/deb"
+    mkdir "$scratch/deb"
+    (cd "$scratch/deb" && "$how" download "$package") ||
+        { missing "$package" "$(tail -n 1 "$scratch/log")"; return; }
+    [ "$package" != prometheus ] || (cd "$scratch/deb" && "$how" download promtool)
+    for archive in "$scratch/deb/"*.deb; do
+        dpkg -x "$archive" "$scratch/tree" ||
+            { missing "$package" "it could not be unpacked"; return; }
+    done
+    for binary in "$@"; do
+        "$scratch/tree/usr/bin/$binary" --version >/dev/null 2>&1 ||
+            { missing "$package" "it does not run here"; return; }
+    done
+    for binary in "$@"; do
+        mv "$scratch/tree/usr/bin/$binary" "$into/"
+    done
+}
+
+if ! have_prometheus; then
+    echo "bringing prometheus and promtool by apt" >&2
+    if apt update; then
+        bring apt prometheus "$folder" prometheus promtool
+    else
+        missing "prometheus" "apt-get update failed: $(tail -n 1 "$scratch/log")"
+    fi
+fi
+if ! have_newer; then
+    echo "bringing a newer prometheus and victoria-metrics by apt" >&2
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        head -n 1)
+    echo "deb $mirror sid main" >"$scratch/sid.list"
+    if [ -n "$mirror" ] && of_sid update; then
+        bring of_sid prometheus "$folder/newer" prometheus promtool
+        bring of_sid victoria-metrics "$folder/newer" victoria-metrics
+    else
+        missing "a newer prometheus and victoria-metrics" "this machine's mirror has no sid"
+    fi
+fi
+exit 0

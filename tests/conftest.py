@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["scene"]
+
 PREFIXES = ("DEVIN_", "WEB_", "LOG_", "DEMO_", "AIONE_", "STATE_")
 
 

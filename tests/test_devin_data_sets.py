@@ -13,7 +13,7 @@ from harness import Clock, Rig, at, rig
 
 from exporter import errors
 from exporter.sources.devin import SOURCE
-from exporter.sources.devin.sweep import MOST_FAILURES, sweep
+from exporter.sweep import MOST_FAILURES, sweep
 
 URL = "https://api.test"
 NOW = at("2026-03-20 15:30:00")

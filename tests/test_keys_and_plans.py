@@ -63,7 +63,8 @@ BEHIND = {
     "ViewAccountSessions": families("devin_recent_session_") | {"devin_sessions"},
     "ViewAccountMembership": families(
         "devin_user", "devin_service_user", "devin_organization_member"
-    ),
+    )
+    - {"devin_user_cycle_limit_acus"},
     "ManageOrganizations": families(
         "devin_organization_info",
         "devin_organization_consumption_",
@@ -404,6 +405,99 @@ def test_zeros_are_true_while_nobody_has_worked_on_a_complete_day(
 def test_one_acu_anywhere_makes_a_plan_metered(plan: tuple[respx.Router, Rig]) -> None:
     api, polled = plan
     zero_plan(api, cycle=9, today=2, acus=0.1)
+    polled.poll(*TASKS)
+    scrape = polled.scrape()
+    assert scrape.one("devin_metered") == 1
+    assert scrape.one("devin_consumption_cycle_acus", product="devin") == 0
+
+
+def test_zeros_stay_away_at_the_boundary_once_a_plan_is_known_to_be_without_metering(
+    plan: tuple[respx.Router, Rig],
+) -> None:
+    api, polled = plan
+    zero_plan(api, cycle=9, today=2)
+    polled.poll(*TASKS)
+    for moment in ("2026-03-22 08:00:00", "2026-04-05 08:00:00"):
+        polled.clock.now = at(moment)
+        scrape = polled.scrape()
+        assert not scrape.names() & families("devin_consumption_")
+        polled.poll("cycles", "enterprise_consumption")
+        scrape = polled.scrape()
+        assert scrape.one("devin_metered") == 0
+        assert not scrape.names() & families("devin_consumption_")
+
+
+def test_zeros_stay_away_while_sessions_cannot_be_counted(
+    plan: tuple[respx.Router, Rig],
+) -> None:
+    api, polled = plan
+    zero_plan(api, cycle=9, today=2)
+    api.get("/v3/enterprise/metrics/sessions").respond(403)
+    polled.poll(*TASKS)
+    scrape = polled.scrape()
+    assert scrape.one("devin_metered") is None
+    assert not scrape.names() & families("devin_consumption_")
+
+
+@pytest.mark.parametrize(
+    ("yesterday", "cycle", "metered", "zeros"),
+    [(3, 40, 0, False), (0, 40, None, False), (0, 0, None, True)],
+)
+def test_an_organizations_key_tells_a_plan_without_metering_too(
+    clock: Clock, yesterday: int, cycle: int, metered: float | None, *, zeros: bool
+) -> None:
+    counts = {"devin": 0}
+
+    def count(request: httpx.Request) -> httpx.Response:
+        start = int(request.url.params["time_after"])
+        whole_cycle = int(request.url.params["time_before"]) - start > 86_400
+        counts["devin"] += 1
+        return httpx.Response(
+            200,
+            json={
+                "sessions_created_count": cycle if whole_cycle else yesterday,
+                "sessions_with_merged_prs_count": 0,
+                "avg_acus_per_session": 0.0,
+                "sessions_created_by_origin": {},
+                "sessions_created_by_size": {},
+            },
+        )
+
+    with respx.mock(base_url=URL, assert_all_called=False) as api, rig(URL, clock) as polled:
+        api.get("/v3/self").respond(json={"org_id": "o"})
+        api.get("/v3/organizations/o/metrics/sessions").mock(side_effect=count)
+        api.get("/v3/organizations/o/metrics/prs").respond(503)
+        api.get("/v3/organizations/o/metrics/searches").respond(503)
+        api.get("/v3/organizations/o/consumption/daily").respond(
+            json={"total_acus": 0.0, "consumption_by_date": []}
+        )
+        polled.poll(
+            "identity",
+            "cycles",
+            "organizations",
+            "organization_metrics",
+            "organization_consumption",
+        )
+        scrape = polled.scrape()
+    assert counts["devin"] == 2
+    assert scrape.one("devin_metered") == metered
+    shown = bool(scrape.family("devin_organization_consumption_cycle_acus"))
+    assert shown is zeros
+
+
+def test_a_mean_of_acus_makes_a_plan_metered(plan: tuple[respx.Router, Rig]) -> None:
+    api, polled = plan
+    zero_plan(api, cycle=9, today=2)
+    api.get("/v3/enterprise/metrics/sessions").respond(
+        json={
+            "sessions_created_count": 9,
+            "sessions_with_merged_prs_count": 0,
+            "avg_acus_per_session": 2.5,
+            "sessions_created_by_origin": {},
+            "sessions_created_by_size": {},
+        }
+    )
+    polled.poll(*TASKS)
     polled.poll(*TASKS)
     scrape = polled.scrape()
     assert scrape.one("devin_metered") == 1

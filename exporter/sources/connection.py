@@ -1,17 +1,24 @@
 """What a source is to the rest: settings, metrics, and a way to connect."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from exporter.accounting import RequestMetrics
+from exporter.history import Span, Stretch
 from exporter.http import Client
+from exporter.journal import Journal
 from exporter.metrics import Metric
+from exporter.request import Fetch
 from exporter.settings import Section, Settings
 from exporter.tasks import Task
 
 S = TypeVar("S", bound=Section)
+
+
+class NoSourceError(Exception):
+    """No source is turned on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,24 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What a source can tell of finished days.
+
+    Attributes:
+        owner: whose figures these are, as a text that never holds a secret.
+        left_out: what the key or the deployment does not open, a line each.
+        requests: all that must be asked for.
+        stretches: the history in the order of `history.write`, from the answers to them.
+    """
+
+    client: Client
+    owner: str
+    left_out: tuple[str, ...]
+    requests: Sequence[Fetch]
+    stretches: Callable[[Journal], Iterator[Stretch]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Generic[S]):
     """One API.
 
@@ -54,6 +79,7 @@ class Source(Generic[S]):
         wanted: the settings that turn it on, for people.
         connect: opens it; None if it is not turned on.
         check: asks each of its endpoints once; None if it is not turned on.
+        past: finds out what to ask for a history; None if it is not turned on.
     """
 
     name: str
@@ -62,6 +88,7 @@ class Source(Generic[S]):
     metrics: tuple[Metric, ...]
     connect: Callable[[S, Surroundings], Connection | None]
     check: Callable[[S, Surroundings], Report | None]
+    past: Callable[[S, Surroundings, Span], Past | None] = lambda *_: None
 
     def open(self, settings: Settings, surroundings: Surroundings) -> Connection | None:
         """Connect with this source's section; None if it is not turned on."""
@@ -70,3 +97,7 @@ class Source(Generic[S]):
     def report(self, settings: Settings, surroundings: Surroundings) -> Report | None:
         """Check with this source's section; None if it is not turned on."""
         return self.check(settings[self.settings], surroundings)
+
+    def history(self, settings: Settings, surroundings: Surroundings, span: Span) -> Past | None:
+        """The past with this source's section; None if it is not turned on or tells of none."""
+        return self.past(settings[self.settings], surroundings, span)

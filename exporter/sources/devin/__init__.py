@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from exporter.accounting import Limits
 from exporter.http import Client
 from exporter.sources.connection import Connection, Report, Source, Surroundings
 from exporter.sources.devin import (
@@ -19,6 +18,7 @@ from exporter.sources.devin import (
     limits,
     metering,
     money,
+    past,
     pull_requests,
     queue,
     scopes,
@@ -27,19 +27,16 @@ from exporter.sources.devin import (
     sessions,
     unattributed,
 )
+from exporter.sources.devin.basis import NAME, Basis, open_client
 from exporter.sources.devin.check import Check
-from exporter.sources.devin.permissions import permission_of
 from exporter.sources.devin.settings import DevinSettings
-from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.window_counts import Question, WindowCounts
 from exporter.tasks import Task
-
-NAME = "devin"
 
 
 def connect(settings: DevinSettings, surroundings: Surroundings) -> Connection | None:
     """Open the source; None if no key is set."""
-    client = _client(settings, surroundings)
+    client = open_client(settings, surroundings)
     if client is None:
         return None
     return Connection(NAME, client, tuple(_tasks(client, settings, surroundings)))
@@ -47,7 +44,7 @@ def connect(settings: DevinSettings, surroundings: Surroundings) -> Connection |
 
 def check(settings: DevinSettings, surroundings: Surroundings) -> Report | None:
     """Ask every endpoint once; None if no key is set."""
-    client = _client(settings, surroundings)
+    client = open_client(settings, surroundings)
     if client is None:
         return None
     asked = Check(client, settings, surroundings.clock())
@@ -56,34 +53,12 @@ def check(settings: DevinSettings, surroundings: Surroundings) -> Report | None:
     return Report(tuple(asked.lines()), asked.fine)
 
 
-def _client(settings: DevinSettings, surroundings: Surroundings) -> Client | None:
-    key = settings.key()
-    if key is None:
-        return None
-    return Client(
-        source=NAME,
-        base_url=settings.api_url,
-        key=key,
-        limits=Limits(
-            requests_per_second=settings.requests_per_second, concurrency=settings.concurrency
-        ),
-        metrics=surroundings.request_metrics,
-        stopping=surroundings.stopping,
-        verify=settings.trust(),
-        permission_of=permission_of,
-        clock=surroundings.clock,
-    )
-
-
 def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) -> list[Task]:
     clock = surroundings.clock
     interval = settings.poll_interval
-    who = identity.Identity(client)
-    billing = cycles.Cycles(client, clock, who)
-    policy = UserPolicy(settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit)
-    table = sessions.Table(rows=settings.recent_sessions, titles=settings.session_titles)
-    listed = sessions.Sessions(client, clock, who, policy=policy, table=table)
-    people = directory.Directory(client, clock, who, policy=policy, seen=listed.seen_users)
+    basis = Basis.of(client, settings, clock)
+    who, billing, listed, people = basis.who, basis.billing, basis.listed, basis.people
+    policy = basis.policy
     ledgers = consumption.Consumption(
         client, clock, identity=who, windows=billing.windows, people=people, policy=policy
     )
@@ -96,7 +71,6 @@ def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) 
     plan = metering.Metering(
         ledgers,
         listed,
-        counted=lambda: created.attempted or of_organizations.attempted,
         sessions_on_complete_days=partial(
             session_metrics.on_complete_days, created.value, of_organizations.value
         ),
@@ -107,7 +81,10 @@ def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) 
     )
     waiting = [
         billing.task(interval),
-        plan.guard(listed.task(interval), (sessions.RECENT_ACUS,)),
+        replace(
+            plan.guard(listed.task(interval), (sessions.RECENT_ACUS,)),
+            reads=(directory.USERS_TASK, scopes.USER_SCOPE.task),
+        ),
         organizations,
         users,
         user_names,
@@ -201,4 +178,5 @@ SOURCE = Source(
     ),
     connect=connect,
     check=check,
+    past=past.past,
 )

@@ -18,7 +18,6 @@ from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel
 from exporter.sources.devin import directory
 from exporter.sources.devin.fields import Count, Timestamp
-from exporter.sources.devin.sweep import ask_each, sweep
 from exporter.sources.devin.windows import (
     DAY,
     Window,
@@ -27,6 +26,7 @@ from exporter.sources.devin.windows import (
     utc_month,
     utc_week,
 )
+from exporter.sweep import ask_each, sweep
 from exporter.tasks import Answer, Snapshot, Task
 
 ENDPOINT = "/v3/enterprise/metrics/{period}"

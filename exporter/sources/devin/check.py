@@ -28,12 +28,13 @@ from exporter.sources.devin import (
     session_metrics,
     sessions,
 )
-from exporter.sources.devin.consumption import SHAPE as DAILY_SHAPE
+from exporter.sources.devin.daily import SHAPE as DAILY_SHAPE
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin.windows import Window, billing_month, covering, seconds
 
 T = TypeVar("T")
 HOUR = 3_600
+NOT_HERE = "not on this deployment"
 ENTERPRISE_REQUESTS = 19
 """Of each poll, besides one for every organization, user and service user."""
 OWN_REQUESTS = 2
@@ -129,8 +130,8 @@ class Check:
         recent: Params = {"first": 1, "updated_after": int(self._now) - HOUR}
         self._ask(sessions.ENDPOINT, "sessions", sessions.SHAPE, params=recent)
         self._ask(queue.ENDPOINT, "queue", queue.SHAPE)
-        self._ask(hypervisors.ENDPOINT, "hypervisors", hypervisors.SHAPE, optional=True)
-        self._ask(guardrails.ENDPOINT, "guardrail violations", guardrails.SHAPE, optional=True)
+        self._ask(hypervisors.ENDPOINT, "hypervisors", hypervisors.SHAPE, otherwise=NOT_HERE)
+        self._ask(guardrails.ENDPOINT, "guardrail violations", guardrails.SHAPE, otherwise=NOT_HERE)
 
     def _own(self, over: Params) -> None:
         self._tell_cycle(None)
@@ -141,7 +142,7 @@ class Check:
             directory.MEMBERS_ENDPOINT,
             "users, else those of sessions",
             entities.MEMBER_SHAPE,
-            optional=True,
+            otherwise="users of recent sessions stand in",
         )
         users = {item.user_id for item in seen if item.user_id}
         self._know("user_id", [m.user_id for m in members.items] if members else sorted(users))
@@ -184,7 +185,7 @@ class Check:
         shape: TypeAdapter[T],
         *,
         params: Params | None = None,
-        optional: bool = False,
+        otherwise: str = "",
     ) -> T | None:
         wanted = [
             name for name in ("org_id", "user_id", "service_user_id") if f"{{{name}}}" in endpoint
@@ -200,17 +201,17 @@ class Check:
             endpoint,
             feeds,
             lambda: self._client.get(endpoint, shape, ids=ids, params=params),
-            optional=optional,
+            otherwise=otherwise,
         )
 
     def _row(
-        self, endpoint: str, feeds: str, ask: Callable[[], T], *, optional: bool = False
+        self, endpoint: str, feeds: str, ask: Callable[[], T], *, otherwise: str = ""
     ) -> T | None:
         try:
             answer = ask()
         except (NotFoundError, PermissionMissingError) as absent:
-            says = f"not on this deployment: {absent}" if optional else str(absent)
-            self.rows.append(Row(endpoint, feeds, says, fine=optional))
+            says = f"{otherwise}: {absent}" if otherwise else str(absent)
+            self.rows.append(Row(endpoint, feeds, says, fine=bool(otherwise)))
         except PollError as failure:
             self.rows.append(Row(endpoint, feeds, str(failure), fine=False))
         else:

@@ -8,16 +8,12 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from pydantic import Field, TypeAdapter
-
-from exporter.errors import ShapeError, SwitchedOffError
+from exporter.errors import EntitiesUnknownError
 from exporter.http import Client
 from exporter.metrics import Sample
-from exporter.shapes import ApiModel
-from exporter.sources.devin import cycles, directory, sessions
-from exporter.sources.devin.fields import Acus, Timestamp
+from exporter.sources.devin import cycles, daily, directory, sessions
 from exporter.sources.devin.identity import Identity
-from exporter.sources.devin.ledger import Account, DayUse, Ledger, total
+from exporter.sources.devin.ledger import Account, Ledger, total
 from exporter.sources.devin.scopes import (
     ENTERPRISE,
     ENTERPRISE_SCOPE,
@@ -27,7 +23,6 @@ from exporter.sources.devin.scopes import (
     USER_SCOPE,
     Scope,
 )
-from exporter.sources.devin.sweep import sweep
 from exporter.sources.devin.user_policy import OTHER, UserPolicy
 from exporter.sources.devin.windows import (
     BillingWindows,
@@ -35,24 +30,8 @@ from exporter.sources.devin.windows import (
     billing_day_start,
     day_number,
 )
+from exporter.sweep import sweep
 from exporter.tasks import Snapshot, Task
-
-
-class DayItem(ApiModel):
-    """One billing day; `acus_by_product` is an open map whose values may be null."""
-
-    date: Timestamp
-    acus: Acus
-    acus_by_product: dict[str, Acus | None] = Field(default_factory=dict)
-
-
-class DailyAnswer(ApiModel):
-    """The fields read of every `…/consumption/daily…` endpoint."""
-
-    consumption_by_date: tuple[DayItem, ...]
-
-
-SHAPE = TypeAdapter(DailyAnswer)
 
 
 class Consumption:
@@ -175,26 +154,10 @@ class Consumption:
         windows = self._windows(sent)
         # The API's bounds may or may not be inclusive: a day more on each side.
         days = range(day_number(windows.earliest) - 1, day_number(windows.today.start) + 2)
-        org_id = self._identity.org_id
-        endpoint = scope.endpoint if org_id is None else scope.own_endpoint
-        if endpoint is None:
-            raise SwitchedOffError("the key is an organization's")
-        ids = {"org_id": org_id or "", **({scope.label: entity} if scope.label else {})}
+        request = daily.request(scope, entity, days, org_id=self._identity.org_id)
         try:
-            answer = self._client.get(
-                endpoint,
-                SHAPE,
-                ids=ids,
-                params={
-                    "time_after": int(billing_day_start(days.start)),
-                    "time_before": int(billing_day_start(days.stop - 1)),
-                },
-            )
-            try:
-                uses = map(_day_use, answer.consumption_by_date)
-                ledger.record(entity, Account.of(uses, sent=sent, days=days))
-            except ValueError as contradiction:
-                raise ShapeError(f"{endpoint}: {contradiction}") from None
+            answer = request.ask(self._client)
+            ledger.record(entity, daily.account_of(answer, sent=sent, days=days))
         finally:
             ledger.attempted(entity, sent)
 
@@ -202,7 +165,7 @@ class Consumption:
         windows = self._windows(now).by_name()
         accounts = ledger.fresh(now, max_age)
         seen = self._products_seen() if scope.zeros else ()
-        groups = self._groups(scope, accounts)
+        groups = self._groups(scope, accounts, ledger.missing(now, max_age))
         named = [account.newest_day for account in accounts.values()]
         newest = max((day for day in named if day is not None), default=None)
         return Snapshot(
@@ -212,7 +175,9 @@ class Consumption:
             newest_day=None if newest is None else billing_day_start(newest),
         )
 
-    def _groups(self, scope: Scope, accounts: Mapping[str, Account]) -> dict[str, list[Account]]:
+    def _groups(
+        self, scope: Scope, accounts: Mapping[str, Account], missing: frozenset[str]
+    ) -> dict[str, list[Account]]:
         """The accounts behind each label value: one, but for users that are summed up."""
         if scope is not USER_SCOPE:
             return {entity: [account] for entity, account in sorted(accounts.items())}
@@ -221,20 +186,22 @@ class Consumption:
         groups: dict[str, list[Account]] = {}
         for user_id, account in sorted(accounts.items()):
             groups.setdefault(self._policy.label(user_id), []).append(account)
-        unknown = self._people.user_ids() - accounts.keys()
-        if any(not self._policy.own(user_id) for user_id in unknown):
+        if not self._others_known(accounts, missing):
             groups.pop(OTHER, None)
         return groups
+
+    def _others_known(self, accounts: Mapping[str, Account], missing: frozenset[str]) -> bool:
+        """Whether there is an account of everybody who is summed up, so that the sum is whole."""
+        try:
+            unknown = (self._people.all_user_ids() | missing) - accounts.keys()
+        except EntitiesUnknownError:
+            return False
+        return all(self._policy.own(user_id) for user_id in unknown)
 
     def _products_seen(self) -> tuple[str, ...]:
         ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
         named = {product for ledger in ledgers for product in ledger.products()}
         return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))
-
-
-def _day_use(item: DayItem) -> DayUse:
-    split = {name: acus for name, acus in item.acus_by_product.items() if acus is not None}
-    return DayUse(day_number(item.date), item.acus, split)
 
 
 def _samples(

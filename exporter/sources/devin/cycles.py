@@ -110,6 +110,24 @@ class Cycles:
         previous = None if known else billing_month(month.start - 1)
         return billing_windows(now, cycle=month, previous_cycle=previous)
 
+    def over(self, start: float, end: float) -> Iterator[tuple[Window, Window, Window | None]]:
+        """Which cycle ran when, from `start` to `end`: the stretch, the cycle, the one before.
+
+        Calendar months stand in where the API knows of no cycle at all.
+        """
+        known = sorted(self._known.value, key=lambda cycle: (cycle.start, cycle.end))
+        if not known:
+            known = [billing_month(end)]
+            while known[0].start > start:
+                known.insert(0, billing_month(known[0].start - 1))
+        before = billing_month(known[0].start - 1) if not self._known.value else None
+        for cycle, following in zip(known, [*known[1:], None], strict=True):
+            ends = min(cycle.end, following.start) if following else cycle.end
+            if cycle.start < end and ends > start:
+                previous = ending_on(known, cycle.start) or before
+                yield Window(max(cycle.start, start), min(ends, end)), cycle, previous
+            before = None
+
     def _calendar_months(self, now: float) -> bool:
         """Whether the API has said, since the last cycle ended, that it has none for now."""
         last_end = max((w.end for w in self._known.value if w.end <= now), default=-math.inf)

@@ -19,9 +19,9 @@ from exporter.sources.devin.entities import (
 )
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.roster import Roster
-from exporter.sources.devin.sweep import ask_each
 from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.windows import seconds
+from exporter.sweep import ask_each
 from exporter.tasks import Snapshot, Task
 
 ORGANIZATIONS_TASK = "organizations"
@@ -180,10 +180,9 @@ class Directory:
         try:
             ask_each({"direct": self._direct.poll, "by_group": self._by_group.poll})
         finally:
-            with suppress(EntitiesUnknownError):
-                # Later on the ledger decides, which knows of those who have left, too.
-                if not self._policy.decided:
-                    self._policy.listed(self.user_ids())
+            # Later on the ledger decides, which knows of those who have left, too.
+            if not self._policy.decided:
+                self._policy.listed(self._users_or_seen())
 
     def _user_names(self, now: float, max_age: float) -> Snapshot:
         rosters = [self._direct.answer, self._by_group.answer]
@@ -215,6 +214,11 @@ class Directory:
         if not any(lists):
             raise EntitiesUnknownError("no good list of users yet")
         return frozenset().union(*(answer.value for answer in lists if answer))
+
+    def _users_or_seen(self) -> Iterable[str]:
+        with suppress(EntitiesUnknownError):
+            return self.user_ids()
+        return [who for who, kind in self._seen().items() if kind == "user"]
 
     def all_user_ids(self) -> frozenset[str]:
         """All users. Raises `EntitiesUnknownError` while either list has never been good."""

@@ -14,6 +14,7 @@ class Organization(ApiModel):
 
     org_id: Id
     name: str
+    created_at: Timestamp | None = None
     max_cycle_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
     max_session_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
 

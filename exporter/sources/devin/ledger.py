@@ -72,11 +72,26 @@ class Account:
         newest = max((day for day in seen if day <= running), default=None)
         return cls(sent, days, products, newest)
 
+    @classmethod
+    def summed(cls, accounts: Iterable["Account"], *, sent: float, days: range) -> "Account":
+        """Several accounts of the same days as one."""
+        products: dict[str, array[float]] = {}
+        for account in accounts:
+            for product, column in account.products.items():
+                sums = products.setdefault(product, array("d", bytes(8 * len(days))))
+                for place, acus in enumerate(column):
+                    sums[place] += acus
+        return cls(sent, days, products, None)
+
     def total(self, window: Window) -> dict[str, float]:
         """ACUs per product over a window's days, whether or not the answer can tell it yet."""
-        first = max(0, window.days.start - self.days.start)
-        end = max(0, window.days.stop - self.days.start)
-        return {product: math.fsum(column[first:end]) for product, column in self.products.items()}
+        return {product: self.acus(product, window.days) for product in self.products}
+
+    def acus(self, product: str, days: range) -> float:
+        """ACUs of one product over these days; 0 for a product that the answer does not name."""
+        first = max(0, days.start - self.days.start)
+        end = max(0, days.stop - self.days.start)
+        return math.fsum(self.products.get(product, ())[first:end])
 
     def tells(self, window: Window, now: float) -> bool:
         """Whether `total` is this window's figure at `now`."""

@@ -1,7 +1,8 @@
 """ACU limits: `GET /v3/enterprise/consumption/acu-limits/devin`, and those of the organizations."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
@@ -87,24 +88,26 @@ class Limits:
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """Each limit that exists; the list of limits counts before an organization's own entry."""
         answer = self._answer if self._answer and self._answer.fresh(now, max_age) else None
-        listed = answer.value if answer else ()
         organizations = self._people.organizations(now, max_age)
-        cycle = {org.org_id: org.max_cycle_acu_limit for org in organizations}
-        for item in listed:
-            if item.scope == "org" and item.org_id:
-                cycle[item.org_id] = item.cycle_acu_limit
+        lowest = _lowest(answer.value if answer else ())
+        cycle: dict[str | None, float | None] = {}
+        # The organizations' own entries say nothing while the list that counts is too old.
+        if answer or self._answer is None:
+            cycle = {org.org_id: org.max_cycle_acu_limit for org in organizations}
+        cycle |= {item.org_id: item.cycle_acu_limit for item in lowest if item.scope == "org"}
         samples = [
             *(
                 ORGANIZATION(acus, org_id=org_id)
                 for org_id, acus in cycle.items()
-                if acus is not None
+                if org_id and acus is not None
             ),
             *(
                 SESSION(org.max_session_acu_limit, org_id=org.org_id)
                 for org in organizations
                 if org.max_session_acu_limit is not None
             ),
-            *self._listed(listed),
+            *(ENTERPRISE(item.cycle_acu_limit) for item in lowest if item.scope == "enterprise"),
+            *self._of_users(lowest),
         ]
         return Snapshot(
             tuple(samples),
@@ -112,9 +115,23 @@ class Limits:
             missing=1 if self._answer and not answer else 0,
         )
 
-    def _listed(self, items: tuple[LimitItem, ...]) -> Iterator[Sample]:
-        for item in items:
-            if item.scope == "enterprise":
-                yield ENTERPRISE(item.cycle_acu_limit)
-            elif item.scope == "user" and item.user_id and self._policy.own(item.user_id):
-                yield USER(item.cycle_acu_limit, user_id=self._policy.label(item.user_id))
+    def _of_users(self, items: Iterable[LimitItem]) -> Iterator[Sample]:
+        """Of those who have series of their own, and of no more than may have them."""
+        told = (
+            USER(item.cycle_acu_limit, user_id=self._policy.label(item.user_id))
+            for item in items
+            if item.scope == "user" and item.user_id and self._policy.own(item.user_id)
+        )
+        return islice(told, self._policy.limit)
+
+
+def _lowest(items: Iterable[LimitItem]) -> list[LimitItem]:
+    """The lowest limit of each that has several, as that is the one that holds."""
+    lowest: dict[tuple[str, str | None], LimitItem] = {}
+    for item in items:
+        ids = {"org": item.org_id, "user": item.user_id}
+        key = (item.scope, ids.get(item.scope))
+        known = lowest.get(key)
+        if known is None or item.cycle_acu_limit < known.cycle_acu_limit:
+            lowest[key] = item
+    return list(lowest.values())

@@ -24,7 +24,6 @@ class Metering:
     """Tells whether zeros are true.
 
     Args:
-        counted: whether sessions have been asked for yet, whatever came of it.
         sessions_on_complete_days: sessions created in the running cycle before the running day;
             None while that is not known.
     """
@@ -34,30 +33,34 @@ class Metering:
         ledgers: Consumption,
         listed: sessions.Sessions,
         *,
-        counted: Callable[[], bool],
         sessions_on_complete_days: Callable[[float], float | None],
     ) -> None:
         self._ledgers = ledgers
         self._listed = listed
-        self._counted = counted
+        self._seen = False
+        self._unmetered = False
         self._sessions_on_complete_days = sessions_on_complete_days
 
     def metered(self, now: float) -> bool | None:
-        """None while it is not known."""
-        if self._ledgers.used or self._listed.acus_seen:
+        """None while it is not known; once it is, only an ACU changes it."""
+        if self._seen or self._ledgers.used or self._listed.acus_seen:
             return True
         answered = self._ledgers.enterprise.accounts() or self._ledgers.organizations.accounts()
-        return False if answered and self._sessions_on_complete_days(now) else None
+        if answered and self._sessions_on_complete_days(now):
+            self._unmetered = True
+        return False if self._unmetered else None
 
     def _zeros_are_true(self, now: float) -> bool:
         metered = self.metered(now)
-        return bool(metered) or (metered is None and self._counted())
+        return bool(metered) or (metered is None and self._sessions_on_complete_days(now) == 0)
 
     def guard(self, task: Task, metrics: tuple[Metric, ...]) -> Task:
         """The same task, without the zeros of these families where they would not be true."""
 
         def snapshot(now: float, max_age: float) -> Snapshot:
             taken = task.snapshot(now, max_age)
+            guarded = (sample for sample in taken.samples if sample.metric in metrics)
+            self._seen = self._seen or any(sample.value for sample in guarded)
             if self._zeros_are_true(now):
                 return taken
             kept = tuple(

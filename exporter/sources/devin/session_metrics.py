@@ -94,11 +94,14 @@ def on_complete_days(
 ) -> float | None:
     """Sessions created in the running cycle before the running day; None if not known.
 
-    For an organization's key, yesterday's stand for them.
+    For an organization's key, yesterday's stand for them, or a cycle without any at all.
     """
     cycle, today = (of_enterprise(CREATED[window], now) for window in ("cycle", "today"))
     if cycle is None or today is None:
-        return of_organizations(ORGANIZATION_CREATED["yesterday"], now)
+        yesterday, all_days = (
+            of_organizations(ORGANIZATION_CREATED[window], now) for window in ("yesterday", "cycle")
+        )
+        return yesterday or (0 if yesterday == all_days == 0 else None)
     return cycle - today
 
 

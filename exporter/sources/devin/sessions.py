@@ -27,6 +27,9 @@ LONGEST_INTERVAL = 60.0
 OVERLAP_SECONDS = 600.0
 """So much is asked for again, as the API's clock and its bounds may differ from ours."""
 
+FURTHER_BACK_DAYS = (7, 30)
+"""How far back the first poll goes while there are too few sessions for the table."""
+
 SESSIONS = Metric(
     "devin_sessions",
     "Sessions updated in the last 24 hours, by where they stand.",
@@ -133,14 +136,11 @@ class Sessions:
     def poll(self) -> None:
         """Ask for what changed since the last good poll. Raises `PollError`."""
         sent = self._clock()
-        after = max(self._complete_at - OVERLAP_SECONDS, sent - DAY)
-        org_id = self._identity.org_id
-        items = self._client.get_list(
-            ENDPOINT if org_id is None else OWN_ENDPOINT,
-            SHAPE,
-            ids={"org_id": org_id} if org_id else None,
-            params={"updated_after": int(after) - 1},
-        )
+        first = self._complete_at == -math.inf
+        items = self._updated_after(max(self._complete_at - OVERLAP_SECONDS, sent - DAY))
+        for days in FURTHER_BACK_DAYS if first else ():
+            if len(items) < self._table.rows:
+                items = self._updated_after(sent - days * DAY)
         with self._lock:
             for item in items:
                 before = self._known.get(item.known_as)
@@ -155,6 +155,15 @@ class Sessions:
             }
             self._complete_at = sent
             self.acus_seen = self.acus_seen or any(item.acus_consumed for item in items)
+
+    def _updated_after(self, moment: float) -> list[SessionItem]:
+        org_id = self._identity.org_id
+        return self._client.get_list(
+            ENDPOINT if org_id is None else OWN_ENDPOINT,
+            SHAPE,
+            ids={"org_id": org_id} if org_id else None,
+            params={"updated_after": int(moment) - 1},
+        )
 
     def seen_users(self) -> dict[str, str]:
         """Everybody who had one of these sessions: users (`user`) and service users (`service`)."""
@@ -180,6 +189,8 @@ class Sessions:
         return Snapshot((*_counts(recent), *self._rows(newest)), expires=expires)
 
     def _rows(self, newest: list[SessionItem]) -> Iterator[Sample]:
+        # Users write names into titles.
+        titles = self._table.titles and self._policy.shows_ids
         for item in newest:
             session_id = item.known_as
             yield RECENT_INFO(
@@ -191,7 +202,7 @@ class Sessions:
                 status_detail=item.status_detail or "",
                 origin=item.origin or "",
                 category=item.category or "",
-                title=(item.title or "") if self._table.titles else "",
+                title=(item.title or "") if titles else "",
                 url=item.url,
             )
             yield RECENT_ACUS(item.acus_consumed, session_id=session_id)

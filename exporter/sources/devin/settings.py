@@ -100,7 +100,9 @@ class DevinSettings(Section):
         default=25, ge=0, le=1_000, description="rows of the table of recent sessions; 0 for none"
     )
     session_titles: bool = Field(
-        default=False, description="whether that table shows titles, which users wrote"
+        default=False,
+        description="whether that table shows titles, which users wrote; never with user metrics "
+        "`off` or `hash`",
     )
     acu_price: float | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="price of one ACU, for cost panels"

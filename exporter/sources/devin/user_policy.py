@@ -29,9 +29,8 @@ class UserPolicy:
     def __init__(self, mode: Mode, *, key: Key | None, limit: int) -> None:
         self.mode = mode
         self._key = key
-        self._limit = limit
+        self.limit = limit
         self._last_key = b""
-        self._counted = False
         self._all_fit = False
         self._own: frozenset[str] | None = None
         self._ranked_on: int | None = None
@@ -43,8 +42,7 @@ class UserPolicy:
 
     def listed(self, user_ids: Iterable[str]) -> None:
         """Note who there is: where all fit within the limit, no ranking is needed."""
-        self._counted = True
-        self._all_fit = len(frozenset(user_ids)) <= self._limit
+        self._all_fit = len(frozenset(user_ids)) <= self.limit
 
     def rank(self, use: Mapping[str, float], *, day: int) -> None:
         """Decide who has series of their own, unless that was decided for this billing day.
@@ -56,7 +54,7 @@ class UserPolicy:
         self.listed(use)
         if not self._all_fit and self._ranked_on != day:
             ranked = sorted(use, key=lambda user_id: (-use[user_id], user_id))
-            self._own = frozenset(ranked[: self._limit])
+            self._own = frozenset(ranked[: self.limit])
             self._ranked_on = day
 
     def own(self, user_id: str) -> bool:
@@ -73,12 +71,11 @@ class UserPolicy:
     def label(self, user_id: str) -> str:
         """The label value of one user, who has series of their own or is summed up.
 
-        Empty while that is not decided; where no list of users is to be had, it never will be,
-        and each stands for themselves.
+        Empty while that is not decided.
         """
-        if self.mode == "off" or (self._counted and not self.decided):
+        if self.mode == "off" or not self.decided:
             return ""
-        if self._counted and not self.own(user_id):
+        if not self.own(user_id):
             return OTHER
         if self.mode != "hash":
             return user_id

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin import cycles
-from exporter.sources.devin.sweep import ask_each, sweep
 from exporter.sources.devin.windows import BillingWindows, Window
+from exporter.sweep import ask_each, sweep
 from exporter.tasks import Answer, Snapshot, Task
 
 T = TypeVar("T")
@@ -134,11 +134,6 @@ class WindowCounts:
         samples = self._questions[number].ask(self._client, ids, window)
         with self._lock:
             self._told[entity][number] = Answer(sent, _Told(window, samples))
-
-    @property
-    def attempted(self) -> bool:
-        """Whether any entity has been asked for, whatever came of it."""
-        return bool(self._attempted)
 
     def value(self, metric: Metric, now: float) -> float | None:
         """The sum over all entities of a family that is known now; None if none of it is."""

@@ -63,9 +63,14 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
                 if refused or nobody or unanswered_in_a_row >= MOST_FAILURES:
                     over.set()
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="sweep") as pool:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="sweep")
+    try:
         for _ in pool.map(ask_one, entities):
             pass
+    finally:
+        # Where this thread is interrupted, too, nobody else is asked for.
+        over.set()
+        pool.shutdown(cancel_futures=True)
     if failures:
         raise PartialError(failures, asked=asked, asked_everyone=asked == len(entities))
 

@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 .PHONY: demo test check lint tests generate bench lock tools clean
 
 demo: $(VENV)/run.stamp
-	$(BIN)/devin-exporter demo
+	$(BIN)/python deploy/demo.py
 
 test: tools check
 

@@ -130,17 +130,18 @@ def prometheus(
         ) as process,
     ):
         try:
-            _until_ready(f"http://{address}", process, folder / "prometheus.log")
+            until_ready(f"http://{address}/-/ready", process, folder / "prometheus.log")
             yield Prometheus(f"http://{address}")
         finally:
             process.terminate()
 
 
-def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until an address answers with 200, and show the log if it never does."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"{url}/-/ready").status_code == httpx.codes.OK:
+            if httpx.get(url).status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             pass

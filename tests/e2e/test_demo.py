@@ -1,0 +1,71 @@
+"""`make demo`, as far as it is more than `devin-exporter demo`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from prometheus import ROOT, Prometheus, find
+
+SCRIPT = ROOT / "deploy" / "demo.py"
+SMALL = {
+    "DEMO_ORGANIZATIONS": "2",
+    "DEMO_USERS": "10",
+    "DEVIN_REQUESTS_PER_SECOND": "1000",
+    "WEB_LISTEN_ADDRESS": "127.0.0.1:0",
+}
+
+
+@contextmanager
+def started(path: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, SCRIPT],
+        env={**os.environ, **SMALL, "PATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        try:
+            yield demo
+        finally:
+            demo.terminate()
+
+
+def lines_until(process: subprocess.Popen[str], beginning: str) -> list[str]:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line.startswith(beginning):
+            break
+    return lines
+
+
+def test_it_starts_prometheus_with_ninety_days_of_history_and_ends_with_all_of_it() -> None:
+    if find("prometheus", newer=False) is None:
+        pytest.skip("prometheus is missing: `make test` brings it by apt")
+    with started(os.environ["PATH"]) as demo:
+        *_, last = lines_until(demo, "Prometheus: http")
+        server = Prometheus(last.removeprefix("Prometheus: "))
+        server.until("devin_consumption_today_acus")
+        days = server.one(
+            "count_over_time((sum(last_over_time(devin_consumption_yesterday_acus[23h50m])))"
+            "[100d:1d])"
+        )
+        assert days in {90, 91}
+        demo.terminate()
+        assert demo.wait(20) == 0
+    with pytest.raises(httpx.ConnectError):
+        server.ask("query", query="up")
+
+
+def test_without_prometheus_it_says_so_and_shows_the_exporter_alone() -> None:
+    assert shutil.which("prometheus", path="/nowhere") is None
+    with started("/nowhere") as demo:
+        *_, last = lines_until(demo, "Prometheus: ")
+        assert last == "Prometheus: not started, as prometheus and promtool is missing"
+        demo.terminate()
+        assert demo.wait(20) == 0

@@ -63,15 +63,15 @@ def test_a_request_carries_the_key_and_asks_for_json(api: respx.Router, client: 
     assert request.url.query == b"first=200"
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
+        lambda entity: entity not in {".", ".."}
+    )
+)
 def test_every_id_arrives_as_one_encoded_path_segment(entity: str) -> None:
     with respx.mock(base_url=URL) as api:
         route = api.route().respond(json={})
         client = make_client(URL)
-        if entity in {".", ".."}:
-            with pytest.raises(errors.UnaskableError):
-                client.get("/v3/users/{user_id}", NUMBER, ids={"user_id": entity})
-            return
         client.get("/v3/users/{user_id}", NUMBER, ids={"user_id": entity})
         path = route.calls.last.request.url.raw_path.decode()
         assert path == "/v3/users/" + "".join(

@@ -10,7 +10,7 @@ from hypothesis import settings
 pytest_plugins = ["scene"]
 
 # The same examples in every run; `HYPOTHESIS_PROFILE=explore` looks for new ones.
-settings.register_profile("same", derandomize=True)
+settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 

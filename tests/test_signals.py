@@ -9,7 +9,8 @@ import pytest
 
 from exporter.signals import TERMINATION, termination
 
-SIGNALS = 300
+SIGNALS = 3_000
+PAUSE_SECONDS = 0.0001
 DEADLINE_SECONDS = 30
 
 
@@ -26,11 +27,11 @@ def test_a_signal_is_heard_at_whatever_point_of_waiting_it_comes() -> None:
     received = termination()
     heard_enough = threading.Event()
 
-    def signal_without_pause() -> None:
-        while not heard_enough.is_set():
+    def signal_again_and_again() -> None:
+        while not heard_enough.wait(PAUSE_SECONDS):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    sender = threading.Thread(target=signal_without_pause)
+    sender = threading.Thread(target=signal_again_and_again)
     sender.start()
     try:
         heard = {received.get(timeout=DEADLINE_SECONDS) for _ in range(SIGNALS)}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -198,21 +198,19 @@ def _journal(output: str, pasts: Sequence[Past]) -> tuple[Journal, Path | None]:
 
 def _ask(pasts: Sequence[Past], journal: Journal) -> Iterator[str]:
     """Ask for what is not in the journal yet; gives what is left out, a line each."""
-    asked = sum(len(past.requests) for past in pasts)
+    asked = sum(len(group) for past in pasts for group in past.requests)
     with tqdm(total=asked, unit=" requests", desc="asking", disable=None) as bar:
         for past in pasts:
-            for endpoint, group in groupby(past.requests, key=_endpoint):
-                requests = list(group)
-                pending = {request.key: request for request in requests if request not in journal}
-                bar.update(len(requests) - len(pending))
+            for group in past.requests:
+                pending = {request.key: request for request in group if request not in journal}
+                bar.update(len(group) - len(pending))
                 try:
                     _ask_for(pending, past.client, journal, bar.update)
                 except PartialError as failure:
+                    where = f"{group[0].endpoint}: {failure}"
                     if not failure.reasons <= _REFUSALS:
-                        raise BackfillError(
-                            f"{endpoint}: {failure}; run it again to go on"
-                        ) from None
-                    yield f"{endpoint}: {failure}"
+                        raise BackfillError(f"{where}; run it again to go on") from None
+                    yield where
 
 
 def _ask_for(
@@ -223,10 +221,6 @@ def _ask_for(
         done(1)
 
     sweep(list(pending), ask, threads=client.concurrency)
-
-
-def _endpoint(request: Fetch) -> str:
-    return request.endpoint
 
 
 @contextmanager

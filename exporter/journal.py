@@ -1,5 +1,6 @@
 """Answers kept in a file, so that an interrupted backfill goes on where it stopped."""
 
+import fcntl
 import json
 import os
 import tempfile
@@ -40,13 +41,17 @@ class Journal:
             owner: whose answers these are; another's are refused.
 
         Raises:
-            JournalError: if the file holds another owner's answers or is damaged.
+            JournalError: if the file is in use, holds another owner's answers or is damaged.
             OSError: if it cannot be opened.
         """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         journal = cls(os.fdopen(descriptor, "r+b"))
         try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             journal._take_up(path, owner)
+        except BlockingIOError:
+            journal.close()
+            raise JournalError(f"{path} is in use by another run") from None
         except JournalError:
             journal.close()
             raise

@@ -1,21 +1,30 @@
 """`backfill`: what it writes is what a scrape shows, and an interruption loses nothing."""
 
+import fcntl
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from harness import KEY, Clock, rig, simulated_api
 from processes import EXPORTER, environment, finished
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from pydantic import TypeAdapter
 
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
+from exporter.journal import Journal, JournalError
+from exporter.request import Request
 
 SIZE = Size(organizations=3, users=25, days=100)
 FEW = Size(organizations=2, users=12, days=60)
@@ -204,6 +213,90 @@ def test_a_partial_file_of_another_key_or_a_damaged_one_is_refused_and_kept(
         assert wanted in ended.stderr
         assert partial.read_bytes() == content
         assert not output.exists()
+
+
+def test_a_second_run_for_the_same_file_is_refused(
+    simulated: tuple[World, DemoApi], tmp_path: Path
+) -> None:
+    _, api = simulated
+    output = tmp_path / "history"
+    with (tmp_path / "history.partial").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended = finished("backfill", "--days=3", f"--output={output}", **settings(api))
+    assert ended.returncode == 1
+    assert "is in use by another run" in ended.stderr
+    assert not output.exists()
+
+
+def test_a_damaged_answer_is_named_and_the_torn_end_of_a_file_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "partial"
+    request = Request(endpoint="/v3/things/{id}", shape=TypeAdapter(list[int]), ids={"id": "a/b"})
+    other = replace(request, ids={"id": "c"})
+    journal = Journal.at(path, owner="me")
+    journal.add(request, b"[1,2]")
+    journal.close()
+    with path.open("ab") as torn:
+        torn.write(b'"/v3/things/c?"\t[3')
+    journal = Journal.at(path, owner="me")
+    assert journal.answer(request) == [1, 2]
+    assert journal.answer(other) is None
+    journal.add(other, b"[3]")
+    journal.close()
+    journal = Journal.at(path, owner="me")
+    assert journal.answer(other) == [3]
+    journal.close()
+    path.write_bytes(path.read_bytes().replace(b"[1,2]", b"[1,x]"))
+    journal = Journal.at(path, owner="me")
+    with pytest.raises(JournalError, match="damaged"):
+        journal.answer(request)
+    journal.close()
+    with path.open("ab") as garbage:
+        garbage.write(b"no request\n")
+    with pytest.raises(JournalError, match="line 4: damaged"):
+        Journal.at(path, owner="me")
+
+
+@contextmanager
+def gate(api: str, refused: str) -> Iterator[str]:
+    """A server before the API that answers 403 to paths which hold a text."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            headers = {"Authorization": self.headers["Authorization"]}
+            answer = httpx.get(api + self.path, headers=headers)
+            body = b"{}" if refused in self.path else answer.content
+            self.send_response(403 if refused in self.path else answer.status_code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_one_organization_that_is_refused_takes_no_other_with_it() -> None:
+    now = time.time()
+    size = Size(organizations=3, users=8, days=60)
+    with simulated_api(size, Clock(now)) as (world, api):
+        refused, *others = (org_id for org_id, _ in world.organizations)
+        with gate(api.url, f"/organizations/{refused}/metrics/") as url:
+            given = settings(api) | {"DEVIN_API_URL": url}
+            ended = finished("backfill", "--days=30", "--output=-", **given)
+    assert ended.returncode == 0, ended.stderr
+    told = {
+        dict(labels)["org_id"]
+        for name, labels in history(ended.stdout)
+        if name == "devin_organization_sessions_created_yesterday"
+    }
+    assert told == set(others)
+    assert "left out: /v3/organizations/{org_id}/metrics/sessions" in ended.stderr
 
 
 def test_what_a_key_does_not_open_is_left_out_and_named(

@@ -59,14 +59,14 @@ class Past:
     Attributes:
         owner: whose figures these are, as a text that never holds a secret.
         left_out: what the key or the deployment does not open, a line each.
-        requests: all that must be asked for.
+        requests: all that must be asked for, in groups that one refusal is likely to hit whole.
         stretches: the history in the order of `history.write`, from the answers to them.
     """
 
     client: Client
     owner: str
     left_out: tuple[str, ...]
-    requests: Sequence[Fetch]
+    requests: Sequence[Sequence[Fetch]]
     stretches: Callable[[Journal], Iterator[Stretch]]
 
 

@@ -6,7 +6,7 @@ course of a day or a cycle, which no endpoint knows.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from exporter.errors import NotFoundError, PermissionMissingError, PollError, SwitchedOffError
 from exporter.history import Span, Stretch
@@ -120,14 +120,14 @@ class _Past:
         self._consumption = PastConsumption(basis, finished)
         self._org_ids = self._consumption.org_ids
 
-    def requests(self) -> Iterator[Fetch]:
-        """Everything, endpoint by endpoint."""
+    def requests(self) -> Iterator[Sequence[Fetch]]:
+        """Everything, in groups that one refusal is likely to hit whole."""
         yield from self._consumption.requests()
         if not self._own:
-            yield from map(self._active_users, activity.PERIODS)
-            yield from (self._created("", day) for day in self._finished.days)
+            yield [self._active_users(period) for period in activity.PERIODS]
+            yield [self._created("", day) for day in self._finished.days]
         for org_id in self._org_ids:
-            yield from (self._created(org_id, day) for day in self._finished.days)
+            yield [self._created(org_id, day) for day in self._finished.days]
 
     def _active_users(self, period: activity.Period) -> Request[tuple[activity.ActiveUsers, ...]]:
         first = period.running(self._finished.shown.start)

@@ -115,11 +115,10 @@ class PastConsumption:
         """When an organization was created, or `otherwise` where that is not known."""
         return self._created.get(org_id, otherwise)
 
-    def requests(self) -> Iterator[Request[daily.DailyAnswer]]:
-        """One for each entity."""
+    def requests(self) -> Iterator[list[Request[daily.DailyAnswer]]]:
+        """One for each entity, in a group for each scope."""
         for scope in (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE):
-            for entity in self._entities.get(scope.task, ()):
-                yield self._request(scope, entity)
+            yield [self._request(scope, entity) for entity in self._entities.get(scope.task, ())]
 
     def _request(self, scope: Scope, entity: str) -> Request[daily.DailyAnswer]:
         return daily.request(scope, entity, self._finished.asked, org_id=self._org_id)

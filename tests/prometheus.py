@@ -17,6 +17,7 @@ import httpx
 
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 NEWER = Path(sys.executable).parent.parent / "tools" / "newer"
 DEADLINE_SECONDS = 60
 BETWEEN_LOOKS = threading.Event()
@@ -104,6 +105,22 @@ def make_blocks(history: Path, folder: Path, *, promtool: str) -> None:
         check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
+
+
+def record_history(binary: str, folder: Path, *, promtool: str, since: float) -> None:
+    """Record the shipped rules for the past of a data directory, as the documents say."""
+    with prometheus(binary, folder, "global: {}") as server:
+        made = subprocess.run(
+            [
+                promtool, "tsdb", "create-blocks-from", "rules", "--max-block-duration=744h",
+                f"--url={server.url}", f"--start={since:.0f}", f"--end={time.time() - 60:.0f}",
+                f"--output-dir={folder / 'data'}", str(RULES),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """One exporter beside a simulated API, its history, and Prometheus servers that hold both."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +9,37 @@ from pathlib import Path
 import pytest
 from harness import KEY, Clock, simulated_api
 from processes import finished, running
-from prometheus import BETWEEN_LOOKS, CONFIGURATION, Prometheus, find, make_blocks, prometheus
+from prometheus import (
+    BETWEEN_LOOKS,
+    CONFIGURATION,
+    RULES,
+    Prometheus,
+    find,
+    make_blocks,
+    prometheus,
+    record_history,
+)
 
 from exporter.demo.people import Size
 from exporter.demo.world import World
-from exporter.sources.devin.windows import DAY
+from exporter.sources.devin.windows import DAY, billing_day, day_number
 
 SIZE = Size(organizations=4, users=30, days=160)
 DAYS = 90
 QUIET_SECONDS = 300
 """How long before a day ends no test is begun, as its figures would change in the middle."""
 EIGHT = 8 * 3_600
+
+Ledger = Mapping[int, Mapping[tuple[str, ...], float]]
+"""ACUs by day, and by product or by id and product."""
+
+
+SCOPES = {
+    "": ("product",),
+    "organization_": ("org_id", "product"),
+    "user_": ("user_id", "product"),
+    "service_user_": ("service_user_id", "product"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             "DEVIN_API_URL": api.url,
             "DEVIN_SERVICE_USER_TOKEN": KEY,
             "DEVIN_ACU_PRICE": "2.25",
+            "DEVIN_ACU_POOL": "4000",
             "DEVIN_REQUESTS_PER_SECOND": "1000",
         }
         with running(tmp_path_factory.mktemp("exporter"), **settings) as exporter:
@@ -117,9 +138,39 @@ def _serving(
     promtool = find("promtool", newer=False)
     assert promtool is not None
     make_blocks(history(scene, folder, *flags), folder / "data", promtool=promtool)
+    record_history(binary, folder, promtool=promtool, since=scene.now - (DAYS + 1) * DAY)
+    (folder / "rules.yml").write_text(RULES.read_text().replace("interval: 15m", "interval: 5s"))
     pointed = configuration.replace("exporter:9877", scene.exporter)
     assert pointed != configuration
     with prometheus(binary, folder, pointed) as server:
         server.until("devin_user_consumption_today_acus")
         server.until("devin_consumption_yesterday_acus")
+        server.until('max_over_time({__name__="user:devin_consumption_yesterday_acus:sum"}[1m])')
+        server.until("rate(devin_exporter_api_requests_total[1m])")
         yield server
+
+
+def ledger(scene: Scene, scope: str) -> Ledger:
+    """What the simulated world holds of all days up to the running one."""
+    world, now = scene.world, scene.now
+    today = day_number(billing_day(now).start)
+    days = range(today - DAYS, today + 1)
+    told: dict[int, dict[tuple[str, ...], float]] = {day: {} for day in days}
+    if scope == "":
+        for day, use in world.consumption(days, now).items():
+            told[day] |= {(product,): acus for product, acus in use.items()}
+    elif scope == "organization_":
+        for number, (org_id, _) in enumerate(world.organizations):
+            for day, use in world.consumption(days, now, org=number).items():
+                told[day] |= {(org_id, product): acus for product, acus in use.items()}
+    else:
+        for person in world.people:
+            if person.service == (scope == "service_user_"):
+                for day, use in world.personal_consumption(person, days, now).items():
+                    told[day] |= {(person.id, product): acus for product, acus in use.items()}
+    return told
+
+
+def used(values: Mapping[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
+    """Those with any use."""
+    return {key: value for key, value in values.items() if value}

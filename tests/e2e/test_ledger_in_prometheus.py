@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
-from scene import AS_SHIPPED, DAYS, Scene, Server
+from scene import AS_SHIPPED, DAYS, SCOPES, Scene, Server, ledger, used
 
 from exporter.sources.devin.windows import (
     DAY,
@@ -15,15 +15,6 @@ from exporter.sources.devin.windows import (
 )
 
 ANY_INSTANCE = "max without (instance, pod, endpoint)"
-Ledger = Mapping[int, Mapping[tuple[str, ...], float]]
-"""ACUs by day, and by product or by id and product."""
-
-SCOPES = {
-    "": ("product",),
-    "organization_": ("org_id", "product"),
-    "user_": ("user_id", "product"),
-    "service_user_": ("service_user_id", "product"),
-}
 
 
 def daily(metric: str) -> str:
@@ -37,27 +28,6 @@ def of_last_days(metric: str, days: int) -> str:
     return f"sum_over_time(({each_day})[{days - 1}d23h59m59s:1d] offset 8h10m)"
 
 
-def ledger(scene: Scene, scope: str) -> Ledger:
-    """What the simulated world holds of all days up to the running one."""
-    world, now = scene.world, scene.now
-    today = day_number(billing_day(now).start)
-    days = range(today - DAYS, today + 1)
-    told: dict[int, dict[tuple[str, ...], float]] = {day: {} for day in days}
-    if scope == "":
-        for day, use in world.consumption(days, now).items():
-            told[day] |= {(product,): acus for product, acus in use.items()}
-    elif scope == "organization_":
-        for number, (org_id, _) in enumerate(world.organizations):
-            for day, use in world.consumption(days, now, org=number).items():
-                told[day] |= {(org_id, product): acus for product, acus in use.items()}
-    else:
-        for person in world.people:
-            if person.service == (scope == "service_user_"):
-                for day, use in world.personal_consumption(person, days, now).items():
-                    told[day] |= {(person.id, product): acus for product, acus in use.items()}
-    return told
-
-
 def keyed(
     values: Mapping[frozenset[tuple[str, str]], float], scope: str
 ) -> dict[tuple[str, ...], float]:
@@ -68,10 +38,6 @@ def keyed(
         assert key not in found, f"{key} stands twice"
         found[key] = value
     return {key: value for key, value in found.items() if value}
-
-
-def used(values: Mapping[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
-    return {key: value for key, value in values.items() if value}
 
 
 @pytest.mark.parametrize("scope", SCOPES)

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus import Prometheus, find, free_address, until_ready
-from scene import DAYS, Scene, history
-from test_ledger_in_prometheus import daily, keyed, ledger, used
+from scene import DAYS, Scene, history, ledger, used
+from test_ledger_in_prometheus import daily, keyed
 
 from exporter.sources.devin.windows import DAY, billing_day_start
 

@@ -1,0 +1,35 @@
+"""`python -m grafana.build` writes the dashboards as JSON; CI compares them."""
+
+import json
+from pathlib import Path
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from grafana import adoption, cost, exporter_health, overview, people, queue_and_sessions
+from grafana.shell import Board
+
+FOLDER = Path(__file__).parent / "dashboards"
+BOARDS: tuple[Board, ...] = tuple(
+    module.BOARD
+    for module in (overview, cost, adoption, people, queue_and_sessions, exporter_health)
+)
+
+
+def documents() -> dict[str, str]:
+    """Every dashboard's file name and text."""
+    return {
+        f"{board.uid}.json": json.dumps(board.build(), cls=JSONEncoder, indent=2, sort_keys=True)
+        + "\n"
+        for board in BOARDS
+    }
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Write them all."""
+    folder.mkdir(exist_ok=True)
+    for name, text in documents().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

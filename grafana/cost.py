@@ -1,0 +1,340 @@
+"""Cost: what the cycle costs, where it goes, and where it ends."""
+
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
+from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import dashboard as model
+
+from grafana import promql as q
+from grafana.house import (
+    BAD,
+    BLACK,
+    BLUE,
+    BY_THRESHOLD,
+    GOOD,
+    ORANGE,
+    WARNING,
+    at_end,
+    bars,
+    by_product,
+    card,
+    colour,
+    lines,
+    over_time,
+    ranking,
+    rows,
+    rows_table,
+    setting,
+    thresholds,
+)
+from grafana.shell import OF_ORGANIZATIONS, Board
+
+SO_FAR = q.total(q.USE_CYCLE)
+EACH_DAY = q.each_day(q.USE_YESTERDAY)
+FORECAST = q.forecast(SO_FAR, EACH_DAY)
+FORECAST_IS = (
+    "Forecast: ACUs of the cycle so far + days left * mean of the last 7 complete billing days, "
+    "which holds five working days and a weekend. Absent unless all seven are known."
+)
+ENTERPRISE_SO_FAR = f"sum({q.latest('devin_consumption_cycle_acus')})"
+ENTERPRISE_EACH_DAY = f"sum({q.last('devin_consumption_yesterday_acus', q.OF_DAY_ENDING_AT_EIGHT)})"
+POOL = f"max({q.latest('devin_pool_acus')})"
+NO_PRICE = "set DEVIN_ACU_PRICE"
+NO_POOL = "set DEVIN_ACU_POOL"
+OF_SESSIONS = q.total(q.USE_CYCLE, ', product="devin"')
+PER_MERGED = f"{OF_SESSIONS} / (sum({q.scoped(q.MERGED_CYCLE)}) > 0)"
+
+
+def _of_organizations(window: str) -> str:
+    metric = f"devin_organization_consumption_{window}_acus"
+    return f"sum by (org_id) ({q.latest(metric, q.ORGANIZATION)})"
+
+
+THIS_CYCLE = _of_organizations("cycle")
+CYCLE_BEFORE = _of_organizations("previous_cycle")
+LIMIT = f"max by (org_id) ({q.latest('devin_organization_cycle_limit_acus', q.ORGANIZATION)})"
+
+BY_ORGANIZATION = (
+    rows_table(
+        "Cost by organization: this cycle and the one before",
+        "Cost at the price of now, and ACUs, of the running cycle so far and of the whole cycle "
+        "before. Closeness is this cycle's ACUs against the organization's limit. Organizations "
+        "hold cloud sessions alone; what they lack stands under «Not attributed».",
+        rows(q.organization_names(THIS_CYCLE)),
+        rows(q.cost(THIS_CYCLE)),
+        rows(q.cost(CYCLE_BEFORE)),
+        rows(THIS_CYCLE),
+        rows(CYCLE_BEFORE),
+        rows(LIMIT),
+        rows(f"{THIS_CYCLE} / on (org_id) ({LIMIT} > 0)"),
+        columns={
+            "org_name": "Organization",
+            "Value #B": "Cost",
+            "Value #C": "Cost of the cycle before",
+            "currency": "Currency",
+            "Value #D": "ACUs",
+            "Value #E": "ACUs of the cycle before",
+            "Value #F": "Limit, ACUs",
+            "Value #G": "Closeness",
+        },
+        hidden=("org_id",),
+        width=14,
+        empty="no organization is known",
+    )
+    .sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
+    .override_by_regexp("/Cost/", [setting("decimals", 2)])
+    .override_by_regexp("/^ACUs/", [setting("decimals", 1)])
+    .override_by_name(
+        "Closeness",
+        [
+            setting("unit", "percentunit"),
+            setting("max", 1),
+            setting("custom.cellOptions", options.TableBarGaugeCellOptions()),
+            setting("color", {"mode": "thresholds"}),
+            setting("thresholds", thresholds(GOOD, (0.8, WARNING), (1, BAD)).build()),
+        ],
+    )
+)
+
+_each_organization = q.last(
+    "devin_organization_consumption_yesterday_acus", q.OF_DAY_FROM_HERE, q.ORGANIZATION
+)
+_organization_days = f"sum by (org_id) ({_each_organization})"
+_organizations_of_range = (
+    f"last_over_time(devin_organization_consumption_yesterday_acus{{{q.ORGANIZATION}, "
+    'product="devin"}[$__range] @ end())'
+)
+TREND = (
+    rows_table(
+        "ACUs by day and organization",
+        "A line for each organization: its ACUs of each billing day in the range; the last "
+        "complete one as a number.",
+        over_time(
+            q.with_organization_name(_organization_days, _organizations_of_range, at=" @ end()"),
+            "",
+            step="1d",
+        ),
+        columns={},
+        width=10,
+        empty="no day is known in this range",
+    )
+    .transformations(
+        [
+            model.DataTransformerConfig("timeSeriesTable", options={"A": {"stat": "lastNotNull"}}),
+            model.DataTransformerConfig(
+                "filterFieldsByName", options={"include": {"pattern": "/^(org_name|Trend.*)$/"}}
+            ),
+        ]
+    )
+    .override_by_name("org_name", [setting("displayName", "Organization")])
+    .override_by_regexp(
+        "/^Trend/",
+        [
+            setting("displayName", "ACUs by day"),
+            setting("custom.cellOptions", options.TableSparklineCellOptions()),
+            colour(BLUE),
+        ],
+    )
+)
+
+_cost_by_day = q.cost(q.daily(q.USE_YESTERDAY, by="product"))
+_used_by_enterprise = f"{ENTERPRISE_SO_FAR} / ({POOL} > 0)"
+_limit_of_users = f"max by (user_id) ({q.latest('devin_user_cycle_limit_acus')})"
+_users = f"sum by (user_id) ({q.latest('devin_user_consumption_cycle_acus')})"
+_enterprise_limit = f"max({q.latest('devin_enterprise_cycle_limit_acus')})"
+_not_attributed = q.latest(
+    "devin_exporter_unattributed_cycle_acus", f'{q.JOB}, scope="organizations"'
+)
+_unattributed = f"max({_not_attributed})"
+
+BOARD = Board(
+    uid="devin-cost",
+    title="Devin / Cost",
+    about="Cost and ACUs of the billing cycle, by organization, product and category, against "
+    "pool and limits.",
+    variables=OF_ORGANIZATIONS,
+    sections=[
+        (
+            "",
+            [
+                card(
+                    "Cost of the cycle so far",
+                    "ACUs of the running billing cycle at the price of now (DEVIN_ACU_PRICE).",
+                    "short",
+                    at_end(q.cost(SO_FAR), "{{currency}}"),
+                    empty=NO_PRICE,
+                ).decimals(2),
+                card(
+                    "Cost at the cycle's end",
+                    f"{FORECAST_IS} At the price of now.",
+                    "short",
+                    at_end(q.cost(FORECAST), "{{currency}}"),
+                    empty="no forecast",
+                ).decimals(2),
+                card(
+                    "ACUs of the cycle",
+                    f"So far, and at the cycle's end. {FORECAST_IS}",
+                    "short",
+                    at_end(SO_FAR, "so far"),
+                    at_end(FORECAST, "forecast"),
+                ).decimals(1),
+                card(
+                    "Pool used (enterprise)",
+                    "ACUs of the running cycle against the pool bought for it (DEVIN_ACU_POOL); "
+                    f"and where the forecast would stand. {FORECAST_IS}",
+                    "percentunit",
+                    at_end(_used_by_enterprise, "so far"),
+                    at_end(
+                        f"({q.forecast(ENTERPRISE_SO_FAR, ENTERPRISE_EACH_DAY)}) / ({POOL} > 0)",
+                        "forecast",
+                    ),
+                    empty=NO_POOL,
+                )
+                .color_scheme(BY_THRESHOLD)
+                .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
+                card(
+                    "Pool lasts (enterprise)",
+                    "Days until the pool is used up at the rate of the last 7 complete billing "
+                    "days; the cycle may end before.",
+                    "d",
+                    at_end(
+                        f"clamp_min({POOL} - {ENTERPRISE_SO_FAR}, 0) / "
+                        f"({q.mean_of_seven_days(ENTERPRISE_EACH_DAY)} > 0)"
+                    ),
+                    empty=NO_POOL,
+                ).decimals(1),
+                card(
+                    "Per merged pull request",
+                    "ACUs of cloud sessions (product devin) of the running cycle for each pull "
+                    "request that Devin opened in it and that is merged; and their cost.",
+                    "short",
+                    at_end(PER_MERGED, "ACUs"),
+                    at_end(q.cost(PER_MERGED), "{{currency}}"),
+                    empty="none merged",
+                ).decimals(2),
+            ],
+        ),
+        ("", [BY_ORGANIZATION, TREND]),
+        (
+            "",
+            [
+                by_product(
+                    bars(
+                        "Cost by day and product",
+                        "Cost of each complete billing day, at the price of that day.",
+                        "short",
+                        over_time(_cost_by_day, "{{product}}, {{currency}}", step="1d"),
+                        empty=NO_PRICE,
+                    )
+                ),
+                lines(
+                    "ACUs of the cycle against the pool (enterprise)",
+                    f"The cycle so far, the pool, and the forecast as it was. {FORECAST_IS}",
+                    "short",
+                    over_time(ENTERPRISE_SO_FAR, "cycle so far"),
+                    over_time(
+                        q.forecast(ENTERPRISE_SO_FAR, ENTERPRISE_EACH_DAY),
+                        "forecast",
+                        step="1h",
+                    ),
+                    over_time(POOL, "pool"),
+                )
+                .override_by_name("cycle so far", [colour(BLUE)])
+                .override_by_name("forecast", [colour(ORANGE)])
+                .override_by_name("pool", [colour(BLACK)]),
+            ],
+        ),
+        (
+            "",
+            [
+                ranking(
+                    "ACUs of the cycle by product",
+                    "ACUs of the running billing cycle.",
+                    "short",
+                    at_end(f"sort_desc(sum by (product) ({q.scoped(q.USE_CYCLE)}))", "{{product}}"),
+                    width=6,
+                ),
+                rows_table(
+                    "By category (enterprise)",
+                    "What sessions created in the running billing cycle were for; the row without "
+                    "a subcategory is what its category holds beyond its subcategories. The API "
+                    "has no categories by organization.",
+                    rows(
+                        "max by (category, subcategory) "
+                        f"({q.latest('devin_category_sessions_cycle')})"
+                    ),
+                    rows(
+                        f"max by (category, subcategory) ({q.latest('devin_category_cycle_acus')})"
+                    ),
+                    rows(
+                        q.cost(
+                            "max by (category, subcategory) "
+                            f"({q.latest('devin_category_cycle_acus')})"
+                        )
+                    ),
+                    columns={
+                        "category": "Category",
+                        "subcategory": "Subcategory",
+                        "Value #A": "Sessions",
+                        "Value #B": "ACUs",
+                        "Value #C": "Cost",
+                        "currency": "Currency",
+                    },
+                    width=12,
+                    empty="no sessions in this cycle",
+                )
+                .sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
+                .override_by_regexp("/ACUs|Cost/", [setting("decimals", 2)]),
+                card(
+                    "Not attributed to an organization",
+                    "ACUs of the running cycle that the enterprise's total holds and the sum of "
+                    "its organizations does not, and their cost. Usually it is use in IDE and "
+                    "terminal, which the vendor ties to users, not to organizations. Absent unless "
+                    "every organization is known.",
+                    "short",
+                    at_end(_unattributed, "ACUs"),
+                    at_end(q.cost(_unattributed), "{{currency}}"),
+                    width=6,
+                ).decimals(2),
+            ],
+        ),
+        (
+            "",
+            [
+                ranking(
+                    "Closest to their limit: users",
+                    "ACUs of the running cycle against the user's own limit, the 15 closest. A "
+                    "limit of 0 blocks all use and is not shown.",
+                    "percentunit",
+                    at_end(
+                        "sort_desc("
+                        + q.with_user_name(
+                            f"topk(15, {_users} / on (user_id) ({_limit_of_users} > 0))",
+                            _limit_of_users,
+                        )
+                        + ")",
+                        "{{user}}",
+                    ),
+                    width=12,
+                    empty="no user with a limit has used anything",
+                ),
+                card(
+                    "Limit of the enterprise",
+                    "ACUs of the running cycle against the enterprise's limit.",
+                    "percentunit",
+                    at_end(f"{ENTERPRISE_SO_FAR} / ({_enterprise_limit} > 0)"),
+                    width=6,
+                    empty="no limit",
+                )
+                .color_scheme(BY_THRESHOLD)
+                .thresholds(thresholds(GOOD, (0.8, WARNING), (1, BAD))),
+                card(
+                    "Days left in the cycle",
+                    "Until the running billing cycle ends.",
+                    "d",
+                    at_end(q.CYCLE_DAYS_LEFT),
+                    width=6,
+                ).decimals(1),
+            ],
+        ),
+    ],
+)

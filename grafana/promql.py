@@ -1,0 +1,218 @@
+"""The PromQL that panels share. Each function gives an expression as text.
+
+A billing day is read from `…_yesterday_…`, which shows it from the minutes after it ended until the
+next one has: day by day with a step of 1d at 08:00 UTC, or summed over the days that ended within
+the dashboard's range. A second replica or a renamed instance must not count twice, hence
+`ANY_INSTANCE` around whatever is read.
+"""
+
+from dataclasses import dataclass
+
+ANY_INSTANCE = "max without (instance, pod, endpoint)"
+JOB = 'job="$job"'
+ORGANIZATION = f'{JOB}, org_id=~"$org"'
+WHOLE_ENTERPRISE = 'job="$total"'
+"""Nothing where organizations are chosen, and nothing with an organization's key."""
+CHOSEN_ORGANIZATIONS = f'{JOB}, job!="$total", org_id=~"$org"'
+
+OF_DAY_FROM_HERE = "[23h50m] offset -47h59m"
+OF_DAY_ENDING_AT_EIGHT = "[23h50m] offset -31h59m"
+RUNNING_DAY_FROM_HERE = "[23h58m] offset -23h59m"
+DAYS_IN_RANGE = "[$__range:1d] offset 7h59m"
+"""Midnights that stand for the billing days that end within the range, to the minute."""
+LAST_SEVEN_DAYS = "[6d23h59m59s:1d] offset 8h10m"
+DAYS_OF_FORECAST = 7
+NAMES_WITHIN = "[2h]"
+PRICE_WITHIN = "[1d]"
+DAILY_USE_OF_USERS = "user:devin_consumption_yesterday_acus:sum"
+"""Recorded by `deploy/prometheus/rules.yml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """A figure of the enterprise, and the same of an organization."""
+
+    enterprise: str
+    organization: str
+
+
+def _consumption(window: str) -> Scoped:
+    return Scoped(
+        f"devin_consumption_{window}_acus", f"devin_organization_consumption_{window}_acus"
+    )
+
+
+USE_TODAY = _consumption("today")
+USE_YESTERDAY = _consumption("yesterday")
+USE_CYCLE = _consumption("cycle")
+USE_PREVIOUS_CYCLE = _consumption("previous_cycle")
+SESSIONS_YESTERDAY = Scoped(
+    "devin_sessions_created_yesterday", "devin_organization_sessions_created_yesterday"
+)
+SESSIONS_CYCLE = Scoped("devin_sessions_created_cycle", "devin_organization_sessions_created_cycle")
+MERGED_CYCLE = Scoped("devin_prs_merged_cycle", "devin_organization_prs_merged_cycle")
+SEARCHES_CYCLE = Scoped("devin_searches_cycle", "devin_organization_searches_cycle")
+ACTIVE_DAY = Scoped("devin_daily_active_users", "devin_organization_daily_active_users")
+ACTIVE_WEEK = Scoped("devin_weekly_active_users", "devin_organization_weekly_active_users")
+ACTIVE_MONTH = Scoped("devin_monthly_active_users", "devin_organization_monthly_active_users")
+
+
+def latest(metric: str, matchers: str = JOB) -> str:
+    """As scraped last."""
+    return f"{ANY_INSTANCE} ({metric}{{{matchers}}})"
+
+
+def last(metric: str, window: str, matchers: str = JOB) -> str:
+    """The last value within a window."""
+    return f"{ANY_INSTANCE} (last_over_time({metric}{{{matchers}}}{window}))"
+
+
+def scoped(figure: Scoped, window: str = "", matchers: str = "") -> str:
+    """The enterprise's series, or those of the chosen organizations."""
+    both = (
+        f"{figure.enterprise}{{{WHOLE_ENTERPRISE}{matchers}}}{window}",
+        f"{figure.organization}{{{CHOSEN_ORGANIZATIONS}{matchers}}}{window}",
+    )
+    read = [f"last_over_time({each})" for each in both] if window else both
+    return f"{ANY_INSTANCE} ({' or '.join(read)})"
+
+
+def total(figure: Scoped, matchers: str = "") -> str:
+    """One number, as scraped last."""
+    return f"sum({scoped(figure, matchers=matchers)})"
+
+
+def daily(figure: Scoped, *, by: str = "") -> str:
+    """Of the billing day that starts at the evaluation time."""
+    return f"sum by ({by}) ({scoped(figure, OF_DAY_FROM_HERE)})"
+
+
+def running_day(figure: Scoped, finished: str, *, by: str = "") -> str:
+    """Of the billing day that has not ended at the end of the range, as last seen."""
+    so_far = f"sum by ({by}) ({scoped(figure, RUNNING_DAY_FROM_HERE)})"
+    is_running = "vector(time()) > $__to / 1000 - 86400"
+    return f"({so_far} and on () ({is_running})) unless on () ({finished})"
+
+
+def each_day(figure: Scoped) -> str:
+    """Inside a subquery over midnights: of the billing day that ends eight hours after each."""
+    return f"sum({scoped(figure, OF_DAY_ENDING_AT_EIGHT)})"
+
+
+def in_range(each: str, function: str = "sum_over_time") -> str:
+    """Over the billing days that end within the range."""
+    return f"{function}(({each}){DAYS_IN_RANGE})"
+
+
+def in_range_before(each: str, function: str = "sum_over_time") -> str:
+    """Over as many days before."""
+    return f"last_over_time(({in_range(each, function)})[1s:1s] offset $__range)"
+
+
+DAYS = in_range("vector(1)", "count_over_time")
+
+
+def change(each: str) -> str:
+    """How much more than in the range before, as a ratio; absent unless all days are known."""
+    known = f"{in_range(each, 'count_over_time')} == {DAYS}"
+    known_before = f"{in_range_before(each, 'count_over_time')} == {DAYS}"
+    return (
+        f"({in_range(each)} / ({in_range_before(each)} > 0) - 1) "
+        f"and on () ({known}) and on () ({known_before})"
+    )
+
+
+PRICE = f"topk(1, max by (currency) ({last('devin_acu_price', PRICE_WITHIN)}))"
+
+
+def cost(acus: str) -> str:
+    """Money for ACUs, at the price as last known; with the label `currency`."""
+    return f"({acus}) * on () group_left (currency) {PRICE}"
+
+
+def mean_of_seven_days(each: str) -> str:
+    """ACUs per day over the last seven complete days; absent unless all are known."""
+    known = f"count_over_time(({each}){LAST_SEVEN_DAYS}) == {DAYS_OF_FORECAST}"
+    return f"(avg_over_time(({each}){LAST_SEVEN_DAYS}) and on () ({known}))"
+
+
+CYCLE_DAYS_LEFT = f"((max({latest('devin_billing_cycle_end_timestamp_seconds')}) - time()) / 86400)"
+
+
+def forecast(so_far: str, each: str) -> str:
+    """ACUs at the cycle's end: so far, and the days left at the mean of the last seven."""
+    return f"{so_far} + {CYCLE_DAYS_LEFT} * {mean_of_seven_days(each)}"
+
+
+def _most_frequent(metric: str, key: str, names: str, *, at: str = "") -> str:
+    """One name for each id, also in the hours after a change of names."""
+    seen = f"count_over_time({metric}{{{JOB}}}{NAMES_WITHIN}{at})"
+    return f"topk by ({key}) (1, max by ({key}, {names}) ({seen}))"
+
+
+def organization_names(ids: str, *, at: str = "") -> str:
+    """1 by `org_id` and `org_name`, which is the id where no name is known."""
+    names = _most_frequent("devin_organization_info", "org_id", "org_name", at=at)
+    return (
+        f"(group by (org_id, org_name) ({names}) or on (org_id) "
+        f'label_replace(group by (org_id) ({ids}), "org_name", "$1", "org_id", "(.*)"))'
+    )
+
+
+def user_names(ids: str) -> str:
+    """1 by `user_id` and `user`: the name, else the e-mail, else the id."""
+    info = _most_frequent("devin_user_info", "user_id", "user_email, user_name")
+    by_id = f'label_replace({info}, "user", "$1", "user_id", "(.*)")'
+    by_email = f'label_replace({by_id}, "user", "$1", "user_email", "(.+)")'
+    by_name = f'label_replace({by_email}, "user", "$1", "user_name", "(.+)")'
+    return (
+        f"(group by (user_id, user) ({by_name}) or on (user_id) "
+        f'label_replace(group by (user_id) ({ids}), "user", "$1", "user_id", "(.*)"))'
+    )
+
+
+def service_user_names(ids: str) -> str:
+    """1 by `service_user_id` and `service_user_name`, which is the id where no name is known."""
+    names = _most_frequent("devin_service_user_info", "service_user_id", "service_user_name")
+    return (
+        f"(group by (service_user_id, service_user_name) ({names}) or on (service_user_id) "
+        f"label_replace(group by (service_user_id) ({ids}), "
+        '"service_user_name", "$1", "service_user_id", "(.*)"))'
+    )
+
+
+def with_organization_name(acus: str, ids: str, *, at: str = "") -> str:
+    """Values by `org_id`, with `org_name` beside it."""
+    return f"({acus}) * on (org_id) group_left (org_name) {organization_names(ids, at=at)}"
+
+
+def with_user_name(acus: str, ids: str) -> str:
+    """Values by `user_id`, with `user` beside it."""
+    return f"({acus}) * on (user_id) group_left (user) {user_names(ids)}"
+
+
+def with_service_user_name(values: str, ids: str) -> str:
+    """Values by `service_user_id`, with `service_user_name` beside it."""
+    names = service_user_names(ids)
+    return f"({values}) * on (service_user_id) group_left (service_user_name) {names}"
+
+
+MEMBERS = (
+    f"max by (user_id) (last_over_time(devin_organization_member_info{{{ORGANIZATION}}}"
+    f"{NAMES_WITHIN}))"
+)
+
+
+def users_in_range() -> str:
+    """ACUs by `user_id` over the range: of everybody, or of the chosen organizations' members.
+
+    Series of users have no `org_id`: with All (`.*`) the first half reads them all and the second
+    none; with organizations chosen it is the other way round.
+    """
+
+    def summed(matcher: str) -> str:
+        read = f"{DAILY_USE_OF_USERS}{{{JOB}, {matcher}}}{OF_DAY_ENDING_AT_EIGHT}"
+        return in_range(f"{ANY_INSTANCE} (last_over_time({read}))")
+
+    everybody, chosen = summed('org_id=~"$org"'), summed('org_id!~"$org"')
+    return f"({everybody} or ({chosen} and on (user_id) {MEMBERS}))"

@@ -1,0 +1,282 @@
+"""Every query of every dashboard asked of a real Prometheus, and its figures against the ledger."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from panels import DASHBOARDS, Dashboard, Range, Target, Viewer, panel
+from prometheus import Labels
+from scene import DAYS, Scene, Server, ledger
+
+from exporter.sources.devin.windows import DAY, billing_day, billing_day_start, day_number
+
+PRICE = 2.25
+RANGES_DAYS = (1, 7, 30, 90)
+QUEUE = {("devin-overview", "Queue (enterprise)", ref) for ref in "ABCD"}
+"""One for each status: exactly one has data."""
+
+NEVER_FAILED = "nothing fails, is retried or skipped here"
+NO_HISTORY_BEFORE = "history does not reach back twice as far"
+NOT_BY_ORGANIZATION = "the API has last week's users for the enterprise alone"
+FEW_USERS = "an organization here has no more users than are shown"
+EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
+    ("devin-exporter", "Failed attempts by task and reason", "A"): (NEVER_FAILED, lambda *_: True),
+    ("devin-exporter", "Retries and skipped runs", "A"): (NEVER_FAILED, lambda *_: True),
+    ("devin-exporter", "Retries and skipped runs", "B"): (NEVER_FAILED, lambda *_: True),
+    **{
+        ("devin-overview", card, "B"): (NO_HISTORY_BEFORE, lambda days, _: 2 * days > DAYS)
+        for card in ("Sessions", "ACUs", "Cost")
+    },
+    ("devin-overview", "Active users this week", "B"): (
+        NOT_BY_ORGANIZATION,
+        lambda _, chosen: bool(chosen),
+    ),
+    ("devin-overview", "ACUs by user", "B"): (FEW_USERS, lambda _, chosen: bool(chosen)),
+}
+"""The queries that rightly have no data: why, and for which days and number of organizations."""
+
+
+COUNTED = {
+    "Waiting for a person, by organization": "Waiting for a person",
+    "Held up by limits, by organization": "Held up by limits",
+}
+"""Bars that are there only where there is anything to count."""
+
+
+def viewer(server: Server, seen: Range, *organizations: str) -> Viewer:
+    return Viewer(server.prometheus, seen, organizations=organizations)
+
+
+def last_days(days: float) -> Range:
+    now = time.time()
+    return Range(now - days * DAY, now)
+
+
+def organizations(scene: Scene, number: int) -> tuple[str, ...]:
+    return tuple(org_id for org_id, _ in scene.world.organizations[:number])
+
+
+@pytest.mark.parametrize("days", RANGES_DAYS)
+@pytest.mark.parametrize("chosen", [0, 1], ids=["All", "one_organization"])
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_query_answers_with_data(
+    server: Server, scene: Scene, path: Path, chosen: int, days: int
+) -> None:
+    dashboard = Dashboard(path)
+    seen = viewer(server, last_days(days), *organizations(scene, chosen))
+    values = seen.values(dashboard)
+    targets = {target.name: target for target in dashboard.targets}
+    empty = {name for name, target in targets.items() if not seen.see(target, values)}
+    expected = {
+        name for name, (_, holds) in EMPTY.items() if name in targets and holds(days, chosen)
+    }
+    for title, card in COUNTED.items():
+        if (number := panel("devin-queue-and-sessions", card)).name in targets:
+            ranking = panel("devin-queue-and-sessions", title).name
+            expected |= set() if one(seen.see(number, values)) else {ranking}
+    assert empty - QUEUE == expected
+    if targets.keys() >= QUEUE:
+        assert len(QUEUE - empty) == 1
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_variable_has_options(server: Server, scene: Scene, path: Path) -> None:
+    dashboard = Dashboard(path)
+    seen = viewer(server, last_days(30))
+    values = seen.values(dashboard)
+    for variable in dashboard.variables[1:]:
+        options = seen.options(variable, values)
+        assert options, variable["name"]
+        if variable["name"] == "org":
+            assert options == dict(scene.world.organizations)
+        if variable["name"] == "person":
+            named = {p.id: f"{p.name} (service user)" for p in scene.world.people if p.service}
+            named |= {p.id: p.name or p.id for p in scene.world.people if not p.service}
+            assert named.items() >= options.items()
+            assert len(options) > 20
+        if variable["name"] == "total":
+            assert seen.job == values["total"]
+            chosen = {**values, "org": scene.world.organizations[0][0]}
+            assert not seen.options(variable, chosen)
+
+
+def one(values: dict[Labels, dict[float, float]]) -> float:
+    ((_, points),) = values.items()
+    ((_, value),) = points.items()
+    return value
+
+
+def see(seen: Viewer, target: Target) -> dict[Labels, dict[float, float]]:
+    path = next(path for path in DASHBOARDS if path.stem == target.dashboard)
+    return seen.see(target, seen.values(Dashboard(path)))
+
+
+def ranges(now: float) -> Iterator[Range]:
+    """Ranges as people choose them: the last days, whole billing days, one, from any hour."""
+    for days in (1, 7, 30, 44):
+        yield Range(now - days * DAY, now)
+    today = billing_day(now).start
+    yield Range(today - 7 * DAY, today)
+    yield Range(today - DAY, today - 0.001)
+    yield Range(today - 12 * DAY - 5 * 3_600, today - 2 * DAY + 7 * 3_600)
+
+
+def whole_days(seen: Range) -> list[int]:
+    """The billing days that end within a range, to the minute."""
+    first, last = (day_number(billing_day(t + 60).start) for t in (seen.start, seen.end))
+    return list(range(first, last))
+
+
+def acus_of(scene: Scene, chosen: tuple[str, ...]) -> dict[int, dict[str, float]]:
+    """The ledger of the enterprise or of organizations, by day and product."""
+    told: dict[int, dict[str, float]] = {}
+    for day, uses in ledger(scene, "organization_" if chosen else "").items():
+        told[day] = {}
+        for key, acus in uses.items():
+            if not chosen or key[0] in chosen:
+                told[day][key[-1]] = told[day].get(key[-1], 0) + acus
+    return told
+
+
+def sessions_of(scene: Scene, chosen: tuple[str, ...], day: int) -> int:
+    numbers = [n for n, (org_id, _) in enumerate(scene.world.organizations) if org_id in chosen]
+    start, end = billing_day_start(day), billing_day_start(day + 1)
+    return sum(
+        scene.world.sessions(start, end, scene.now, org=org).created
+        for org in (numbers if chosen else [None])
+    )
+
+
+def summed(uses: dict[int, dict[str, float]], days: list[int]) -> float:
+    return math.fsum(chain.from_iterable(uses[day].values() for day in days))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["All", "one_organization", "two_organizations"])
+def test_the_cards_equal_the_ledger(server: Server, scene: Scene, number: int) -> None:
+    chosen = organizations(scene, number)
+    uses = acus_of(scene, chosen)
+    for each in ranges(time.time()):
+        seen = viewer(server, each, *chosen)
+        days = whole_days(each)
+        before = [day - len(days) for day in days]
+        used, used_before = summed(uses, days), summed(uses, before)
+        worked, worked_before = (
+            sum(sessions_of(scene, chosen, day) for day in some) for some in (days, before)
+        )
+        assert one(see(seen, panel("devin-overview", "Whole days", "A"))) == len(days)
+        assert one(see(seen, panel("devin-overview", "Whole days", "B"))) == len(days)
+        for title, now, then in (
+            ("ACUs", used, used_before),
+            ("Sessions", worked, worked_before),
+            ("Cost", used * PRICE, used_before * PRICE),
+        ):
+            value, change = (see(seen, panel("devin-overview", title, ref)) for ref in "AB")
+            assert one(value) == pytest.approx(now, abs=1e-6), (title, each)
+            if then:
+                assert one(change) == pytest.approx(now / then - 1, abs=1e-6), (title, each)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["All", "one_organization"])
+def test_the_daily_bars_equal_the_ledger(server: Server, scene: Scene, number: int) -> None:
+    chosen = organizations(scene, number)
+    uses = acus_of(scene, chosen)
+    seen = viewer(server, last_days(30), *chosen)
+    finished, running = (
+        {
+            (dict(labels)["product"], day_number(moment)): value
+            for labels, points in see(seen, panel("devin-overview", title, ref)).items()
+            for moment, value in points.items()
+        }
+        for title, ref in (("ACUs by day and product", "A"), ("ACUs by day and product", "B"))
+    )
+    today = max(uses)
+    assert {day for _, day in finished} == set(range(today - 30, today))
+    assert {day for _, day in running} == {today}
+    for (product, day), value in (finished | running).items():
+        assert value == pytest.approx(uses[day].get(product, 0), abs=1e-6), (product, day)
+    bars = see(seen, panel("devin-cost", "Cost by day and product"))
+    assert math.fsum(chain.from_iterable(points.values() for points in bars.values())) == (
+        pytest.approx(summed(uses, list(range(today - 30, today))) * PRICE, abs=1e-6)
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["All", "one_organization"])
+@pytest.mark.parametrize("days", [7, 30])
+def test_the_bars_by_user_equal_the_ledger(
+    server: Server, scene: Scene, number: int, days: int
+) -> None:
+    chosen = organizations(scene, number)
+    seen = viewer(server, last_days(days), *chosen)
+    uses = ledger(scene, "user_")
+    people = [p for p in scene.world.people if not p.service]
+    members = [p for p in people if not chosen or scene.world.organizations[p.org][0] in chosen]
+    sums = {
+        person: math.fsum(
+            acus
+            for day in whole_days(seen.range)
+            for (user_id, _), acus in uses[day].items()
+            if user_id == person.id
+        )
+        for person in members
+    }
+    ranked = sorted((person for person in members if sums[person]), key=lambda p: -sums[p])
+    shown = see(seen, panel("devin-overview", "ACUs by user", "A"))
+    told = {dict(labels)["user_id"]: one({labels: points}) for labels, points in shown.items()}
+    assert told == pytest.approx({p.id: sums[p] for p in ranked[:15]}, abs=1e-6)
+    names = {dict(labels)["user_id"]: dict(labels)["user"] for labels in shown}
+    assert names == {p.id: p.name or p.email or p.id for p in ranked[:15]}
+    others = see(seen, panel("devin-overview", "ACUs by user", "B"))
+    rest = math.fsum(sums[p] for p in ranked[15:])
+    assert (one(others) if rest else 0) == pytest.approx(rest, abs=1e-6)
+    assert bool(rest) == (not chosen)
+
+
+def test_cost_by_organization_and_the_forecast_equal_the_ledger(
+    server: Server, scene: Scene
+) -> None:
+    seen = viewer(server, last_days(30))
+    cycle, cycle_before = (
+        range(day_number(start), day_number(end))
+        for start, end in scene.world.cycles(scene.now)[:2]
+    )
+    table = "Cost by organization: this cycle and the one before"
+    for ref, days in (("B", cycle), ("C", cycle_before)):
+        told = {
+            dict(labels)["org_id"]: one({labels: points})
+            for labels, points in see(seen, panel("devin-cost", table, ref)).items()
+        }
+        expected = {
+            org_id: PRICE
+            * math.fsum(
+                chain.from_iterable(
+                    use.values()
+                    for use in scene.world.consumption(days, scene.now, org=number).values()
+                )
+            )
+            for number, (org_id, _) in enumerate(scene.world.organizations)
+        }
+        assert told == pytest.approx(expected, abs=1e-6), ref
+    uses = acus_of(scene, ())
+    so_far = math.fsum(
+        chain.from_iterable(
+            use.values() for use in scene.world.consumption(cycle, scene.now).values()
+        )
+    )
+    today = max(uses)
+    rate = summed(uses, list(range(today - 7, today))) / 7
+    days_left = (billing_day_start(cycle.stop) - seen.range.end) / DAY
+    forecast = so_far + days_left * rate
+    for title, ref, expected_value in (
+        ("Cost of the cycle so far", "A", so_far * PRICE),
+        ("Cost at the cycle's end", "A", forecast * PRICE),
+        ("ACUs of the cycle", "A", so_far),
+        ("ACUs of the cycle", "B", forecast),
+        ("Pool used (enterprise)", "A", so_far / 4_000),
+        ("Pool used (enterprise)", "B", forecast / 4_000),
+        ("Pool lasts (enterprise)", "A", max(0, 4_000 - so_far) / rate),
+    ):
+        told_value = one(see(seen, panel("devin-cost", title, ref)))
+        assert told_value == pytest.approx(expected_value, abs=1e-6), (title, ref)

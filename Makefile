@@ -29,10 +29,12 @@ tests: $(VENV)/dev.stamp
 
 generate: $(VENV)/dev.stamp
 	$(BIN)/python -m exporter.catalogue
+	$(BIN)/python -m grafana.build
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/exposition.py
 	$(BIN)/python bench/process.py
+	if command -v go >/dev/null; then PYTHONPATH=.:tests $(BIN)/python bench/dashboards.py; fi
 
 lock: $(VENV)/dev.stamp
 	$(PIP) 'uv>=0.5,<1'

@@ -13,13 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 EXPORTER = str(Path(sys.executable).with_name("devin-exporter"))
 CONFIGURATION = Path(__file__).parent / "prometheus" / "prometheus.yml"
+RULES = CONFIGURATION.with_name("rules.yml")
+DAYS = 90
 DEMO_KEY = "cog_demo"
 PROMETHEUS_PORT = 9090
 LOOK_AGAIN_SECONDS = 0.1
@@ -56,12 +59,15 @@ def _addresses(exporter: subprocess.Popen[str]) -> list[str]:
 
 
 def _with_prometheus(exporter: subprocess.Popen[str], folder: Path, api: str, metrics: str) -> int:
-    _say("Prometheus: writing 90 days of history")
+    _say(f"Prometheus: writing {DAYS} days of history")
     settings = {"DEVIN_API_URL": api, "DEVIN_SERVICE_USER_TOKEN": DEMO_KEY}
     kept = {k: v for k, v in os.environ.items() if k not in OF_REAL_ACCOUNTS}
     kept.setdefault("DEVIN_REQUESTS_PER_SECOND", "200")
     history = folder / "history.om"
-    _run([EXPORTER, "backfill", "--days=90", "--until=now", f"--output={history}"], kept | settings)
+    _run(
+        [EXPORTER, "backfill", f"--days={DAYS}", "--until=now", f"--output={history}"],
+        kept | settings,
+    )
     _run(
         [
             "promtool", "tsdb", "create-blocks-from", "--max-block-duration=744h", "openmetrics",
@@ -72,6 +78,22 @@ def _with_prometheus(exporter: subprocess.Popen[str], folder: Path, api: str, me
     history.unlink()
     target = metrics.removeprefix("http://").partition("/")[0]
     configuration = CONFIGURATION.read_text(encoding="utf-8").replace("exporter:9877", target)
+    shutil.copy(RULES, folder)
+    try:
+        # Blocks that are written beside a running server are seen a minute later only.
+        with _prometheus(folder, "global: {}") as url:
+            _record_history(folder / "data", url, kept)
+        with _prometheus(folder, configuration) as url:
+            _say(f"Prometheus: {url}")
+            return exporter.wait()
+    except OSError as error:
+        _say(f"Prometheus: {error}")
+        return exporter.wait()
+
+
+@contextmanager
+def _prometheus(folder: Path, configuration: str) -> Iterator[str]:
+    """Run a server on the folder's data, and give its address; OSError if it ends by itself."""
     (folder / "prometheus.yml").write_text(configuration, encoding="utf-8")
     address = f"127.0.0.1:{_free_port(PROMETHEUS_PORT)}"
     with (folder / "prometheus.log").open("wb") as log:
@@ -87,14 +109,24 @@ def _with_prometheus(exporter: subprocess.Popen[str], folder: Path, api: str, me
             stderr=log,
         )
     try:
-        if _is_ready(prometheus, f"http://{address}/-/ready"):
-            _say(f"Prometheus: http://{address}")
-        else:
-            _say(f"Prometheus: ended by itself\n{(folder / 'prometheus.log').read_text()}")
-        return exporter.wait()
+        if not _is_ready(prometheus, f"http://{address}/-/ready"):
+            raise OSError(f"ended by itself\n{(folder / 'prometheus.log').read_text()}")
+        yield f"http://{address}"
     finally:
         prometheus.terminate()
         prometheus.wait()
+
+
+def _record_history(data: Path, url: str, environment: dict[str, str]) -> None:
+    now = int(time.time())
+    _run(
+        [
+            "promtool", "tsdb", "create-blocks-from", "rules", "--max-block-duration=744h",
+            f"--url={url}", f"--start={now - (DAYS + 1) * 86_400}", f"--end={now - 60}",
+            f"--output-dir={data}", str(RULES),
+        ],
+        environment,
+    )  # fmt: skip
 
 
 def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:

@@ -229,8 +229,8 @@ BOARD = Board(
             "",
             [
                 lines(
-                    "Pull requests of the cycle (enterprise)",
-                    "Pull requests that Devin opened in the running billing cycle, as it went on. "
+                    "Pull requests as the cycle went on (enterprise)",
+                    "Pull requests that Devin opened in the running billing cycle of each moment. "
                     f"{ENTERPRISE_ONLY}",
                     "short",
                     over_time(_created, "created"),
@@ -244,7 +244,7 @@ BOARD = Board(
                 .override_by_name("closed", [colour(VERMILION)])
                 .override_by_name("open", [colour(GREY)]),
                 rows_table(
-                    "Idle members",
+                    "Who is idle",
                     f"{_idle_is} At most {IDLE_SHOWN} are listed.",
                     rows(
                         f"topk({IDLE_SHOWN}, {q.with_user_name(_idle, _members)})",

@@ -134,7 +134,7 @@ BOARD = Board(
                 ).mappings([named_states(("not metered", WARNING), ("metered", GOOD))]),
                 card(
                     "Version",
-                    "What runs.",
+                    "Version and revision of what runs.",
                     "none",
                     at_end(
                         f"group by (version, revision) ({q.latest('devin_exporter_build_info')})",

@@ -32,8 +32,8 @@ USERS_SHOWN = 15
 USE = q.each_day(q.USE_YESTERDAY)
 SESSIONS = q.each_day(q.SESSIONS_YESTERDAY)
 WHOLE_DAYS = (
-    "Whole billing days that ended within the range; beneath, the change against as many days "
-    "before, where all of them are known."
+    "Whole billing days that ended within the range; beneath, the change against the range of the "
+    "same length before, where that holds as many days and all of them are known."
 )
 AGAINST = "against the range before"
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -42,10 +42,11 @@ class Prometheus:
     """A server that runs, asked over its HTTP API."""
 
     url: str
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60), repr=False)
 
     def ask(self, path: str, **params: str | float) -> object:
         """The `data` of an answer."""
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, timeout=60)
+        answer = self.client.get(f"{self.url}/api/v1/{path}", params=params)
         body = json.loads(answer.text)
         assert body["status"] == "success", body
         return body["data"]
@@ -148,7 +149,9 @@ def prometheus(
     ):
         try:
             until_ready(f"http://{address}/-/ready", process, folder / "prometheus.log")
-            yield Prometheus(f"http://{address}")
+            server = Prometheus(f"http://{address}")
+            with server.client:
+                yield server
         finally:
             process.terminate()
 

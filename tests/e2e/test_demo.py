@@ -56,6 +56,7 @@ def test_it_starts_prometheus_with_ninety_days_of_history_and_ends_with_all_of_i
             "[100d:1d])"
         )
         assert days in {90, 91}
+        server.until('last_over_time({__name__="user:devin_consumption_yesterday_acus:sum"}[80d])')
         demo.terminate()
         assert demo.wait(20) == 0
     with pytest.raises(httpx.ConnectError):

@@ -1,5 +1,6 @@
 """Cost: what the cycle costs, where it goes, and where it ends."""
 
+from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
@@ -77,7 +78,7 @@ BY_ORGANIZATION = (
             "Value #G": "Closeness",
         },
         hidden=("org_id",),
-        width=14,
+        width=12,
         empty="no organization is known",
     )
     .sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
@@ -103,37 +104,53 @@ _organizations_of_range = (
     f"last_over_time(devin_organization_consumption_yesterday_acus{{{q.ORGANIZATION}, "
     'product="devin"}[$__range] @ end())'
 )
-TREND = (
-    rows_table(
+
+
+def _trend(title: str, about: str, column: str, by_organization: str, empty: str) -> table.Panel:
+    """A line for each organization, in a table."""
+    named = q.with_organization_name(by_organization, _organizations_of_range, at=" @ end()")
+    return (
+        rows_table(title, about, over_time(named, "", step="1d"), columns={}, width=6, empty=empty)
+        .transformations(
+            [
+                model.DataTransformerConfig(
+                    "timeSeriesTable", options={"A": {"stat": "lastNotNull"}}
+                ),
+                model.DataTransformerConfig(
+                    "filterFieldsByName",
+                    options={"include": {"pattern": "/^(org_name|Trend.*)$/"}},
+                ),
+            ]
+        )
+        .override_by_name("org_name", [setting("displayName", "Organization")])
+        .override_by_regexp(
+            "/^Trend/",
+            [
+                setting("displayName", column),
+                setting("custom.cellOptions", options.TableSparklineCellOptions()),
+                colour(BLUE),
+            ],
+        )
+    )
+
+
+TRENDS = (
+    _trend(
+        "Cost by day and organization",
+        "A line for each organization: the cost of each complete billing day in the range, at that "
+        "day's price, and that of the last one as a number.",
+        "Cost by day",
+        q.cost(_organization_days),
+        NO_PRICE,
+    ),
+    _trend(
         "ACUs by day and organization",
-        "A line for each organization: its ACUs of each billing day in the range; the last "
-        "complete one as a number.",
-        over_time(
-            q.with_organization_name(_organization_days, _organizations_of_range, at=" @ end()"),
-            "",
-            step="1d",
-        ),
-        columns={},
-        width=10,
-        empty="no day is known in this range",
-    )
-    .transformations(
-        [
-            model.DataTransformerConfig("timeSeriesTable", options={"A": {"stat": "lastNotNull"}}),
-            model.DataTransformerConfig(
-                "filterFieldsByName", options={"include": {"pattern": "/^(org_name|Trend.*)$/"}}
-            ),
-        ]
-    )
-    .override_by_name("org_name", [setting("displayName", "Organization")])
-    .override_by_regexp(
-        "/^Trend/",
-        [
-            setting("displayName", "ACUs by day"),
-            setting("custom.cellOptions", options.TableSparklineCellOptions()),
-            colour(BLUE),
-        ],
-    )
+        "A line for each organization: the ACUs of each complete billing day in the range, and those "
+        "of the last one as a number.",
+        "ACUs by day",
+        _organization_days,
+        "no day is known in this range",
+    ),
 )
 
 _cost_by_day = q.cost(q.daily(q.USE_YESTERDAY, by="product"))
@@ -213,7 +230,7 @@ BOARD = Board(
                 ).decimals(2),
             ],
         ),
-        ("", [BY_ORGANIZATION, TREND]),
+        ("", [BY_ORGANIZATION, *TRENDS]),
         (
             "",
             [

@@ -304,6 +304,7 @@ SHOWN_TO_ORGANIZATIONS = {
         "Per merged pull request": "AB",
         "Cost by organization: this cycle and the one before": "ABCDE",
         "ACUs by day and organization": "A",
+        "Cost by day and organization": "A",
         "Cost by day and product": "A",
         "ACUs of the cycle by product": "A",
         "Days left in the cycle": "A",

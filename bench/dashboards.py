@@ -40,6 +40,9 @@ PATIENCE = 10
 TRIES = 3
 BOUND_SECONDS = {30: 1.0, 90: 3.0}
 SLOWEST_SHOWN = 12
+MOST_SERIES = 100
+"""Of one query, unless there are more organizations than that."""
+
 TARGET = {"job": "devin-exporter", "instance": "devin-exporter"}
 RECORDED = "user:devin_consumption_yesterday_acus:sum"
 Labels = Mapping[str, str]
@@ -139,8 +142,8 @@ def write(world: World, page: str, now: float, to: IO[str]) -> int:
     return series
 
 
-def measure(binary: str, folder: Path, world: World, now: float) -> None:
-    """Ask every query, and print the slowest."""
+def measure(binary: str, folder: Path, world: World, now: float) -> bool:
+    """Ask every query, print the slowest, and tell whether all keep to their bounds."""
     org_id, _ = world.organizations[0]
     seconds: dict[tuple[int, str, tuple[str, str, str]], float] = {}
     widest = 0
@@ -166,6 +169,8 @@ def measure(binary: str, folder: Path, world: World, now: float) -> None:
         for name in [each for each in slowest if each[0] == days][:SLOWEST_SHOWN]:
             _, scope, target_name = name
             print(f"{' / '.join(target_name)} | {scope} | {seconds[name]:.2f} s")
+    quick = all(took <= BOUND_SECONDS[days] for (days, _, _), took in seconds.items())
+    return quick and widest <= max(MOST_SERIES, len(world.organizations))
 
 
 def main() -> None:
@@ -187,9 +192,10 @@ def main() -> None:
             series = write(world, page, now, blocks.stdin)
             blocks.stdin.close()
             print(f"{series} series, {int(blocks.stdout.read()) / 1e6:.0f} million samples")
-        for newer in (False, True):
-            if binary := find("prometheus", newer=newer):
-                measure(binary, folder, world, now)
+        binaries = [find("prometheus", newer=newer) for newer in (False, True)]
+        kept = [measure(binary, folder, world, now) for binary in binaries if binary]
+        if not all(kept):
+            sys.exit("a query is slower or wider than its bound")
 
 
 main()

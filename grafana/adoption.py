@@ -98,7 +98,14 @@ BOARD = Board(
                     at_end(f"{_merged} / ({_created} > 0)"),
                     empty="none opened",
                 ).decimals(1),
-                card("Idle members", _idle_is, "short", at_end(f"count({_idle})")),
+                card(
+                    "Idle members",
+                    _idle_is,
+                    "short",
+                    at_end(
+                        f"count({_idle}) or on () (0 * count({_members}) and on () ({_all_known}))"
+                    ),
+                ),
             ],
         ),
         (
@@ -217,8 +224,9 @@ BOARD = Board(
                     empty="no sessions",
                 ).decimals(1),
                 card(
-                    "Users (enterprise)",
-                    f"Users of the enterprise, and service users. {ENTERPRISE_ONLY}",
+                    "Users",
+                    "Users and service users of the enterprise, whatever organization is chosen. "
+                    "With an organization's key: the organization's users.",
                     "short",
                     at_end(_shown("devin_users"), "users"),
                     at_end(_shown("devin_service_users"), "service users"),

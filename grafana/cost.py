@@ -30,14 +30,17 @@ from grafana.house import (
 from grafana.shell import OF_ORGANIZATIONS, Board
 
 SO_FAR = q.total(q.USE_CYCLE)
-EACH_DAY = q.each_day(q.USE_YESTERDAY)
-FORECAST = q.forecast(SO_FAR, EACH_DAY)
+MEAN_DAY = q.mean_of_seven_days(q.scoped(q.USE_YESTERDAY, q.OF_DAY_ENDING_AT_EIGHT))
+FORECAST = q.forecast(SO_FAR, MEAN_DAY)
 FORECAST_IS = (
     "Forecast: ACUs of the cycle so far + days left * mean of the last 7 complete billing days, "
     "which holds five working days and a weekend. Absent unless all seven are known."
 )
 ENTERPRISE_SO_FAR = f"sum({q.latest('devin_consumption_cycle_acus')})"
-ENTERPRISE_EACH_DAY = f"sum({q.last('devin_consumption_yesterday_acus', q.OF_DAY_ENDING_AT_EIGHT)})"
+ENTERPRISE_MEAN_DAY = q.mean_of_seven_days(
+    q.last("devin_consumption_yesterday_acus", q.OF_DAY_ENDING_AT_EIGHT), known_by=""
+)
+ENTERPRISE_FORECAST = q.forecast(ENTERPRISE_SO_FAR, ENTERPRISE_MEAN_DAY)
 POOL = f"max({q.latest('devin_pool_acus')})"
 NO_PRICE = "set DEVIN_ACU_PRICE"
 NO_POOL = "set DEVIN_ACU_POOL"
@@ -145,8 +148,8 @@ TRENDS = (
     ),
     _trend(
         "ACUs by day and organization",
-        "A line for each organization: the ACUs of each complete billing day in the range, and those "
-        "of the last one as a number.",
+        "A line for each organization: the ACUs of each complete billing day in the range, and "
+        "those of the last one as a number.",
         "ACUs by day",
         _organization_days,
         "no day is known in this range",
@@ -156,7 +159,10 @@ TRENDS = (
 _cost_by_day = q.cost(q.daily(q.USE_YESTERDAY, by="product"))
 _used_by_enterprise = f"{ENTERPRISE_SO_FAR} / ({POOL} > 0)"
 _limit_of_users = f"max by (user_id) ({q.latest('devin_user_cycle_limit_acus')})"
-_users = f"sum by (user_id) ({q.latest('devin_user_consumption_cycle_acus')})"
+_users = q.of_users(
+    "devin_user_consumption_cycle_acus",
+    lambda selector: f"sum by (user_id) ({q.ANY_INSTANCE} ({selector}))",
+)
 _enterprise_limit = f"max({q.latest('devin_enterprise_cycle_limit_acus')})"
 _not_attributed = q.latest(
     "devin_exporter_unattributed_cycle_acus", f'{q.JOB}, scope="organizations"'
@@ -201,7 +207,7 @@ BOARD = Board(
                     "percentunit",
                     at_end(_used_by_enterprise, "so far"),
                     at_end(
-                        f"({q.forecast(ENTERPRISE_SO_FAR, ENTERPRISE_EACH_DAY)}) / ({POOL} > 0)",
+                        f"({ENTERPRISE_FORECAST}) / ({POOL} > 0)",
                         "forecast",
                     ),
                     empty=NO_POOL,
@@ -214,8 +220,7 @@ BOARD = Board(
                     "days; the cycle may end before.",
                     "d",
                     at_end(
-                        f"clamp_min({POOL} - {ENTERPRISE_SO_FAR}, 0) / "
-                        f"({q.mean_of_seven_days(ENTERPRISE_EACH_DAY)} > 0)"
+                        f"clamp_min({POOL} - {ENTERPRISE_SO_FAR}, 0) / ({ENTERPRISE_MEAN_DAY} > 0)"
                     ),
                     empty=NO_POOL,
                 ).decimals(1),
@@ -249,7 +254,7 @@ BOARD = Board(
                     "short",
                     over_time(ENTERPRISE_SO_FAR, "cycle so far"),
                     over_time(
-                        q.forecast(ENTERPRISE_SO_FAR, ENTERPRISE_EACH_DAY),
+                        ENTERPRISE_FORECAST,
                         "forecast",
                         step="1h",
                     ),
@@ -302,7 +307,7 @@ BOARD = Board(
                 .sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
                 .override_by_regexp("/ACUs|Cost/", [setting("decimals", 2)]),
                 card(
-                    "Not attributed to an organization",
+                    "Not attributed to an organization (enterprise)",
                     "ACUs of the running cycle that the enterprise's total holds and the sum of "
                     "its organizations does not, and their cost. Usually it is use in IDE and "
                     "terminal, which the vendor ties to users, not to organizations. Absent unless "
@@ -319,7 +324,8 @@ BOARD = Board(
             [
                 ranking(
                     "Closest to their limit: users",
-                    "ACUs of the running cycle against the user's own limit, the 15 closest. A "
+                    "ACUs of the running cycle against the user's own limit, the 15 closest among "
+                    "the chosen organizations' members, with all that they used. A "
                     "limit of 0 blocks all use and is not shown.",
                     "percentunit",
                     at_end(
@@ -335,7 +341,7 @@ BOARD = Board(
                     empty="no user with a limit has used anything",
                 ),
                 card(
-                    "Limit of the enterprise",
+                    "Limit used (enterprise)",
                     "ACUs of the running cycle against the enterprise's limit.",
                     "percentunit",
                     at_end(f"{ENTERPRISE_SO_FAR} / ({_enterprise_limit} > 0)"),

@@ -23,11 +23,12 @@ from grafana.house import (
     states,
     thresholds,
 )
-from grafana.shell import Board
+from grafana.shell import CARRIED_ORGANIZATION_VARIABLE, Board
 
 
-def _by_task(metric: str, function: str = "max") -> str:
-    return f"{function} by (task) ({q.latest(metric)})"
+def _by_task(metric: str, worst: str = "max") -> str:
+    """Of the worst replica, as each has its own trouble."""
+    return f"{worst} by (task) ({metric}{{{q.JOB}}})"
 
 
 def _rate(metric: str, by: str, matchers: str = q.JOB) -> str:
@@ -35,7 +36,7 @@ def _rate(metric: str, by: str, matchers: str = q.JOB) -> str:
 
 
 def _age(metric: str) -> str:
-    return f"time() - {_by_task(metric)}"
+    return f"time() - {_by_task(metric, 'min')}"
 
 
 UP = _by_task("devin_exporter_task_up", "min")
@@ -86,7 +87,7 @@ BOARD = Board(
     uid="devin-exporter",
     title="Devin / Exporter",
     about="Tasks, ages, errors, requests and budget of the exporter itself.",
-    variables=(),
+    variables=[CARRIED_ORGANIZATION_VARIABLE],
     range="now-24h",
     refresh="1m",
     sections=[
@@ -157,6 +158,7 @@ BOARD = Board(
                         "{{task}}: {{reason}}",
                     ),
                     width=10,
+                    many=True,
                     empty="no failure",
                 ),
             ],
@@ -182,6 +184,7 @@ BOARD = Board(
                     "reqps",
                     over_time(_rate(_requests, "endpoint"), "{{endpoint}}"),
                     width=8,
+                    many=True,
                 ),
                 lines(
                     "Requests by status",
@@ -189,6 +192,7 @@ BOARD = Board(
                     "reqps",
                     over_time(_rate(_requests, "source, status"), "{{source}}: {{status}}"),
                     width=8,
+                    many=True,
                 ),
                 lines(
                     "Time of an answer",
@@ -203,6 +207,7 @@ BOARD = Board(
                         "{{endpoint}}",
                     ),
                     width=8,
+                    many=True,
                 ),
             ],
         ),
@@ -231,6 +236,7 @@ BOARD = Board(
                         _rate("devin_exporter_request_wait_seconds_total", "source"), "{{source}}"
                     ),
                     width=8,
+                    many=True,
                 ),
                 lines(
                     "Retries and skipped runs",
@@ -246,6 +252,7 @@ BOARD = Board(
                         "skipped {{task}}",
                     ),
                     width=8,
+                    many=True,
                     empty="none",
                 ),
             ],
@@ -261,6 +268,7 @@ BOARD = Board(
                         'max by (instance) (scrape_duration_seconds{job="$job"})', "{{instance}}"
                     ),
                     width=8,
+                    many=True,
                 ),
                 lines(
                     "Scrape size",
@@ -270,6 +278,7 @@ BOARD = Board(
                         'max by (instance) (scrape_samples_scraped{job="$job"})', "{{instance}}"
                     ),
                     width=8,
+                    many=True,
                 ),
                 lines(
                     "Memory",
@@ -280,6 +289,7 @@ BOARD = Board(
                         "{{instance}}",
                     ),
                     width=8,
+                    many=True,
                 ),
             ],
         ),
@@ -296,7 +306,9 @@ BOARD = Board(
                     "percentunit",
                     over_time(_parts, "{{scope}}"),
                     width=16,
-                ),
+                )
+                .override_by_name("organizations", [colour(BLUE)])
+                .override_by_name("users", [colour(ORANGE)]),
                 card(
                     "Not attributed in the cycle",
                     "ACUs of the running billing cycle, by the parts that lack them.",

@@ -236,22 +236,27 @@ def by_product(panel: timeseries.Panel) -> timeseries.Panel:
     """The colours of the products."""
     for product, shade in PRODUCTS.items():
         panel = panel.override_by_regexp(f"/^{product}\\b.*/", [colour(shade)])
-    return panel.color_scheme(
-        dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME)
-    )
+    return panel.color_scheme(fixed(GREY))
 
 
 def lines(
-    title: str, about: str, unit: str, *queries: Query, width: int = 12, empty: str = "no data"
+    title: str,
+    about: str,
+    unit: str,
+    *queries: Query,
+    width: int = 12,
+    empty: str = "no data",
+    many: bool = False,
 ) -> timeseries.Panel:
-    """A line for each series."""
+    """A line for each series; `many` where their names are not known beforehand."""
+    palette = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)
     return (
         _course(title, about, unit, queries, width=width, empty=empty)
         .interval("1m")
         .line_width(2)
         .fill_opacity(5)
         .show_points(options.VisibilityMode.AUTO)
-        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
+        .color_scheme(palette if many else fixed(BLUE))
     )
 
 
@@ -334,6 +339,8 @@ def rows_table(
             )
         )
     )
+    # A panel's word for no data would stand in each blank cell as well.
+    panel = panel.override_by_regexp("/.*/", [setting("noValue", "–")])  # noqa: RUF001 - a dash
     for name in hidden:
         panel = panel.override_by_name(name, [setting("custom.hidden", value=True)])
     return panel

@@ -38,8 +38,8 @@ WHOLE_DAYS = (
 AGAINST = "against the range before"
 
 
-def _against(each: str) -> Query:
-    return at_end(q.change(each), AGAINST)
+def _against(figure: q.Scoped) -> Query:
+    return at_end(q.change(figure), AGAINST)
 
 
 def _badge(status: str, matcher: str) -> Query:
@@ -136,7 +136,8 @@ for column, colours in (("Status", STATUSES), ("Detail", DETAILS)):
 _by_day = q.daily(q.USE_YESTERDAY, by="product")
 _users = q.users_in_range()
 _user_ids = f"last_over_time({q.DAILY_USE_OF_USERS}{{{q.JOB}}}[$__range])"
-_top = f"topk({USERS_SHOWN}, {_users})"
+_single_users = q.users_in_range(f'{q.JOB}, user_id!="other"')
+_top = f"topk({USERS_SHOWN}, {_single_users})"
 _week = q.total(q.ACTIVE_WEEK)
 _week_before = f"sum({q.latest('devin_previous_week_active_users', q.WHOLE_ENTERPRISE)})"
 
@@ -154,7 +155,7 @@ BOARD = Board(
                     f"Sessions created. {WHOLE_DAYS}",
                     "short",
                     at_end(q.in_range(SESSIONS), "sessions"),
-                    _against(SESSIONS),
+                    _against(q.SESSIONS_YESTERDAY),
                     empty="no whole day",
                 ).override_by_name(AGAINST, [setting("unit", "percentunit")]),
                 card(
@@ -163,7 +164,7 @@ BOARD = Board(
                     "sum is below the enterprise's total.",
                     "short",
                     at_end(q.in_range(USE), "ACUs"),
-                    _against(USE),
+                    _against(q.USE_YESTERDAY),
                     empty="no whole day",
                 ).override_by_name(AGAINST, [setting("unit", "percentunit")]),
                 card(
@@ -171,7 +172,7 @@ BOARD = Board(
                     f"ACUs at the price of now (DEVIN_ACU_PRICE). {WHOLE_DAYS}",
                     "short",
                     at_end(q.cost(q.in_range(USE)), "{{currency}}"),
-                    at_end(f"({q.change(USE)}) and on () {q.PRICE}", AGAINST),
+                    at_end(f"({q.change(q.USE_YESTERDAY)}) and on () {q.PRICE}", AGAINST),
                     empty="no price or day",
                 )
                 .decimals(2)
@@ -205,12 +206,15 @@ BOARD = Board(
                 .override_by_name("high", [colour(BAD)]),
                 card(
                     "Whole days",
-                    "Billing days that ended within the range: those whose ACUs are known, of all. "
-                    "Figures of the range hold the known ones. A day becomes known some ten "
-                    "minutes after it ended.",
+                    "Billing days that ended within the range: those whose ACUs are known, of all "
+                    "(of every organization chosen). Figures of the range hold the known ones; a "
+                    "day becomes known some ten minutes after it ended. With users: days with any "
+                    "use of a user on record, which are those that ACUs by user holds; fewer where "
+                    "the recording rule was not loaded yet.",
                     "short",
-                    at_end(q.in_range(USE, "count_over_time"), "known"),
+                    at_end(q.known_days(q.USE_YESTERDAY), "known"),
                     at_end(q.DAYS, "of"),
+                    at_end(q.DAYS_OF_USERS, "with users"),
                     empty="none",
                 ),
             ],
@@ -236,7 +240,8 @@ BOARD = Board(
                     "ACUs by user",
                     f"The {USERS_SHOWN} users with most ACUs over the whole billing days of the "
                     "range, and all others as one; the name, else the e-mail, else the id. With "
-                    "organizations chosen: their members, with all that they used, also elsewhere. "
+                    "organizations chosen: their members, with all that they used, also elsewhere, "
+                    "but without those beyond DEVIN_USER_LIMIT, whose membership is not published. "
                     "Service users stand on the dashboard People. Reads the recording rule of "
                     "deploy/prometheus/rules.yml.",
                     "short",

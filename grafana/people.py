@@ -1,6 +1,7 @@
 """People: one user or service user, and the keys that expire."""
 
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
+from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import promql as q
@@ -20,7 +21,7 @@ from grafana.house import (
     setting,
     thresholds,
 )
-from grafana.shell import Board, query_variable
+from grafana.shell import CARRIED_ORGANIZATION_VARIABLE, Board, query_variable
 
 PEOPLE_SHOWN = 20
 THIS_USER = f'{q.JOB}, user_id="$person"'
@@ -67,10 +68,15 @@ _running = (
 )
 _limit = f"max({q.latest('devin_user_cycle_limit_acus', THIS_USER)})"
 
-_user_names = q.user_names(f"last_over_time(devin_user_consumption_today_acus{{{q.JOB}}}[2h])")
-_service_names = q.service_user_names(
-    f"last_over_time(devin_service_user_consumption_today_acus{{{q.JOB}}}[2h])"
-)
+
+def _seen(who: str) -> str:
+    windows = ("cycle", "yesterday", "today")
+    metrics = "|".join(f"devin_{who}_consumption_{window}_acus" for window in windows)
+    return f'last_over_time({{__name__=~"{metrics}", {q.JOB}}}{q.NAMES_WITHIN})'
+
+
+_user_names = q.user_names(_seen("user"))
+_service_names = q.service_user_names(_seen("service_user"))
 _service_people = _as_person(_service_names, "service_user_id")
 _named_service_people = (
     f'label_replace({_service_people}, "name", "$1 (service user)", "service_user_name", "(.*)")'
@@ -94,7 +100,7 @@ BOARD = Board(
     uid="devin-people",
     title="Devin / People",
     about="What one user or service user uses, by day and product, and whose keys expire.",
-    variables=[PERSON_VARIABLE],
+    variables=[CARRIED_ORGANIZATION_VARIABLE, PERSON_VARIABLE],
     sections=[
         (
             "",
@@ -202,8 +208,8 @@ BOARD = Board(
                 ),
                 rows_table(
                     "Keys that expire",
-                    "Service users whose key expires, the next one first. Keys that never expire "
-                    "are not shown.",
+                    "Service users whose key expires or has expired, the earliest first. Keys that "
+                    "never expire are not shown.",
                     rows(q.with_service_user_name(f"{_expiry} * 1000", _expiry)),
                     rows(q.with_service_user_name(f"{_expiry} - time()", _expiry)),
                     columns={
@@ -221,6 +227,7 @@ BOARD = Board(
                     "Left",
                     [
                         setting("unit", "s"),
+                        setting("custom.cellOptions", options.TableColorTextCellOptions()),
                         setting("color", {"mode": "thresholds"}),
                         setting(
                             "thresholds",

@@ -6,6 +6,7 @@ the dashboard's range. A second replica or a renamed instance must not count twi
 `ANY_INSTANCE` around whatever is read.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 ANY_INSTANCE = "max without (instance, pod, endpoint)"
@@ -112,17 +113,30 @@ def in_range_before(each: str, function: str = "sum_over_time") -> str:
 DAYS = in_range("vector(1)", "count_over_time")
 
 
-def change(each: str) -> str:
+def _each_known_day(figure: Scoped) -> str:
+    return f"max by (org_id) ({scoped(figure, OF_DAY_ENDING_AT_EIGHT)})"
+
+
+def known_days(figure: Scoped) -> str:
+    """How many of the range's days are known: of the enterprise, or of each chosen organization."""
+    return f"min({in_range(_each_known_day(figure), 'count_over_time')})"
+
+
+def change(figure: Scoped) -> str:
     """How much more than in the range before, as a ratio; absent unless all days are known."""
-    known = f"{in_range(each, 'count_over_time')} == {DAYS}"
-    known_before = f"{in_range_before(each, 'count_over_time')} == {DAYS}"
+    each = each_day(figure)
+    known = f"{known_days(figure)} == {DAYS}"
+    known_before = f"min({in_range_before(_each_known_day(figure), 'count_over_time')}) == {DAYS}"
     return (
         f"({in_range(each)} / ({in_range_before(each)} > 0) - 1) "
         f"and on () ({known}) and on () ({known_before})"
     )
 
 
-PRICE = f"topk(1, max by (currency) ({last('devin_acu_price', PRICE_WITHIN)}))"
+PRICE = (
+    f"topk(1, max by (currency) ({latest('devin_acu_price')}) or on () "
+    f"max by (currency) ({last('devin_acu_price', PRICE_WITHIN)}))"
+)
 
 
 def cost(acus: str) -> str:
@@ -130,29 +144,32 @@ def cost(acus: str) -> str:
     return f"({acus}) * on () group_left (currency) {PRICE}"
 
 
-def mean_of_seven_days(each: str) -> str:
+def mean_of_seven_days(read: str, *, known_by: str = "org_id") -> str:
     """ACUs per day over the last seven complete days; absent unless all are known."""
-    known = f"count_over_time(({each}){LAST_SEVEN_DAYS}) == {DAYS_OF_FORECAST}"
-    return f"(avg_over_time(({each}){LAST_SEVEN_DAYS}) and on () ({known}))"
+    counted = f"count_over_time((max by ({known_by}) ({read})){LAST_SEVEN_DAYS})"
+    mean = f"avg_over_time((sum({read})){LAST_SEVEN_DAYS})"
+    return f"({mean} and on () (min({counted}) == {DAYS_OF_FORECAST}))"
 
 
 CYCLE_DAYS_LEFT = f"((max({latest('devin_billing_cycle_end_timestamp_seconds')}) - time()) / 86400)"
 
 
-def forecast(so_far: str, each: str) -> str:
+def forecast(so_far: str, mean: str) -> str:
     """ACUs at the cycle's end: so far, and the days left at the mean of the last seven."""
-    return f"{so_far} + {CYCLE_DAYS_LEFT} * {mean_of_seven_days(each)}"
+    return f"{so_far} + {CYCLE_DAYS_LEFT} * {mean}"
 
 
-def _most_frequent(metric: str, key: str, names: str, *, at: str = "") -> str:
+def _most_frequent(metric: str, key: str, names: str, *, matchers: str = JOB, at: str = "") -> str:
     """One name for each id, also in the hours after a change of names."""
-    seen = f"count_over_time({metric}{{{JOB}}}{NAMES_WITHIN}{at})"
+    seen = f"count_over_time({metric}{{{matchers}}}{NAMES_WITHIN}{at})"
     return f"topk by ({key}) (1, max by ({key}, {names}) ({seen}))"
 
 
 def organization_names(ids: str, *, at: str = "") -> str:
-    """1 by `org_id` and `org_name`, which is the id where no name is known."""
-    names = _most_frequent("devin_organization_info", "org_id", "org_name", at=at)
+    """1 by `org_id` and `org_name`, which is the id where no name is known; of chosen ones."""
+    names = _most_frequent(
+        "devin_organization_info", "org_id", "org_name", matchers=ORGANIZATION, at=at
+    )
     return (
         f"(group by (org_id, org_name) ({names}) or on (org_id) "
         f'label_replace(group by (org_id) ({ids}), "org_name", "$1", "org_id", "(.*)"))'
@@ -203,16 +220,29 @@ MEMBERS = (
 )
 
 
-def users_in_range() -> str:
-    """ACUs by `user_id` over the range: of everybody, or of the chosen organizations' members.
+def of_users(metric: str, wrap: Callable[[str], str], matchers: str = JOB) -> str:
+    """Values by `user_id`: of everybody, or of the chosen organizations' members.
 
     Series of users have no `org_id`: with All (`.*`) the first half reads them all and the second
     none; with organizations chosen it is the other way round.
     """
-
-    def summed(matcher: str) -> str:
-        read = f"{DAILY_USE_OF_USERS}{{{JOB}, {matcher}}}{OF_DAY_ENDING_AT_EIGHT}"
-        return in_range(f"{ANY_INSTANCE} (last_over_time({read}))")
-
-    everybody, chosen = summed('org_id=~"$org"'), summed('org_id!~"$org"')
+    everybody, chosen = (
+        wrap(f'{metric}{{{matchers}, org_id{matcher}"$org"}}') for matcher in ("=~", "!~")
+    )
     return f"({everybody} or ({chosen} and on (user_id) {MEMBERS}))"
+
+
+def users_in_range(matchers: str = JOB) -> str:
+    """ACUs by `user_id` over the range."""
+
+    def summed(selector: str) -> str:
+        read = f"last_over_time({selector}{OF_DAY_ENDING_AT_EIGHT})"
+        return in_range(f"{ANY_INSTANCE} ({read})")
+
+    return of_users(DAILY_USE_OF_USERS, summed, matchers)
+
+
+DAYS_OF_USERS = in_range(
+    f"group({last(DAILY_USE_OF_USERS, OF_DAY_ENDING_AT_EIGHT)})", "count_over_time"
+)
+"""Days of the range on which any user's use is recorded."""

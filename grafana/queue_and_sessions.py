@@ -217,6 +217,7 @@ BOARD = Board(
                     "short",
                     over_time(f"max by (status) ({q.latest('devin_hypervisors')})", "{{status}}"),
                     width=8,
+                    many=True,
                     empty="no hypervisors",
                 ),
                 lines(
@@ -229,6 +230,7 @@ BOARD = Board(
                         "{{hypervisor_id}}",
                     ),
                     width=8,
+                    many=True,
                     empty="no hypervisors",
                 ).max(1),
                 rows_table(

@@ -43,28 +43,46 @@ JOB_VARIABLE = query_variable(
     "The scrape job of the exporter.",
     f'label_values({{__name__=~"{"|".join(ALWAYS_THERE)}"}}, job)',
 )
-ORGANIZATION_VARIABLE = (
-    query_variable(
-        "org",
-        "Organization",
-        "One organization, several, or all.",
-        "query_result(max by (org_id, org_name) "
-        f"(last_over_time(devin_organization_info{{{JOB}}}{NAMES_WITHIN})) or on (org_id) "
-        "label_replace(max by (org_id) (last_over_time(devin_organization_consumption_today_acus"
-        f'{{{JOB}}}{NAMES_WITHIN})), "org_name", "$1", "org_id", "(.*)"))',
+
+
+def _organization_variable() -> dashboard.QueryVariable:
+    return (
+        query_variable(
+            "org",
+            "Organization",
+            "One organization, several, or all.",
+            "query_result(max by (org_id, org_name) "
+            f"(last_over_time(devin_organization_info{{{JOB}}}{NAMES_WITHIN})) or on (org_id) "
+            "label_replace(max by (org_id) "
+            f"(last_over_time(devin_organization_consumption_yesterday_acus{{{JOB}}}[1d])), "
+            '"org_name", "$1", "org_id", "(.*)"))',
+        )
+        .regex('/org_id="(?<value>[^"]+)",org_name="(?<text>.*)"}/')
+        .sort(model.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+        .multi(True)  # noqa: FBT003 - the library's signature
+        .include_all(True)  # noqa: FBT003 - the same
+        .all_value(".*")
+        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
-    .regex('/org_id="(?<value>[^"]+)",org_name="(?<text>.*)"}/')
-    .sort(model.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
-    .multi(True)  # noqa: FBT003 - the library's signature
-    .include_all(True)  # noqa: FBT003 - the same
-    .all_value(".*")
-    .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
+
+
+ORGANIZATION_VARIABLE = _organization_variable()
+CARRIED_ORGANIZATION_VARIABLE = _organization_variable().hide(model.VariableHide.HIDE_VARIABLE)
+"""Where nothing depends on it, so that links carry it on."""
+
+OF_THE_ENTERPRISE = (
+    "devin_consumption_yesterday_acus",
+    "devin_sessions_created_yesterday",
+    "devin_weekly_active_users",
+    "devin_queue_size",
 )
+"""One of them is there with every enterprise's key, whatever plan and permissions it has."""
+
 TOTAL_VARIABLE = query_variable(
     "total",
     "Job of the enterprise's total",
     "Empty where organizations are chosen, and where the key is an organization's.",
-    "label_values(devin_consumption_yesterday_acus{" + ORGANIZATION + "}, job)",
+    f'label_values({{__name__=~"{"|".join(OF_THE_ENTERPRISE)}", {ORGANIZATION}}}, job)',
 ).hide(model.VariableHide.HIDE_VARIABLE)
 OF_ORGANIZATIONS = (ORGANIZATION_VARIABLE, TOTAL_VARIABLE)
 
@@ -108,6 +126,9 @@ class Board:
             for each in panels:
                 board = board.with_panel(each)
         built = board.build()
+        for variable in built.templating.list_val or ():
+            # It follows from the others: a bookmark must not bring back what it once was.
+            variable.skip_url_sync = variable.name == "total"
         for number, panel in enumerate(built.panels or (), start=1):
             panel.id_val = number
         return built

@@ -39,6 +39,7 @@ class Target:
     panel: str
     ref: str
     expr: str
+    legend: str
     instant: bool
     step: float
 
@@ -103,6 +104,7 @@ class Dashboard:
                     str(panel["title"]),
                     str(target["refId"]),
                     str(target["expr"]),
+                    str(target.get("legendFormat", "")),
                     bool(target.get("instant")),
                     smallest,
                 )
@@ -113,6 +115,16 @@ def _seconds(duration: str) -> float:
     found = re.fullmatch(r"(\d*)([smhd]?)", duration)
     assert found, duration
     return float(found[1] or 0) * units[found[2]]
+
+
+def column_names(panel: Mapping[str, object]) -> list[str]:
+    """The fields that a table keeps, as they are named before they get titles."""
+    names: list[str] = []
+    for each in map(_table, _list(panel.get("transformations", []))):
+        if each["id"] == "filterFieldsByName":
+            include = _table(_table(each["options"])["include"])
+            names += map(str, _list(include.get("names", [])))
+    return names
 
 
 def panel(uid: str, title: str, ref: str = "A") -> Target:

@@ -77,6 +77,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             "DEVIN_SERVICE_USER_TOKEN": KEY,
             "DEVIN_ACU_PRICE": "2.25",
             "DEVIN_ACU_POOL": "4000",
+            "DEVIN_SESSION_TITLES": "true",
             "DEVIN_REQUESTS_PER_SECOND": "1000",
         }
         with running(tmp_path_factory.mktemp("exporter"), **settings) as exporter:
@@ -158,7 +159,7 @@ def serving(
     record_history(binary, folder, promtool=promtool, since=scene.now - (DAYS + 1) * DAY)
     (folder / "rules.yml").write_text(RULES.read_text().replace("interval: 15m", "interval: 5s"))
     with prometheus(binary, folder, hurried(configuration, scene.exporter)) as server:
-        server.until("devin_user_consumption_today_acus")
+        server.until('devin_exporter_task_up{task="user_consumption"} == 1')
         server.until("devin_organization_consumption_yesterday_acus")
         server.until('max_over_time({__name__="user:devin_consumption_yesterday_acus:sum"}[1m])')
         server.until("rate(devin_exporter_api_requests_total[1m])")

@@ -1,6 +1,7 @@
 """Every query of every dashboard asked of a real Prometheus, and its figures against the ledger."""
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from panels import DASHBOARDS, Dashboard, Range, Target, Viewer, panel
+from panels import DASHBOARDS, Dashboard, Range, Target, Viewer, column_names, panel
 from processes import running
 from prometheus import CONFIGURATION, Labels, find
 from scene import DAYS, ORGANIZATIONS_KEY, Scene, Server, ledger, serving
@@ -61,6 +62,12 @@ def organizations(scene: Scene, number: int) -> tuple[str, ...]:
     return tuple(org_id for org_id, _ in scene.world.organizations[:number])
 
 
+def used_today(scene: Scene, person_id: str) -> bool:
+    (person,) = (each for each in scene.world.people if each.id == person_id)
+    today = day_number(billing_day(scene.now).start)
+    return bool(scene.world.personal_consumption(person, range(today, today + 1), scene.now))
+
+
 @pytest.mark.parametrize("days", RANGES_DAYS)
 @pytest.mark.parametrize("chosen", [0, 1], ids=["All", "one_organization"])
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
@@ -75,6 +82,11 @@ def test_every_query_answers_with_data(
     expected = {
         name for name, (_, holds) in EMPTY.items() if name in targets and holds(days, chosen)
     }
+    if dashboard.uid == "devin-people" and not used_today(scene, values["person"]):
+        expected.add(("devin-people", "ACUs by day and product", "B"))
+    limited, _ = scene.world.people[:2]  # the second one's limit is 0
+    if dashboard.uid == "devin-cost" and chosen and limited.org:
+        expected.add(("devin-cost", "Closest to their limit: users", "A"))
     for title, card in COUNTED.items():
         if (number := panel("devin-queue-and-sessions", card)).name in targets:
             ranking = panel("devin-queue-and-sessions", title).name
@@ -84,25 +96,59 @@ def test_every_query_answers_with_data(
         assert len(QUEUE - empty) == 1
 
 
+@pytest.mark.parametrize("days", RANGES_DAYS)
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_every_variable_has_options(server: Server, scene: Scene, path: Path) -> None:
+def test_every_variable_has_its_options(
+    server: Server, scene: Scene, path: Path, days: int
+) -> None:
+    dashboard = Dashboard(path)
+    org_id, _ = scene.world.organizations[0]
+    people = {p.id: f"{p.name} (service user)" for p in scene.world.people if p.service}
+    people |= {p.id: p.name or p.id for p in scene.world.people if not p.service}
+    seen = viewer(server, last_days(days))
+    values = seen.values(dashboard)
+    options = {str(each["name"]): seen.options(each, values) for each in dashboard.variables[1:]}
+    assert options.pop("job") == {"devin-exporter": "devin-exporter"}
+    assert options.pop("org") == dict(scene.world.organizations)
+    assert options.pop("person", people) == people
+    assert options.pop("total", {seen.job: seen.job}) == {seen.job: seen.job}
+    assert not options
+    of_one = viewer(server, last_days(days), org_id).values(dashboard)
+    assert of_one.get("total", "") == ""
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_legends_and_columns_name_what_is_answered(server: Server, path: Path) -> None:
     dashboard = Dashboard(path)
     seen = viewer(server, last_days(30))
     values = seen.values(dashboard)
-    for variable in dashboard.variables[1:]:
-        options = seen.options(variable, values)
-        assert options, variable["name"]
-        if variable["name"] == "org":
-            assert options == dict(scene.world.organizations)
-        if variable["name"] == "person":
-            named = {p.id: f"{p.name} (service user)" for p in scene.world.people if p.service}
-            named |= {p.id: p.name or p.id for p in scene.world.people if not p.service}
-            assert named.items() >= options.items()
-            assert len(options) > 20
-        if variable["name"] == "total":
-            assert seen.job == values["total"]
-            chosen = {**values, "org": scene.world.organizations[0][0]}
-            assert not seen.options(variable, chosen)
+    answered: dict[str, set[str]] = {}
+    for target in dashboard.targets:
+        told = seen.see(target, values)
+        labels = set.union(*(set(dict(each)) for each in told)) if told else set[str]()
+        assert not told or set(re.findall(r"{{(\w+)}}", target.legend)) <= labels, target.name
+        columns = answered.setdefault(target.panel, {"Value"})
+        columns |= labels | {f"Value #{target.ref}"}
+    for shown in dashboard.panels:
+        for name in column_names(shown):
+            assert name in answered[str(shown["title"])], (shown["title"], name)
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_with_organizations_chosen_no_other_one_is_told_of(
+    server: Server, scene: Scene, path: Path
+) -> None:
+    dashboard = Dashboard(path)
+    chosen = organizations(scene, 2)
+    seen = viewer(server, last_days(30), *chosen)
+    values = seen.values(dashboard)
+    told = {
+        dict(labels)["org_id"]
+        for target in dashboard.targets
+        for labels in seen.see(target, values)
+        if "org_id" in dict(labels)
+    }
+    assert told <= set(chosen)
 
 
 def one(values: dict[Labels, dict[float, float]]) -> float:
@@ -337,7 +383,7 @@ def of_organization(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> I
         pytest.skip("prometheus is missing: `make test` brings it by apt")
     settings = {**scene.settings, "DEVIN_SERVICE_USER_TOKEN": ORGANIZATIONS_KEY}
     with running(tmp_path_factory.mktemp("exporter"), **settings) as exporter:
-        exporter.until("devin_user_consumption_today_acus{")
+        exporter.until('devin_exporter_task_up{task="user_consumption"} 1')
         exporter.until("devin_organization_searches_cycle{")
         address = exporter.url.removeprefix("http://").replace("localhost", "127.0.0.1")
         of_organization = replace(scene, exporter=address, settings=settings)
@@ -352,6 +398,15 @@ def test_an_organizations_key_shows_what_is_its_own(of_organization: Viewer, uid
     for title, refs in SHOWN_TO_ORGANIZATIONS[uid].items():
         for ref in refs:
             assert see(of_organization, panel(uid, title, ref)), (title, ref)
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_an_organizations_key_shows_nothing_for_the_enterprise(
+    of_organization: Viewer, path: Path
+) -> None:
+    for target in Dashboard(path).targets:
+        if "(enterprise)" in target.panel and "devin_pool_acus" not in target.expr:
+            assert not see(of_organization, target), target.name
 
 
 def test_with_an_organizations_key_all_is_the_organization(

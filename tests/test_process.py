@@ -45,14 +45,22 @@ def silent_api() -> Iterator[str]:
 def test_the_demo_serves_every_family_and_promtool_approves(tmp_path: Path, promtool: str) -> None:
     settings = {"DEVIN_ACU_PRICE": "2.25", "DEVIN_ACU_POOL": "9000"}
     with running(tmp_path, "demo", **settings) as demo:
-        for metric in SOURCE.metrics:
-            demo.until(f"# TYPE {metric.name} gauge")
+        of_people_today = {
+            f"devin_{who}_consumption_today_acus" for who in ("user", "service_user")
+        }
+        # Who has not used anything since 08:00 UTC has no series of the running day.
+        for name in {metric.name for metric in SOURCE.metrics} - of_people_today:
+            demo.until(f"# TYPE {name} gauge")
         page = demo.until('devin_exporter_unattributed_cycle_acus{scope="users"}')
         checked = subprocess.run(
             [promtool, "check", "metrics"], input=page.encode(), capture_output=True, check=False
         )
         assert checked.returncode == 0, checked.stderr
-        ups = Scrape.of(page).family("devin_exporter_task_up")
+        scrape = Scrape.of(page)
+        by_people = sum(sum(scrape.family(name).values()) for name in of_people_today)
+        today = sum(scrape.family("devin_consumption_today_acus").values())
+        assert by_people == pytest.approx(today, abs=1e-6)
+        ups = scrape.family("devin_exporter_task_up")
         assert len(ups) > 10
         assert set(ups.values()) == {1.0}
         assert demo.get("/-/ready").status_code == 200

@@ -30,6 +30,7 @@ tests: $(VENV)/dev.stamp
 generate: $(VENV)/dev.stamp
 	$(BIN)/python -m exporter.catalogue
 	$(BIN)/python -m grafana.build
+	$(BIN)/python -m deploy.prometheus_rule
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/exposition.py

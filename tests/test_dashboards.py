@@ -17,21 +17,27 @@ from grafana_foundation_sdk.models.dashboard import Dashboard as Model
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from panels import DASHBOARDS, FOLDER, Dashboard, Target, interpolate
 from pydantic import TypeAdapter, ValidationError
+from queries import (
+    COUNTERS,
+    OF_REPLICAS,
+    OF_TARGETS,
+    below,
+    by,
+    is_rated,
+    known_to_prometheus,
+    labels_of,
+    names_read,
+    recorded,
+    selectors,
+    without,
+)
 
-from exporter.catalogue import PUBLISHED, ROOT
+from exporter.catalogue import ROOT
 from grafana import house
 from grafana.build import documents, main
 from grafana.house import BILLING_DAY, BILLING_TIMEZONE, TAG
 
-RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 DEPRECATED = {"graph", "singlestat", "table-old", "grafana-worldmap-panel", "heatmap-old"}
-OF_PROMETHEUS = {
-    "up": set[str](),
-    "scrape_duration_seconds": set[str](),
-    "scrape_samples_scraped": set[str](),
-    "process_resident_memory_bytes": set[str](),
-}
-OF_TARGETS = {"job", "instance"}
 MACROS = {
     "__range": "604800s",
     "__to": "1764000000000",
@@ -187,53 +193,6 @@ def parsed(target: Target) -> promql.Expr:
     return promql.parse(interpolate(target.expr, MACROS))
 
 
-def below(node: promql.Expr, *above: promql.Expr) -> Iterator[tuple[promql.Expr, ...]]:
-    """Every node of an expression, each after those that stand above it."""
-    yield (*above, node)
-    for name in ("expr", "lhs", "rhs", "param"):
-        child = getattr(node, name, None)
-        if isinstance(child, promql.Expr):
-            yield from below(child, *above, node)
-    for child in getattr(node, "args", ()) or ():
-        yield from below(child, *above, node)
-    if isinstance(selector := getattr(node, "vector_selector", None), promql.Expr):
-        yield from below(selector, *above, node)
-
-
-def recorded() -> dict[str, set[str]]:
-    """The shipped recording rules' names with the labels that they keep of the metrics read."""
-    rules = [
-        rule
-        for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-        for rule in group["rules"]
-        if "record" in rule
-    ]
-    known = published()
-    found: dict[str, set[str]] = {}
-    for rule in rules:
-        read = re.findall(r"devin_\w+", rule["expr"])
-        found[rule["record"]] = set.union(*(known[name] for name in read))
-    return found
-
-
-def published() -> dict[str, set[str]]:
-    """Every series name of the catalogue with its labels."""
-    known: dict[str, set[str]] = {}
-    for metric in PUBLISHED:
-        labels = set(metric.labels)
-        if metric.kind == "histogram":
-            known |= {f"{metric.name}_{end}": labels for end in ("sum", "count")}
-            known[f"{metric.name}_bucket"] = labels | {"le"}
-        else:
-            known[metric.name] = labels
-    return known
-
-
-COUNTERS = {m.name for m in PUBLISHED if m.kind == "counter"} | {
-    f"{m.name}_{end}" for m in PUBLISHED if m.kind == "histogram" for end in ("bucket", "count")
-}
-
-
 def expressions(dashboard: Dashboard) -> Iterator[tuple[str, str, str]]:
     """Every expression of a dashboard: where it stands, as written, and with values put in."""
     for target in dashboard.targets:
@@ -246,31 +205,23 @@ def expressions(dashboard: Dashboard) -> Iterator[tuple[str, str, str]]:
         yield str(variable["name"]), written, interpolate(written, MACROS)
 
 
-def names_read(selector: promql.VectorSelector) -> set[str]:
-    """The metrics that a selector names, also by `__name__`."""
-    if selector.name:
-        return {selector.name}
-    (by_name,) = (m.value for m in selector.matchers.matchers if m.name == "__name__")
-    return set(by_name.split("|"))
-
-
 @boards
 def test_queries_read_only_what_the_catalogue_has(path: Path) -> None:
-    known = {**published(), **recorded(), **OF_PROMETHEUS}
+    known = {**known_to_prometheus(), **recorded()}
     for where, written, expr in expressions(Dashboard(path)):
-        selectors = []
-        for *_, node in below(promql.parse(expr)):
-            if isinstance(node, promql.VectorSelector):
-                selectors.append(node)
-                names = names_read(node)
-                assert names <= known.keys(), (where, names - known.keys())
-                labels = set.union(*(known[name] for name in names)) | OF_TARGETS | {"__name__"}
-                for matcher in node.matchers.matchers:
-                    lacks = matcher.name not in labels
-                    assert not lacks or may_lack_organization(matcher, names), (where, names)
+        parsed = promql.parse(expr)
+        for selector, _ in selectors(parsed):
+            names = names_read(selector)
+            assert names <= known.keys(), (where, names - known.keys())
+            labels = set.union(*(known[name] for name in names)) | OF_TARGETS | {"__name__"}
+            for matcher in selector.matchers.matchers:
+                lacks = matcher.name not in labels
+                assert not lacks or may_lack_organization(matcher, names), (where, names)
+        for *_, node in below(parsed):
             if isinstance(node, promql.AggregateExpr) and by(node):
                 assert set(by(node)) <= labels_of(node.expr, known), (where, by(node))
-        assert len(selectors) == len(re.findall(r"[\w:]*\{[^}]", written)), where
+        found = len(list(selectors(parsed)))
+        assert found == len(re.findall(r"[\w:]*\{[^}]", written)), where
 
 
 def may_lack_organization(matcher: promql.Matcher, names: set[str]) -> bool:
@@ -281,37 +232,11 @@ def may_lack_organization(matcher: promql.Matcher, names: set[str]) -> bool:
     )
 
 
-def by(node: promql.AggregateExpr) -> list[str]:
-    """The labels that an aggregation keeps; none where it names those that go."""
-    modifier = node.modifier
-    kept = modifier is not None and str(modifier.type).endswith("By")
-    return list(modifier.labels) if modifier is not None and kept else []
-
-
-def labels_of(node: promql.Expr, known: dict[str, set[str]]) -> set[str]:
-    """The labels that anything below has, or that is made there by `label_replace`."""
-    found = set[str]()
-    for *_, each in below(node):
-        if isinstance(each, promql.VectorSelector):
-            found |= set.union(*(known[name] for name in names_read(each))) | OF_TARGETS
-        if isinstance(each, promql.Call) and each.func.name == "label_replace":
-            made = each.args[1]
-            assert isinstance(made, promql.StringLiteral)
-            found.add(made.val)
-    return found
-
-
 @boards
 def test_rates_are_taken_of_counters_alone(path: Path) -> None:
     for target in Dashboard(path).targets:
-        for *above, node in below(parsed(target)):
-            if isinstance(node, promql.VectorSelector):
-                rated = any(
-                    isinstance(each, promql.Call)
-                    and each.func.name in {"rate", "irate", "increase"}
-                    for each in above
-                )
-                assert rated == (node.name in COUNTERS), (target.name, node.name)
+        for selector, above in selectors(parsed(target)):
+            assert is_rated(above) == (selector.name in COUNTERS), (target.name, selector.name)
 
 
 OF_EACH_REPLICA = {"up", "devin_exporter_request_budget_per_second"}
@@ -320,21 +245,17 @@ OF_EACH_REPLICA = {"up", "devin_exporter_request_budget_per_second"}
 
 @boards
 def test_no_replica_counts_twice(path: Path) -> None:
-    known = {**published(), **recorded(), **OF_PROMETHEUS}
+    known = {**known_to_prometheus(), **recorded()}
     for target in Dashboard(path).targets:
-        for *above, node in below(parsed(target)):
-            if not isinstance(node, promql.VectorSelector) or node.name in COUNTERS:
-                continue
-            if node.name in OF_EACH_REPLICA:
+        for selector, above in selectors(parsed(target)):
+            name = str(selector.name)
+            if name in COUNTERS | OF_EACH_REPLICA:
                 continue
             nearest = [each for each in above if isinstance(each, promql.AggregateExpr)][-1]
-            assert str(nearest.op) in {"max", "min", "group"}, (target.name, node.name)
-            name = str(node.name)
+            assert str(nearest.op) in {"max", "min", "group"}, (target.name, name)
             keeps_all = known[name] <= set(by(nearest))
-            modifier = nearest.modifier
-            drops = set(modifier.labels) if modifier is not None and not by(nearest) else set()
             tells_no_number = str(nearest.op) == "group" or name.endswith("_info")
-            assert keeps_all or tells_no_number or drops == {"instance", "pod", "endpoint"}, (
+            assert keeps_all or tells_no_number or without(nearest) == OF_REPLICAS, (
                 target.name,
                 name,
             )

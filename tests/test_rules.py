@@ -1,23 +1,246 @@
-"""The shipped rules, judged by promtool."""
+"""The shipped rules: judged by promtool, complete, and asking for nothing that is not there."""
 
+import re
 import subprocess
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
 
+import promql_parser as promql
 import pytest
+import yaml
+from panels import DASHBOARDS, Dashboard
 from prometheus import CONFIGURATION, RULES, find
+from queries import (
+    COUNTERS,
+    OF_REPLICAS,
+    OF_TARGETS,
+    by,
+    is_rated,
+    known_to_prometheus,
+    names_read,
+    recorded,
+    rules,
+    selectors,
+    without,
+)
 
-RULES_TEST = RULES.with_name("rules_test.yml")
+from deploy.prometheus_rule import MANIFEST, main
+from exporter.catalogue import ROOT
+
+TESTS = tuple(sorted(RULES.parent.glob("rules_test*.yml")))
+RUNBOOK = ROOT / "docs" / "runbook.md"
+ALERTMANAGER = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
+ALERTS = [rule for rule in rules() if "alert" in rule]
+NAMES = {rule["alert"] for rule in ALERTS}
 COMMANDS = (
     ("check", "config", str(CONFIGURATION)),
     ("check", "rules", str(RULES)),
-    ("test", "rules", str(RULES_TEST)),
+    *(("test", "rules", str(path)) for path in TESTS),
+)
+
+each_alert = pytest.mark.parametrize(
+    "alert", ALERTS, ids=lambda rule: "-".join((rule["alert"], *rule["labels"].values()))
+)
+each_rule = pytest.mark.parametrize(
+    "rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"]
 )
 
 
 @pytest.mark.parametrize("newer", [False, True], ids=["stable", "newer"])
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: Path(command[2]).stem)
 def test_promtool_accepts_them(command: tuple[str, ...], *, newer: bool) -> None:
     promtool = find("promtool", newer=newer)
     if promtool is None:
         pytest.skip("promtool is missing: `make test` brings it where apt can")
     done = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_amtool_accepts_the_example() -> None:
+    amtool = find("amtool", newer=False)
+    if amtool is None:
+        pytest.skip("amtool is missing: `make test` brings it where apt can")
+    done = subprocess.run(
+        [amtool, "check-config", str(ALERTMANAGER)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_example_names_alerts_that_are_there() -> None:
+    named = set(re.findall(r"Devin[A-Z]\w+", ALERTMANAGER.read_text(encoding="utf-8")))
+    assert len(named) > 3
+    assert named <= NAMES
+
+
+Expectation = tuple[int, bool]
+"""Minutes, and whether the alert fires."""
+
+
+def minutes(duration: str) -> int:
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?", duration)
+    assert found, duration
+    return int(found[1] or 0) * 60 + int(found[2] or 0)
+
+
+def expectations(alert: str) -> Iterator[tuple[int, list[Expectation]]]:
+    """What each test expects of an alert, and how many minutes apart rules are evaluated there."""
+    for path in TESTS:
+        file = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for test in file["tests"]:
+            told = [
+                (minutes(each["eval_time"]), bool(each["exp_alerts"]))
+                for each in test.get("alert_rule_test", ())
+                if each["alertname"] == alert
+            ]
+            if told:
+                yield minutes(file["evaluation_interval"]), sorted(told)
+
+
+@pytest.mark.parametrize("alert", sorted(NAMES))
+def test_every_alert_is_tested_to_fire_on_time_and_to_stay_silent_twice(alert: str) -> None:
+    told = list(expectations(alert))
+    on_time = [
+        (step, told_in_one)
+        for step, told_in_one in told
+        if any(
+            not before and fires and at - earlier == step
+            for (earlier, before), (at, fires) in pairwise(told_in_one)
+        )
+    ]
+    silent = [told_in_one for _, told_in_one in told if not any(f for _, f in told_in_one)]
+    assert len(on_time) >= 1
+    assert len(silent) >= 2
+
+
+def test_nothing_is_tested_that_is_no_alert() -> None:
+    named = {
+        each["alertname"]
+        for path in TESTS
+        for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+        for each in test.get("alert_rule_test", ())
+    }
+    assert named == NAMES
+
+
+@each_alert
+def test_an_alert_says_how_bad_it_is_and_where_to_look(
+    alert: Mapping[str, Mapping[str, str]],
+) -> None:
+    name, annotations = str(alert["alert"]), alert["annotations"]
+    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert annotations["runbook_url"].endswith(f"#{name.lower()}")
+    uid = re.match(r"http://localhost:3000/d/([\w-]+)(\?|$)", annotations["dashboard_url"])
+    assert uid is not None
+    assert uid[1] in {path.stem for path in DASHBOARDS}
+
+
+def test_the_runbook_has_a_heading_for_each_alert_and_no_other() -> None:
+    headings = re.findall(r"^### (\w+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(headings) == sorted(NAMES)
+
+
+def test_the_runbook_explains_every_threshold() -> None:
+    thresholds = {r["record"] for r in rules() if r.get("record", "").endswith(":threshold")}
+    explained = set(re.findall(r"`([\w:]+:threshold)`", RUNBOOK.read_text(encoding="utf-8")))
+    assert explained == thresholds
+
+
+def test_the_runbook_sends_nobody_to_a_panel_that_is_not_there() -> None:
+    titles = [str(panel["title"]) for path in DASHBOARDS for panel in Dashboard(path).panels]
+    named = re.findall(r"«([^»]*)»", RUNBOOK.read_text(encoding="utf-8"))
+    assert len(named) > 10
+    assert not [name for name in named if not any(title.startswith(name) for title in titles)]
+
+
+def test_every_threshold_is_recorded_before_an_alert_reads_it() -> None:
+    seen = set[str]()
+    read = set[str]()
+    for rule in rules():
+        wanted = set(re.findall(r"[\w:]+:threshold", rule["expr"]))
+        assert wanted <= seen
+        read |= wanted
+        if rule.get("record", "").endswith(":threshold"):
+            seen.add(rule["record"])
+    assert read == seen
+
+
+def queries(rule: Mapping[str, object]) -> Iterator[str]:
+    """The expression of a rule, and those that its annotations ask for."""
+    yield str(rule["expr"])
+    for text in dict(rule.get("annotations", {})).values():  # type: ignore[call-overload]
+        for pattern in re.findall(r'printf ("(?:[^"\\]|\\.)*") [^}|]*\| query', text):
+            yield str(yaml.safe_load(pattern)).replace("%q", '"x"')
+        assert len(re.findall(r"\bquery\b(?!_)", text)) == len(
+            re.findall(r'printf "[^"]*" [^}|]*\| query', text)
+        )
+
+
+@each_rule
+def test_rules_read_only_what_the_catalogue_has(rule: Mapping[str, object]) -> None:
+    known = {**known_to_prometheus(), **recorded()}
+    for query in queries(rule):
+        parsed = promql.parse(query)
+        for selector, _ in selectors(parsed):
+            names = names_read(selector)
+            assert names <= known.keys(), names - known.keys()
+            labels = set.union(*(known[name] for name in names)) | OF_TARGETS
+            assert {m.name for m in selector.matchers.matchers} <= labels
+        for labels in labels_named(parsed):
+            anywhere = set.union(
+                OF_TARGETS | OF_REPLICAS | {"week"},
+                *(known[name] for s, _ in selectors(parsed) for name in names_read(s)),
+            )
+            assert labels <= anywhere, labels - anywhere
+
+
+def labels_named(parsed: promql.Expr) -> Iterator[set[str]]:
+    """The labels of each `by`, `without`, `on`, `ignoring` and `group_left`."""
+    for found in re.findall(
+        r"\b(?:by|without|on|ignoring|group_left|group_right) ?\(([\w, ]*)\)", str(parsed)
+    ):
+        yield set(filter(None, re.split(r", ?", found)))
+
+
+@each_rule
+def test_rates_are_taken_of_counters_alone(rule: Mapping[str, object]) -> None:
+    for query in queries(rule):
+        for selector, above in selectors(promql.parse(query)):
+            assert is_rated(above) == (selector.name in COUNTERS), selector.name
+
+
+@each_rule
+def test_no_replica_counts_twice(rule: Mapping[str, object]) -> None:
+    """What is recorded has no instance any more; conditions after `on` ask for presence alone."""
+    for selector, above in selectors(promql.parse(str(rule["expr"]))):
+        if ":" in str(selector.name) or selector.name in COUNTERS:
+            continue
+        aggregations = [each for each in above if isinstance(each, promql.AggregateExpr)]
+        if aggregations and str(aggregations[-1].op) in {"max", "min"}:
+            assert without(aggregations[-1]) >= OF_REPLICAS or by(aggregations[-1])
+        else:
+            assert any(is_condition(each) or is_absent(each) for each in above), selector.name
+
+
+def is_condition(node: promql.Expr) -> bool:
+    """Whether a node takes or leaves series, by a match of labels that are named."""
+    return (
+        isinstance(node, promql.BinaryExpr)
+        and str(node.op) in {"and", "unless"}
+        and node.modifier is not None
+        and node.modifier.matching is not None
+    )
+
+
+def is_absent(node: promql.Expr) -> bool:
+    return isinstance(node, promql.Call) and node.func.name == "absent"
+
+
+def test_the_manifest_holds_the_rules_word_for_word(tmp_path: Path) -> None:
+    main(tmp_path / "made.yml")
+    made = (tmp_path / "made.yml").read_text(encoding="utf-8")
+    assert MANIFEST.read_text(encoding="utf-8") == made, "run `make generate`"
+    told = yaml.safe_load(made)
+    assert told["kind"] == "PrometheusRule"
+    assert told["spec"] == yaml.safe_load(RULES.read_text(encoding="utf-8"))

@@ -122,8 +122,8 @@ def _record_history(data: Path, url: str, environment: dict[str, str]) -> None:
     _run(
         [
             "promtool", "tsdb", "create-blocks-from", "rules", "--max-block-duration=744h",
-            f"--url={url}", f"--start={now - (DAYS + 1) * 86_400}", f"--end={now - 60}",
-            f"--output-dir={data}", str(RULES),
+            "--eval-interval=15m", f"--url={url}", f"--start={now - (DAYS + 1) * 86_400}",
+            f"--end={now - 60}", f"--output-dir={data}", str(RULES),
         ],
         environment,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks what the end-to-end tests run into a folder, without root and without installing
-# anything: Debian's prometheus with promtool (unless both are on the PATH already), and from
-# sid a newer prometheus and victoria-metrics. What apt cannot bring is named, and no error: the
+# anything: Debian's prometheus with promtool and alertmanager with amtool (unless they are on the
+# PATH already), and from sid a newer prometheus and victoria-metrics. What apt cannot bring is named, and no error: the
 # tests that need it then say that they did not run.
 set -u
 folder=$1
@@ -13,12 +13,17 @@ have_prometheus() {
     PATH="$folder:$PATH" command -v prometheus >/dev/null &&
         PATH="$folder:$PATH" command -v promtool >/dev/null
 }
+have_alertmanager() {
+    PATH="$folder:$PATH" command -v prometheus-alertmanager >/dev/null &&
+        PATH="$folder:$PATH" command -v amtool >/dev/null
+}
 have_newer() {
     [ -x "$folder/newer/prometheus" ] && [ -x "$folder/newer/victoria-metrics" ]
 }
-have_prometheus && have_newer && exit 0
+have_prometheus && have_alertmanager && have_newer && exit 0
 if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
     have_prometheus || missing "prometheus" "there is no apt here"
+    have_alertmanager || missing "prometheus-alertmanager" "there is no apt here"
     missing "a newer prometheus and victoria-metrics" "there is no apt here"
     exit 0
 fi
@@ -57,12 +62,14 @@ bring() {
     done
 }
 
-if ! have_prometheus; then
-    echo "bringing prometheus and promtool by apt" >&2
+if ! have_prometheus || ! have_alertmanager; then
+    echo "bringing prometheus, promtool, alertmanager and amtool by apt" >&2
     if apt update; then
-        bring apt prometheus "$folder" prometheus promtool
+        have_prometheus || bring apt prometheus "$folder" prometheus promtool
+        have_alertmanager ||
+            bring apt prometheus-alertmanager "$folder" prometheus-alertmanager amtool
     else
-        missing "prometheus" "apt-get update failed: $(tail -n 1 "$scratch/log")"
+        missing "prometheus or alertmanager" "apt-get update failed: $(tail -n 1 "$scratch/log")"
     fi
 fi
 if ! have_newer; then

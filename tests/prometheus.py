@@ -114,7 +114,8 @@ def record_history(binary: str, folder: Path, *, promtool: str, since: float) ->
         made = subprocess.run(
             [
                 promtool, "tsdb", "create-blocks-from", "rules", "--max-block-duration=744h",
-                f"--url={server.url}", f"--start={since:.0f}", f"--end={time.time() - 60:.0f}",
+                "--eval-interval=15m", f"--url={server.url}",
+                f"--start={since:.0f}", f"--end={time.time() - 60:.0f}",
                 f"--output-dir={folder / 'data'}", str(RULES),
             ],
             capture_output=True,

@@ -67,7 +67,7 @@ class Server:
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A simulated API whose clock stands still, and an exporter that polls it."""
-    _pass_a_days_end()
+    pass_a_days_end()
     now = time.time()
     org_id, _ = World(SIZE, start=now).organizations[0]
     keys = {KEY: DemoKey(), ORGANIZATIONS_KEY: DemoKey(org_id=org_id)}
@@ -86,7 +86,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             yield Scene(world, now, api.url, address, settings)
 
 
-def _pass_a_days_end() -> None:
+def pass_a_days_end() -> None:
+    """Wait where a day is about to end."""
     for end in (0, EIGHT):
         left = (end - time.time()) % DAY
         if left < QUIET_SECONDS:

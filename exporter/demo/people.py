@@ -207,7 +207,7 @@ class Population:
         if person.rate == 0.0:
             count = 0
         runaway = person is self.runaway and day >= self.founded + self.size.days - 2
-        count = count * 12 + 8 if runaway else count
+        count = count * 12 + 40 if runaway else count
         mood = 2 * self.chance(21, key, day) * (1.0 if self.chance(22, key, day) < busy else 0.0)
         searched = None
         if person.rate and not person.service and self.chance(23, key, day) < 0.3 * busy:

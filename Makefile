@@ -35,6 +35,7 @@ generate: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/exposition.py
 	$(BIN)/python bench/process.py
+	PYTHONPATH=.:tests $(BIN)/python bench/quiet_life.py
 	if command -v go >/dev/null; then PYTHONPATH=.:tests $(BIN)/python bench/dashboards.py; fi
 
 lock: $(VENV)/dev.stamp

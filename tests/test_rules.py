@@ -1,5 +1,6 @@
 """The shipped rules: judged by promtool, complete, and asking for nothing that is not there."""
 
+import math
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -145,6 +146,20 @@ def test_the_runbook_explains_every_threshold() -> None:
     thresholds = {r["record"] for r in rules() if r.get("record", "").endswith(":threshold")}
     explained = set(re.findall(r"`([\w:]+:threshold)`", RUNBOOK.read_text(encoding="utf-8")))
     assert explained == thresholds
+
+
+def test_the_runbook_tells_the_thresholds_as_they_are() -> None:
+    told = re.findall(
+        r"`([\w:]+:threshold)`\s+\(([\d.]+)(?: (days))?", RUNBOOK.read_text(encoding="utf-8")
+    )
+    shipped = {
+        rule["record"]: math.prod(map(float, re.findall(r"[\d.]+", rule["expr"])))
+        for rule in rules()
+        if rule.get("record", "").endswith(":threshold")
+    }
+    assert {name for name, _, _ in told} == set(shipped)
+    for name, number, days in told:
+        assert float(number) * (86_400 if days else 1) == shipped[name], name
 
 
 def test_the_runbook_sends_nobody_to_a_panel_that_is_not_there() -> None:

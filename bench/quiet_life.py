@@ -105,6 +105,7 @@ def incidents(people: Iterable[Person]) -> list[Incident]:
         user("a user on a Wednesday", on(2025, 10, 29), quiet),
         user("a busy user on a month's last day", on(2025, 10, 31), busy),
         user("a user on a Saturday", on(2025, 11, 8), users[3]),
+        user("the same user on the Saturday after", on(2025, 11, 15), users[3]),
         user("a user at a cycle's end", on(2025, 12, 4), users[5]),
         user("a user on the Thursday after Thanksgiving", on(2025, 12, 4), users[7]),
         user("a user on Christmas Day", on(2025, 12, 25), users[9]),

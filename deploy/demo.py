@@ -119,11 +119,14 @@ def _prometheus(folder: Path, configuration: str) -> Iterator[str]:
 
 def _record_history(data: Path, url: str, environment: dict[str, str]) -> None:
     now = int(time.time())
+    days = data.with_name("days.yml")
+    rules = RULES.read_text(encoding="utf-8")
+    days.write_text(rules.partition("  - name: devin-alerts")[0], encoding="utf-8")
     _run(
         [
             "promtool", "tsdb", "create-blocks-from", "rules", "--max-block-duration=744h",
-            "--eval-interval=15m", f"--url={url}", f"--start={now - (DAYS + 1) * 86_400}",
-            f"--end={now - 60}", f"--output-dir={data}", str(RULES),
+            f"--url={url}", f"--start={now - (DAYS + 1) * 86_400}",
+            f"--end={now - 60}", f"--output-dir={data}", str(days),
         ],
         environment,
     )  # fmt: skip

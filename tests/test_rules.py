@@ -4,6 +4,7 @@ import math
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from queries import (
     COUNTERS,
     OF_REPLICAS,
     OF_TARGETS,
+    Rule,
     by,
     is_rated,
     known_to_prometheus,
+    labels_of,
     names_read,
     recorded,
     rules,
@@ -74,44 +77,68 @@ def test_the_example_names_alerts_that_are_there() -> None:
     assert named <= NAMES
 
 
-Expectation = tuple[int, bool]
-"""Minutes, and whether the alert fires."""
-
-
 def minutes(duration: str) -> int:
     found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?", duration)
     assert found, duration
     return int(found[1] or 0) * 60 + int(found[2] or 0)
 
 
-def expectations(alert: str) -> Iterator[tuple[int, list[Expectation]]]:
-    """What each test expects of an alert, and how many minutes apart rules are evaluated there."""
+@dataclass(frozen=True)
+class Told:
+    """What one test expects of one rule: whether it fires, by minutes."""
+
+    step: int
+    fires: Mapping[int, bool]
+    series: frozenset[str]
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it never fires here."""
+        return not any(self.fires.values())
+
+    @property
+    def begins_on_time(self) -> bool:
+        """Whether it is expected to be silent at one evaluation and to fire at the next."""
+        return any(
+            later - earlier == self.step and not self.fires[earlier] and self.fires[later]
+            for earlier, later in pairwise(sorted(self.fires))
+        )
+
+
+def expectations(alert: Rule) -> Iterator[Told]:
+    """What each test expects of an alert, rules of the same name told apart by their labels."""
+    own = alert["labels"].items()  # type: ignore[attr-defined]
     for path in TESTS:
         file = yaml.safe_load(path.read_text(encoding="utf-8"))
         for test in file["tests"]:
-            told = [
-                (minutes(each["eval_time"]), bool(each["exp_alerts"]))
+            fires = {
+                minutes(each["eval_time"]): any(
+                    own <= expected["exp_labels"].items() for expected in each["exp_alerts"]
+                )
                 for each in test.get("alert_rule_test", ())
-                if each["alertname"] == alert
-            ]
-            if told:
-                yield minutes(file["evaluation_interval"]), sorted(told)
+                if each["alertname"] == alert["alert"]
+            }
+            if fires:
+                series = {re.split(r"[{ ]", each["series"])[0] for each in test["input_series"]}
+                yield Told(minutes(file["evaluation_interval"]), fires, frozenset(series))
 
 
-@pytest.mark.parametrize("alert", sorted(NAMES))
-def test_every_alert_is_tested_to_fire_on_time_and_to_stay_silent_twice(alert: str) -> None:
+def read_by(rule: Rule) -> set[str]:
+    """The metrics that a rule reads, also by way of what others record; thresholds aside."""
+    by_name = {each["record"]: each for each in rules() if "record" in each}
+    found = set[str]()
+    for selector, _ in selectors(promql.parse(rule["expr"])):
+        for name in names_read(selector):
+            found |= read_by(by_name[name]) if name in by_name else {name}
+    return found
+
+
+@each_alert
+def test_every_alert_is_tested_to_fire_on_time_and_to_stay_silent_twice(alert: Rule) -> None:
     told = list(expectations(alert))
-    on_time = [
-        (step, told_in_one)
-        for step, told_in_one in told
-        if any(
-            not before and fires and at - earlier == step
-            for (earlier, before), (at, fires) in pairwise(told_in_one)
-        )
-    ]
-    silent = [told_in_one for _, told_in_one in told if not any(f for _, f in told_in_one)]
-    assert len(on_time) >= 1
-    assert len(silent) >= 2
+    assert sum(each.begins_on_time for each in told) >= 1
+    of_its_own = read_by(alert)
+    assert sum(each.is_silent and bool(each.series & of_its_own) for each in told) >= 2
 
 
 def test_nothing_is_tested_that_is_no_alert() -> None:
@@ -195,6 +222,11 @@ def queries(rule: Mapping[str, object]) -> Iterator[str]:
 @each_rule
 def test_rules_read_only_what_the_catalogue_has(rule: Mapping[str, object]) -> None:
     known = {**known_to_prometheus(), **recorded()}
+    kept = labels_of(promql.parse(str(rule["expr"])), known)
+    told = str(rule.get("annotations", ""))
+    assert set(re.findall(r"\$labels\.(\w+)", told)) <= kept
+    of_names = set.union(*(known[name] for name in known if name.endswith("_info")))
+    assert set(re.findall(r"label \"(\w+)\"", told)) <= of_names | {"status"}
     for query in queries(rule):
         parsed = promql.parse(query)
         for selector, _ in selectors(parsed):
@@ -232,19 +264,21 @@ def test_no_replica_counts_twice(rule: Mapping[str, object]) -> None:
         if ":" in str(selector.name) or selector.name in COUNTERS:
             continue
         aggregations = [each for each in above if isinstance(each, promql.AggregateExpr)]
-        if aggregations and str(aggregations[-1].op) in {"max", "min"}:
+        if aggregations and str(aggregations[-1].op) in {"max", "min", "group"}:
             assert without(aggregations[-1]) >= OF_REPLICAS or by(aggregations[-1])
         else:
-            assert any(is_condition(each) or is_absent(each) for each in above), selector.name
+            steps = pairwise([*above, selector])
+            assert any(is_condition(*step) or is_absent(step[0]) for step in steps), selector.name
 
 
-def is_condition(node: promql.Expr) -> bool:
-    """Whether a node takes or leaves series, by a match of labels that are named."""
+def is_condition(node: promql.Expr, child: promql.Expr) -> bool:
+    """Whether what stands below takes or leaves series alone, by a match of labels named."""
     return (
         isinstance(node, promql.BinaryExpr)
         and str(node.op) in {"and", "unless"}
         and node.modifier is not None
         and node.modifier.matching is not None
+        and str(child) == str(node.rhs)
     )
 
 

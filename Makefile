@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pip is run from outside, as some systems ship venv without it.
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet
+# One more than there are processors, as some tests do little but wait.
+WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 
 .PHONY: demo test check lint tests generate bench lock tools clean
@@ -23,7 +25,7 @@ lint: $(VENV)/dev.stamp
 
 tests: $(VENV)/dev.stamp
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -1,7 +1,9 @@
 """Fixtures that more than one file uses."""
 
+import gc
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,12 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in os.environ:
         if variable.startswith(PREFIXES):
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_a_file_leaves_open_is_told_of_that_file() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -55,9 +63,12 @@ class Golden:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly which tests did not run."""
+    """Say loudly which tests did not run, and tell the figures that tests have measured."""
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
         terminalreporter.section("THESE TESTS DID NOT RUN", sep="!", red=True, bold=True)
         for report in skipped:
             terminalreporter.line(f"{report.nodeid}: {report.longrepr[2]}")
+    for report in terminalreporter.stats.get("passed", []):
+        for what, figure in report.user_properties:
+            terminalreporter.line(f"{what}: {figure}")

@@ -77,7 +77,9 @@ def _with_prometheus(exporter: subprocess.Popen[str], folder: Path, api: str, me
     )  # fmt: skip
     history.unlink()
     target = metrics.removeprefix("http://").partition("/")[0]
-    configuration = CONFIGURATION.read_text(encoding="utf-8").replace("exporter:9877", target)
+    # There is no Alertmanager here.
+    shipped = CONFIGURATION.read_text(encoding="utf-8").partition("alerting:")[0]
+    configuration = shipped.replace("exporter:9877", target)
     shutil.copy(RULES, folder)
     try:
         # Blocks that are written beside a running server are seen a minute later only.

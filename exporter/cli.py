@@ -144,8 +144,11 @@ def _for_demo(overrides: Overrides, *, url: str) -> Overrides:
 @contextmanager
 def _simulated_api(overrides: Overrides) -> Iterator[Overrides]:
     """Start the simulated API and point the settings to it."""
-    size = load(ALL_SECTIONS, _for_demo(overrides, url=UNUSED_URL))[DemoSettings].size()
-    api = start_demo_api(size, clock=time.time)
+    demo = load(ALL_SECTIONS, _for_demo(overrides, url=UNUSED_URL))[DemoSettings]
+    try:
+        api = start_demo_api(demo.size(), clock=time.time, port=demo.api_port)
+    except OSError as error:
+        raise ListenError(f"DEMO_API_PORT: port {demo.api_port}: {error.strerror}") from None
     sys.stdout.write(f"Simulated API: {api.url}\n")
     try:
         yield _for_demo(overrides, url=api.url)

@@ -18,6 +18,8 @@ import httpx
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
+SHIPPED = CONFIGURATION.read_text(encoding="utf-8").partition("alerting:")[0]
+"""The shipped configuration for where there is no Alertmanager."""
 NEWER = Path(sys.executable).parent.parent / "tools" / "newer"
 DEADLINE_SECONDS = 60
 BETWEEN_LOOKS = threading.Event()

@@ -11,8 +11,8 @@ from harness import KEY, Clock, simulated_api
 from processes import finished, running
 from prometheus import (
     BETWEEN_LOOKS,
-    CONFIGURATION,
     RULES,
+    SHIPPED,
     Prometheus,
     find,
     make_blocks,
@@ -125,7 +125,7 @@ def server(
     if binary is None:
         pytest.skip(f"the {version} prometheus is missing: `make test` brings it by apt")
     folder = tmp_path_factory.mktemp("prometheus")
-    shipped = CONFIGURATION.read_text()
+    shipped = SHIPPED
     if setup == AS_SHIPPED:
         with serving(binary, scene, folder, shipped, "--until=now") as made:
             yield Server(made, setup, longest_gap=3_600)

@@ -16,6 +16,12 @@ class DemoSettings(Section):
     users: int = Field(default=200, ge=2, le=100_000, description="users (`demo`)")
     days: int = Field(default=400, ge=2, le=4_000, description="days of history (`demo`)")
     seed: int = Field(default=1, ge=0, description="another seed, another enterprise (`demo`)")
+    api_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="port of the simulated API on loopback, 0 for any (`demo`)",
+    )
 
     def size(self) -> Size:
         """The size as the simulation takes it."""

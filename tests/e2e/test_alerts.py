@@ -80,10 +80,7 @@ def notifying(
     (folder / "rules.yml").write_text(rules, encoding="utf-8")
     configuration = CONFIGURATION.read_text(encoding="utf-8").replace("exporter:9877", target)
     with alertmanager(of_alertmanager, folder, hook) as address:
-        configuration += (
-            "alerting:\n  alertmanagers:\n    - static_configs:\n"
-            f"        - targets: ['{address}']\n"
-        )
+        configuration = configuration.replace("alertmanager:9093", address)
         with prometheus(binary, folder, configuration):
             yield
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from panels import DASHBOARDS, Dashboard, Range, Target, Viewer, column_names, panel
 from processes import running
-from prometheus import CONFIGURATION, Labels, find
+from prometheus import SHIPPED, Labels, find
 from scene import DAYS, ORGANIZATIONS_KEY, Scene, Server, ledger, serving
 
 from exporter.sources.devin.windows import DAY, billing_day, billing_day_start, day_number
@@ -388,7 +388,7 @@ def of_organization(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> I
         address = exporter.url.removeprefix("http://").replace("localhost", "127.0.0.1")
         of_organization = replace(scene, exporter=address, settings=settings)
         folder = tmp_path_factory.mktemp("prometheus")
-        shipped = CONFIGURATION.read_text()
+        shipped = SHIPPED
         with serving(binary, of_organization, folder, shipped, "--until=now") as server:
             yield Viewer(server, last_days(30))
 

@@ -1,0 +1,138 @@
+"""`docker compose up` without containers: its services, from its files, in its order."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from compose import Machine, services, up
+from panels import DASHBOARDS, Dashboard, Range, Viewer
+from prometheus import RULES, Prometheus, find
+from queries import rules
+from scene import pass_a_days_end
+
+from exporter.sources.devin.windows import DAY
+
+NO_CONTAINERS = ("grafana",)
+SMALL = {"DEMO_ORGANIZATIONS": "3", "DEMO_USERS": "20", "DEMO_DAYS": "120"}
+RIGHTLY_EMPTY = {
+    "Failed attempts by task and reason",
+    "Retries and skipped runs",
+    "Closest to their limit: users",
+    "Waiting for a person, by organization",
+    "Held up by limits, by organization",
+    "Queue (enterprise)",  # has a query for each status
+}
+"""Of which something must happen first."""
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    if (
+        find("prometheus", newer=True) is None
+        or find("prometheus-alertmanager", newer=False) is None
+    ):
+        pytest.skip("a prometheus or alertmanager is missing: `make test` brings them by apt")
+    return Machine(tmp_path_factory.mktemp("compose"), SMALL)
+
+
+@pytest.fixture(scope="module")
+def started(machine: Machine) -> Iterator[dict[str, str]]:
+    pass_a_days_end()
+    with up(machine, without=NO_CONTAINERS) as printed:
+        yield printed
+
+
+@pytest.fixture(scope="module")
+def server(machine: Machine, started: dict[str, str]) -> Iterator[Prometheus]:
+    assert started.keys() == {"password", "history", "blocks"}
+    prometheus = Prometheus(machine.url("prometheus:9090"))
+    with prometheus.client:
+        prometheus.until('devin_exporter_task_up{task="user_consumption"} == 1')
+        prometheus.until("rate(devin_exporter_api_requests_total[1m])")
+        yield prometheus
+
+
+def test_all_rules_are_loaded_and_evaluate(server: Prometheus) -> None:
+    server.until("devin:spike_ratio:threshold")
+    told = server.ask("rules")
+    assert isinstance(told, dict)
+    loaded = [rule for group in told["groups"] for rule in group["rules"]]
+    shipped = [rule.get("alert") or rule["record"] for rule in rules()]
+    assert sorted(rule["name"] for rule in loaded) == sorted(shipped)
+    assert {rule["health"] for rule in loaded} <= {"ok", "unknown"}
+    assert not [rule for rule in loaded if rule.get("lastError")]
+
+
+def test_alertmanager_is_known_to_prometheus_and_ready(
+    machine: Machine, server: Prometheus
+) -> None:
+    told = server.ask("alertmanagers")
+    assert isinstance(told, dict)
+    (active,) = told["activeAlertmanagers"]
+    assert active["url"] == f"{machine.url('alertmanager:9093')}/api/v2/alerts"
+    assert httpx.get(f"{machine.url('alertmanager:9093')}/-/ready").is_success
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_panel_has_ninety_days_of_data(server: Prometheus, path: Path) -> None:
+    dashboard = Dashboard(path)
+    now = round(time.time(), 3)
+    seen = Viewer(server, Range(now - 44 * DAY, now))
+    values = seen.values(dashboard)
+    empty = {target.panel for target in dashboard.targets if not seen.see(target, values)}
+    whole = {target.panel for target in dashboard.targets} - empty
+    assert empty <= RIGHTLY_EMPTY | {"ACUs by user", "ACUs by day and product"}
+    assert whole
+    first = server.instant("count_over_time(devin_consumption_yesterday_acus[91d])")
+    assert min(first.values()) >= 88 * 24
+
+
+def test_starting_again_takes_nothing_in_again(machine: Machine, server: Prometheus) -> None:
+    by_name = {service.name: service for service in services(machine.values)}
+    blocks = sorted(path.name for path in (machine.folder / "volumes" / "prometheus").glob("01*"))
+    for name in ("password", "history", "blocks"):
+        service = by_name[name]
+        ended = subprocess.run(
+            machine.command(service), env=machine.environment(service),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", ""), name
+    kept = sorted(path.name for path in (machine.folder / "volumes" / "prometheus").glob("01*"))
+    assert set(blocks) <= set(kept)
+    assert not (machine.folder / "volumes" / "history" / "history.om").exists()
+    assert server.instant("devin_queue_size")
+
+
+def test_the_demos_figures_are_never_mixed_with_real_ones(
+    machine: Machine, started: dict[str, str]
+) -> None:
+    assert started
+    (history,) = (s for s in services(machine.values) if s.name == "history")
+    with_a_key = {**machine.environment(history), "DEVIN_SERVICE_USER_TOKEN": "cog_x"}
+    ended = subprocess.run(
+        machine.command(history), env=with_a_key, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "docker compose down --volumes" in ended.stderr
+    assert "cog_x" not in ended.stdout + ended.stderr
+
+
+def test_grafanas_administrator_has_a_password_of_ones_own(
+    machine: Machine, started: dict[str, str], tmp_path: Path
+) -> None:
+    assert started
+    made = (machine.folder / "volumes" / "password" / "admin").read_text()
+    assert len(made) == 36
+    own = Machine(tmp_path, {"GRAFANA_ADMIN_PASSWORD": "of one's own"})
+    (password,) = (s for s in services(own.values) if s.name == "password")
+    subprocess.run(own.command(password), env=own.environment(password), check=True)
+    assert (tmp_path / "volumes" / "password" / "admin").read_text() == "of one's own"
+
+
+def test_the_shipped_rules_are_the_mounted_ones(machine: Machine, started: dict[str, str]) -> None:
+    assert started
+    mounted = machine.folder / "mounted" / "deploy" / "prometheus" / "rules.yml"
+    assert mounted.read_text() == RULES.read_text()

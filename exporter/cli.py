@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from queue import SimpleQueue
 from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
@@ -40,7 +39,7 @@ from exporter.settings import (
     parse_addresses,
     settings_of,
 )
-from exporter.signals import termination
+from exporter.signals import hold_termination, wait_for_termination
 from exporter.sources import SOURCES
 from exporter.sources.connection import NoSourceError, Surroundings
 from exporter.sources.devin.settings import DevinSettings
@@ -156,8 +155,8 @@ def _simulated_api(overrides: Overrides) -> Iterator[Overrides]:
         api.stop()
 
 
-def serve(overrides: Overrides, stop: SimpleQueue[int]) -> None:
-    """Run the exporter until `stop` holds a signal.
+def serve(overrides: Overrides) -> None:
+    """Run the exporter until a signal comes; they are held already.
 
     Raises:
         SettingsError: if settings are bad.
@@ -182,7 +181,7 @@ def serve(overrides: Overrides, stop: SimpleQueue[int]) -> None:
         port = opened.getsockname()[1]
         sys.stdout.write(f"Metrics: http://localhost:{port}{web.telemetry_path}\n")
     sys.stdout.flush()
-    stop.get()
+    wait_for_termination()
     exporter.stop()
 
 
@@ -228,11 +227,12 @@ def run(arguments: Sequence[str]) -> int:
         if command == "backfill":
             write_history(overrides, order_of(said, now=time.time()))
         elif command == "demo":
-            stop = termination()
+            hold_termination()
             with _simulated_api(overrides) as pointed:
-                serve(pointed, stop)
+                serve(pointed)
         else:
-            serve(overrides, termination())
+            hold_termination()
+            serve(overrides)
     except (OrderError, SettingsError) as bad:
         return _complain(*bad.lines, status=BAD_USAGE)
     except NoSourceError as none:

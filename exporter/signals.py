@@ -1,18 +1,20 @@
 """Being told to end."""
 
 import signal
-from queue import SimpleQueue
 
-TERMINATION = (signal.SIGTERM, signal.SIGINT)
+TERMINATION = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
-def termination() -> SimpleQueue[int]:
-    """From now on, SIGTERM and SIGINT put their number into this queue and do nothing else.
+def hold_termination() -> None:
+    """From now on SIGTERM and SIGINT are kept until they are waited for.
 
-    Not an Event: the handler runs in the thread that waits, maybe while it holds the Event's
-    lock, and would wait for that lock for ever. `SimpleQueue.put` may interrupt its own `get`.
+    To be called before any thread is begun, as threads inherit it. No handler of Python's own: it
+    would run in the main thread only once that has woken up, which it does not if the signal came
+    in the moment before it fell asleep.
     """
-    received: SimpleQueue[int] = SimpleQueue()
-    for number in TERMINATION:
-        signal.signal(number, lambda told, _frame: received.put(told))
-    return received
+    signal.pthread_sigmask(signal.SIG_BLOCK, TERMINATION)
+
+
+def wait_for_termination() -> signal.Signals:
+    """Return once a signal has come, be it before this call."""
+    return signal.Signals(signal.sigwait(TERMINATION))

@@ -5,16 +5,16 @@ import time
 
 from exporter.demo import start_demo_api
 from exporter.demo.settings import DemoSettings
-from exporter.signals import termination
+from exporter.signals import hold_termination, wait_for_termination
 
 
 def main() -> None:
     """Print the address and serve until a signal comes."""
-    stop = termination()
+    hold_termination()
     api = start_demo_api(DemoSettings().size(), clock=time.time)
     sys.stdout.write(f"{api.url}\n")
     sys.stdout.flush()
-    stop.get()
+    wait_for_termination()
     api.stop()
 
 

@@ -43,12 +43,14 @@ def test_every_imported_day_equals_the_ledger(scene: Scene, tmp_path: Path) -> N
             httpx.get(f"http://{address}/internal/force_flush", timeout=60).raise_for_status()
             expected = ledger(scene, "user_")
             *finished, today = expected
-            course = Prometheus(f"http://{address}").course(
-                daily("devin_user_consumption_yesterday_acus"),
-                start=billing_day_start(finished[0]),
-                end=billing_day_start(today),
-                step=DAY,
-            )
+            server = Prometheus(f"http://{address}")
+            with server.client:
+                course = server.course(
+                    daily("devin_user_consumption_yesterday_acus"),
+                    start=billing_day_start(finished[0]),
+                    end=billing_day_start(today),
+                    step=DAY,
+                )
         finally:
             process.terminate()
     assert len(finished) == DAYS

@@ -21,6 +21,7 @@ import yaml
 from prometheus import BETWEEN_LOOKS, NEWER, ROOT, free_address
 
 FILE = ROOT / "docker-compose.yml"
+ONCE_SECONDS = 120
 LOOKS = 300
 BETWEEN_LOOKS_SECONDS = 0.2
 PROGRAMS = {"prom/prometheus": "prometheus", "prom/alertmanager": "prometheus-alertmanager"}
@@ -49,7 +50,15 @@ class Service:
         """A mapping of the service, empty if it has none."""
         found = self.told.get(key, {})
         assert isinstance(found, Mapping)
-        return {str(k): str(v) for k, v in found.items()}
+        return {str(k): str(v) for k, v in found.items() if v is not None}
+
+    def variables(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The container's variables: of `.env` where it is read, and by name where it is not."""
+        told = self.told.get("environment", {})
+        assert isinstance(told, Mapping)
+        by_name = {k: values[k] for k, v in told.items() if v is None and k in values}
+        of_file = values if "env_file" in self.told else {}
+        return {**of_file, **by_name, **self.table("environment")}
 
     def words(self, key: str) -> list[str]:
         """A list of the service, empty if it has none."""
@@ -83,7 +92,7 @@ class Service:
 
     @property
     def health_check(self) -> list[str]:
-        """The command that says whether it is healthy; empty if the image has its own."""
+        """The command that says whether it is healthy."""
         found = self.told.get("healthcheck", {})
         assert isinstance(found, Mapping)
         return [str(word) for word in found.get("test", ["CMD"])][1:]
@@ -122,6 +131,8 @@ class Machine:
         """A word of the file with this machine's addresses and folders."""
         for address, new in self._replaced.items():
             text = text.replace(address, new)
+        if text == "/opt/healthcheck.py":
+            return str(ROOT / "deploy" / "healthcheck.py")
         if text == ":9877":
             return self.addresses["exporter:9877"]
         if text == "/tmp":  # noqa: S108 - the container's
@@ -171,9 +182,7 @@ class Machine:
     def is_healthy(self, service: Service) -> bool:
         """What its health check says now."""
         check = [self.here(word, service) for word in service.health_check]
-        if not check:  # the image's own
-            check = [sys.executable, str(ROOT / "deploy" / "healthcheck.py")]
-        if check[0] == "wget":
+        if check[0] == "wget":  # busybox has it
             parts = urlsplit(check[-1])
             try:
                 return httpx.get(parts.geturl()).is_success
@@ -209,7 +218,7 @@ def up(machine: Machine, *, without: Sequence[str] = ()) -> Iterator[dict[str, s
                 )
             )
             if service.is_run_once:
-                status = process.wait(LOOKS)
+                status = process.wait(ONCE_SECONDS)
                 printed[service.name] = log.read_text(encoding="utf-8")
                 assert status == 0, f"{service.name} ended with {status}:\n{printed[service.name]}"
             else:

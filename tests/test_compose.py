@@ -43,7 +43,7 @@ def test_what_is_mounted_is_there_and_what_is_not_is_a_volume(service: Service) 
     for source, _ in service.mounts:
         assert (ROOT / source).exists() if source.startswith(".") else source in volumes
     for mount in service.words("volumes"):
-        assert not mount.startswith(".") or mount.endswith(":ro")
+        assert not mount.startswith(".") or mount.endswith(":ro,z")
 
 
 @each_service
@@ -62,8 +62,27 @@ def test_what_others_wait_for_can_be_told(service: Service) -> None:
     for name, condition in service.needs.items():
         once = by_name[name].is_run_once
         assert condition == ("service_completed_successfully" if once else "service_healthy")
-    if not service.is_run_once and service.image[0] != "devin-exporter":
-        assert service.health_check
+    assert bool(service.health_check) != service.is_run_once
+
+
+def test_each_waits_for_what_it_cannot_do_without() -> None:
+    assert {service.name: set(service.needs) for service in ALL} == {
+        "exporter": set(),
+        "password": set(),
+        "alertmanager": set(),
+        "history": {"exporter"},
+        "blocks": {"history"},
+        "prometheus": {"blocks", "exporter", "alertmanager"},
+        "grafana": {"password", "prometheus"},
+    }
+
+
+def test_an_image_is_built_once() -> None:
+    assert [service.name for service in ALL if "build" in service.told] == ["exporter"]
+    for service in ALL:
+        if service.image[0] == "devin-exporter":
+            policy = "build" if service.name == "exporter" else "never"
+            assert service.told["pull_policy"] == policy
 
 
 def test_the_one_command_needs_no_file_and_no_variable() -> None:
@@ -87,10 +106,8 @@ def test_the_example_of_settings_turns_nothing_on_and_names_what_is_there() -> N
 def test_grafanas_provisioning_has_the_documented_shape_and_its_paths_are_mounted() -> None:
     (grafana,) = (service for service in ALL if service.name == "grafana")
     mounted = {target: source for source, target in grafana.mounts}
-    assert mounted["/etc/grafana/provisioning"] == "./grafana/provisioning"
-    provisioning = ROOT / "grafana" / "provisioning"
     for kind, key in (("dashboards", "providers"), ("datasources", "datasources")):
-        for file in (provisioning / kind).iterdir():
+        for file in (ROOT / mounted[f"/etc/grafana/provisioning/{kind}"]).iterdir():
             told = yaml.safe_load(file.read_text(encoding="utf-8"))
             assert told.keys() <= {"apiVersion", key, "deleteDatasources", "prune"}
             assert told["apiVersion"] == 1

@@ -32,6 +32,7 @@ wait "$server" || true
 trap - EXIT
 
 for block in "$DATA/making"/*/meta.json; do
+    [ -e "$block" ] || continue # a history without a sample
     mv "${block%/meta.json}" "$DATA/"
 done
 rm -rf "$DATA/making"

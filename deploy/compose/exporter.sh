@@ -1,8 +1,9 @@
 #!/bin/sh
 # What the containers of the exporter's image run: `exporter.sh serve`, `history`, `password`.
 #
-# With a key in .env it is the real thing; without one it is the demo, with a price and a pool of
-# its own so that no panel is empty. `history` and `password` are done once and remembered.
+# With a key it is the real thing; without one it is the demo, with a price and a pool of its own so
+# that no panel is empty. Which of the two the volumes hold figures of is kept in $KEPT/kind, and the
+# other is refused: invented figures and real ones must never be mixed.
 set -eu
 
 keys=${DEVIN_SERVICE_USER_TOKEN:-}${DEVIN_SERVICE_USER_TOKEN_FILE:-}
@@ -13,39 +14,60 @@ else
     export DEVIN_ACU_PRICE="${DEVIN_ACU_PRICE:-2.25}" DEVIN_ACU_POOL="${DEVIN_ACU_POOL:-25000}"
 fi
 
+# keep NAME: put what is on standard input into $KEPT/NAME, whole or not at all.
+keep() {
+    cat >"$KEPT/$1.new"
+    chmod 644 "$KEPT/$1.new"
+    mv "$KEPT/$1.new" "$KEPT/$1"
+}
+
+refuse_the_other_kind() {
+    if [ ! -s "$KEPT/kind" ]; then
+        echo "$kind" | keep kind
+    elif [ "$(cat "$KEPT/kind")" != "$kind" ]; then
+        echo "The volumes hold figures that are $(cat "$KEPT/kind"), and these would be $kind: they must" \
+            "not be mixed. Is the key where it was? \`docker compose down --volumes\` deletes the figures." >&2
+        exit 1
+    fi
+}
+
 serve() {
+    refuse_the_other_kind
+    echo "The figures are $kind." >&2
     [ "$kind" = demo ] || exec devin-exporter
     exec devin-exporter demo
 }
 
-# The history goes to $KEPT/history.om, and what it is of to $KEPT/kind.
+# The history goes to $KEPT/history.om, once.
 history() {
-    if [ -e "$KEPT/kind" ]; then
-        [ "$(cat "$KEPT/kind")" = "$kind" ] && exit 0
-        echo "The volumes hold figures of the other kind ($(cat "$KEPT/kind"), not $kind), which must" \
-            "not be mixed: \`docker compose down --volumes\` deletes them." >&2
-        exit 1
-    fi
+    refuse_the_other_kind
+    [ ! -e "$KEPT/history-done" ] || exit 0
+    rm -f "$KEPT"/*.unfinished
     days=${HISTORY_DAYS:-}
     if [ "$kind" = demo ]; then
         days=${days:-90}
         export DEVIN_API_URL="http://127.0.0.1:$DEMO_API_PORT" DEVIN_SERVICE_USER_TOKEN=cog_demo
         export DEVIN_REQUESTS_PER_SECOND="${DEVIN_REQUESTS_PER_SECOND:-200}"
     fi
-    [ "${days:-0}" -eq 0 ] ||
+    if [ -n "$days" ] && [ "$days" != 0 ]; then
         devin-exporter backfill --days "$days" --until now --output "$KEPT/history.om"
-    [ ! -e "$KEPT/history.om" ] || chmod 644 "$KEPT/history.om"
-    echo "$kind" >"$KEPT/kind"
+        chmod 644 "$KEPT/history.om"
+    else
+        rm -f "$KEPT"/history.om*
+    fi
+    echo "$days" | keep history-done
 }
 
-# Grafana's administrator: GRAFANA_ADMIN_PASSWORD, or one that nobody has guessed yet.
+# Grafana's administrator: GRAFANA_ADMIN_PASSWORD, or one that nobody can guess. Grafana takes it when
+# it makes its database, so it stays.
 password() {
+    [ ! -s "$KEPT/admin" ] || exit 0
     if [ -n "${GRAFANA_ADMIN_PASSWORD:-}" ]; then
-        printf '%s' "$GRAFANA_ADMIN_PASSWORD" >"$KEPT/admin"
-    elif [ ! -e "$KEPT/admin" ]; then
-        head -c 18 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$KEPT/admin"
+        printf '%s' "$GRAFANA_ADMIN_PASSWORD" | keep admin
+    else
+        head -c 18 /dev/urandom | od -An -v -tx1 | tr -d ' \n' | keep admin
     fi
-    chmod 644 "$KEPT/admin"
+    [ -s "$KEPT/admin" ]
 }
 
 "$1"

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 from processes import STARTED
 
@@ -109,7 +110,7 @@ class Image:
         Path(self.here(rest)).mkdir(parents=True, exist_ok=True)
 
     def _copy(self, rest: str) -> None:
-        words = rest.split()
+        words = [word for word in rest.split() if not word.startswith("--chmod=")]
         source_root = self.given
         if words[0].startswith("--from="):
             source_root = self.earlier[words.pop(0).removeprefix("--from=")]
@@ -247,11 +248,16 @@ def test_it_runs_as_an_ordinary_user_who_can_write_nothing(image: Image) -> None
             assert process.stdout is not None
             line = next(line for line in process.stdout if line.startswith(STARTED))
             port = re.findall(rb":(\d+)/", line)[0].decode()
+            page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            assert f'version="{__version__}",revision="{REVISION}"' in page
             here = {"WEB_LISTEN_ADDRESS": f":{port}"}
             with run_in(image, image.health_check, **here) as check:
                 assert check.wait(30) == 0
             with run_in(image, image.health_check, WEB_LISTEN_ADDRESS=":1") as check:
                 assert check.wait(30) == 1
+            anywhere = "import pathlib, sys; pathlib.Path(sys.prefix, 'x').write_text('')"
+            with run_in(image, ["python", "-c", anywhere]) as writing:
+                assert writing.wait(30) == 1
             with run_in(image, [*image.entrypoint, "--version"]) as version:
                 told, _ = version.communicate(timeout=30)
             assert told.decode().strip() == f"devin-exporter {__version__}"

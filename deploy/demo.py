@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -140,7 +140,8 @@ def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
         try:
             httpx.get(url).raise_for_status()
         except httpx.HTTPError:
-            time.sleep(LOOK_AGAIN_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK_AGAIN_SECONDS)
         else:
             return True
     return False

@@ -27,7 +27,7 @@ from exporter.backfill import (
 from exporter.demo import DEMO_KEY, REQUESTS_PER_SECOND, start_demo_api
 from exporter.demo.settings import DemoSettings
 from exporter.logs import set_up
-from exporter.server import ListenError, listen
+from exporter.server import ListenError, listen, why
 from exporter.settings import (
     LogSettings,
     Section,
@@ -146,8 +146,8 @@ def _simulated_api(overrides: Overrides) -> Iterator[Overrides]:
     demo = load(ALL_SECTIONS, _for_demo(overrides, url=UNUSED_URL))[DemoSettings]
     try:
         api = start_demo_api(demo.size(), clock=time.time, port=demo.api_port)
-    except OSError as error:
-        raise ListenError(f"DEMO_API_PORT: port {demo.api_port}: {error.strerror}") from None
+    except OSError as failure:
+        raise ListenError(f"DEMO_API_PORT: port {demo.api_port}: {why(failure)}") from None
     sys.stdout.write(f"Simulated API: {api.url}\n")
     try:
         yield _for_demo(overrides, url=api.url)

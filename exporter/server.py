@@ -177,9 +177,13 @@ def listen(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
         except OSError as failure:
             for opened in sockets:
                 opened.close()
-            why = str(failure.strerror or failure).partition(" (while")[0]
-            raise ListenError(f"cannot listen on {host or '*'}:{port}: {why}") from None
+            raise ListenError(f"cannot listen on {host or '*'}:{port}: {why(failure)}") from None
     return sockets
+
+
+def why(failure: OSError) -> str:
+    """What the system says, in a few words."""
+    return str(failure.strerror or failure).partition(" (while")[0]
 
 
 def _listener(host: str, port: int) -> socket.socket:

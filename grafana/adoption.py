@@ -1,22 +1,9 @@
 """Adoption: who uses it, how often, and what comes of it."""
 
 from grafana import promql as q
-from grafana.house import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILION,
-    at_end,
-    bars,
-    card,
-    colour,
-    lines,
-    over_time,
-    ranking,
-    rows,
-    rows_table,
-)
+from grafana.colours import BLUE, GREEN, GREY, ORANGE, VERMILION
+from grafana.fields import colour
+from grafana.house import at_end, bars, card, lines, over_time, ranking, rows, rows_table
 from grafana.shell import OF_ORGANIZATIONS, Board
 
 IDLE_SHOWN = 50

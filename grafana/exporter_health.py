@@ -1,28 +1,13 @@
 """Exporter: whether the figures can be trusted now, and why not."""
 
+from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 
 from grafana import promql as q
-from grafana.house import (
-    BAD,
-    BLUE,
-    BY_THRESHOLD,
-    GOOD,
-    ORANGE,
-    WARNING,
-    at_end,
-    card,
-    colour,
-    lines,
-    named_states,
-    over_time,
-    rows,
-    rows_table,
-    setting,
-    states,
-    thresholds,
-)
+from grafana.colours import BAD, BLUE, GOOD, ORANGE, WARNING
+from grafana.fields import BY_THRESHOLD, colour, named_states, setting, thresholds
+from grafana.house import at_end, card, lines, over_time, rows, rows_table, states
 from grafana.shell import CARRIED_ORGANIZATION_VARIABLE, Board
 
 
@@ -37,6 +22,11 @@ def _rate(metric: str, by: str, matchers: str = q.JOB) -> str:
 
 def _age(metric: str) -> str:
     return f"time() - {_by_task(metric, 'min')}"
+
+
+def _by_instance(title: str, about: str, unit: str, metric: str) -> timeseries.Panel:
+    query = over_time(f"max by (instance) ({metric}{{{q.JOB}}})", "{{instance}}")
+    return lines(title, about, unit, query, width=8, many=True)
 
 
 UP = _by_task("devin_exporter_task_up", "min")
@@ -260,36 +250,20 @@ BOARD = Board(
         (
             "",
             [
-                lines(
+                _by_instance(
                     "Scrape time",
                     "How long Prometheus waited for the page.",
                     "s",
-                    over_time(
-                        'max by (instance) (scrape_duration_seconds{job="$job"})', "{{instance}}"
-                    ),
-                    width=8,
-                    many=True,
+                    "scrape_duration_seconds",
                 ),
-                lines(
-                    "Scrape size",
-                    "Samples on the page.",
-                    "short",
-                    over_time(
-                        'max by (instance) (scrape_samples_scraped{job="$job"})', "{{instance}}"
-                    ),
-                    width=8,
-                    many=True,
+                _by_instance(
+                    "Scrape size", "Samples on the page.", "short", "scrape_samples_scraped"
                 ),
-                lines(
+                _by_instance(
                     "Memory",
                     "Resident memory of the exporter.",
                     "bytes",
-                    over_time(
-                        'max by (instance) (process_resident_memory_bytes{job="$job"})',
-                        "{{instance}}",
-                    ),
-                    width=8,
-                    many=True,
+                    "process_resident_memory_bytes",
                 ),
             ],
         ),

@@ -1,9 +1,10 @@
-"""How every panel and dashboard looks: colours, empty states, variables, links."""
+"""How every panel looks: its frame, its kind, its empty state."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
+from typing import TypeVar
 
 from grafana_foundation_sdk.builders import (
     barchart,
@@ -20,53 +21,18 @@ from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from grafana.colours import BLUE, GREY, PRODUCTS
+from grafana.fields import colour, fixed, setting
+
 TAG = "devin-exporter"
 BILLING_TIMEZONE = "Etc/GMT+8"
 """UTC-8 without daylight saving: its days are the vendor's billing days."""
 
+NO_PRICE = "set DEVIN_ACU_PRICE"
 BILLING_DAY = "A billing day runs from 08:00 UTC to 08:00 UTC: midnight to midnight on these axes."
 
-# The palette of Okabe and Ito, which colour-blind people can tell apart.
-BLACK, GREY = "#555555", "#999999"
-ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
-BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-
-GOOD, WARNING, BAD, UNKNOWN = GREEN, ORANGE, VERMILION, PURPLE
-PRODUCTS = {
-    "devin": BLUE,
-    "cascade": ORANGE,
-    "terminal": GREEN,
-    "review": PURPLE,
-    "unknown": GREY,
-}
-STATUSES = {
-    "new": SKY,
-    "claimed": SKY,
-    "creating": SKY,
-    "resuming": SKY,
-    "running": BLUE,
-    "exit": GREEN,
-    "suspended": ORANGE,
-    "error": VERMILION,
-}
-DETAILS = {
-    "working": BLUE,
-    "finished": GREEN,
-    "waiting_for_user": YELLOW,
-    "waiting_for_approval": YELLOW,
-    "inactivity": GREY,
-    "user_request": GREY,
-    "usage_limit_exceeded": ORANGE,
-    "org_usage_limit_exceeded": ORANGE,
-    "total_session_limit_exceeded": ORANGE,
-    "out_of_credits": ORANGE,
-    "out_of_quota": ORANGE,
-    "no_quota_allocation": ORANGE,
-    "payment_declined": VERMILION,
-    "error": VERMILION,
-}
-
 Panel = Builder[model.Panel]
+P = TypeVar("P", stat.Panel, timeseries.Panel, barchart.Panel, table.Panel, statetimeline.Panel)
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
@@ -116,45 +82,27 @@ def _described(about: str, queries: Iterable[Query]) -> str:
     return f"{about} {BILLING_DAY}" if billed else about
 
 
-def fixed(colour: str) -> dashboard.FieldColor:
-    """One colour."""
-    return dashboard.FieldColor().mode(model.FieldColorModeId.FIXED).fixed_color(colour)
-
-
-BY_THRESHOLD = dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS)
-
-
-def colour(value: str) -> model.DynamicConfigValue:
-    """One colour, for some of a panel's fields."""
-    return model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": value})
-
-
-def setting(name: str, value: object) -> model.DynamicConfigValue:
-    """A setting of some of a panel's fields."""
-    return model.DynamicConfigValue(name, value)
-
-
-def thresholds(first: str, *steps: tuple[float, str]) -> dashboard.ThresholdsConfig:
-    """Colours by value: the first one, and others from a value on."""
+def _framed(
+    panel: P,
+    title: str,
+    about: str,
+    queries: Sequence[Query],
+    *,
+    unit: str,
+    size: tuple[int, int],
+    empty: str,
+) -> P:
+    """What every panel has; `size` is width and height."""
+    width, height = size
     return (
-        dashboard.ThresholdsConfig()
-        .mode(model.ThresholdsMode.ABSOLUTE)
-        .steps([model.Threshold(color=first), *(model.Threshold(v, c) for v, c in steps)])
-    )
-
-
-def coloured_words(colours: Mapping[str, str]) -> model.ValueMap:
-    """Words with their colours."""
-    return model.ValueMap({word: model.ValueMappingResult(color=c) for word, c in colours.items()})
-
-
-def named_states(*states: tuple[str, str]) -> model.ValueMap:
-    """The numbers from 0 on as words with colours."""
-    return model.ValueMap(
-        {
-            str(index): model.ValueMappingResult(text=text, color=c, index=index)
-            for index, (text, c) in enumerate(states)
-        }
+        panel.title(title)
+        .description(_described(about, queries))
+        .datasource(DATASOURCE)
+        .targets([*_targets(queries)])
+        .unit(unit)
+        .no_value(empty)
+        .span(width)
+        .height(height)
     )
 
 
@@ -165,15 +113,7 @@ def card(
     several = len(queries) > 1 or any("{{" in query.legend for query in queries)
     text = options.BigValueTextMode.VALUE_AND_NAME if several else options.BigValueTextMode.VALUE
     return (
-        stat.Panel()
-        .title(title)
-        .description(_described(about, queries))
-        .datasource(DATASOURCE)
-        .targets([*_targets(queries)])
-        .unit(unit)
-        .no_value(empty)
-        .span(width)
-        .height(5)
+        _framed(stat.Panel(), title, about, queries, unit=unit, size=(width, 5), empty=empty)
         .color_scheme(fixed("text"))
         .color_mode(options.BigValueColorMode.VALUE)
         .graph_mode(options.BigValueGraphMode.NONE)
@@ -186,15 +126,7 @@ def _course(
     title: str, about: str, unit: str, queries: Sequence[Query], *, width: int, empty: str
 ) -> timeseries.Panel:
     return (
-        timeseries.Panel()
-        .title(title)
-        .description(_described(about, queries))
-        .datasource(DATASOURCE)
-        .targets([*_targets(queries)])
-        .unit(unit)
-        .no_value(empty)
-        .span(width)
-        .height(9)
+        _framed(timeseries.Panel(), title, about, queries, unit=unit, size=(width, 9), empty=empty)
         .min(0)
         .tooltip(
             common.VizTooltipOptions()
@@ -265,15 +197,7 @@ def ranking(
 ) -> barchart.Panel:
     """A horizontal bar for each series at the end of the range."""
     return (
-        barchart.Panel()
-        .title(title)
-        .description(_described(about, queries))
-        .datasource(DATASOURCE)
-        .targets([*_targets(queries)])
-        .unit(unit)
-        .no_value(empty)
-        .span(width)
-        .height(9)
+        _framed(barchart.Panel(), title, about, queries, unit=unit, size=(width, 9), empty=empty)
         .min(0)
         .orientation(options.VizOrientation.HORIZONTAL)
         .x_field("Field")
@@ -311,15 +235,7 @@ def rows_table(
     there for links alone; what is in neither is dropped.
     """
     panel = (
-        table.Panel()
-        .title(title)
-        .description(_described(about, queries))
-        .datasource(DATASOURCE)
-        .targets([*_targets(queries)])
-        .unit("none")
-        .no_value(empty)
-        .span(width)
-        .height(10)
+        _framed(table.Panel(), title, about, queries, unit="none", size=(width, 10), empty=empty)
         .color_scheme(fixed("text"))
         .with_transformation(model.DataTransformerConfig("merge", options={}))
         .with_transformation(
@@ -349,15 +265,9 @@ def rows_table(
 def states(title: str, about: str, *queries: Query, empty: str = "no data") -> statetimeline.Panel:
     """When something was in which state."""
     return (
-        statetimeline.Panel()
-        .title(title)
-        .description(_described(about, queries))
-        .datasource(DATASOURCE)
-        .targets([*_targets(queries)])
-        .unit("none")
-        .no_value(empty)
+        _framed(
+            statetimeline.Panel(), title, about, queries, unit="none", size=(24, 5), empty=empty
+        )
         .interval("1m")
-        .span(24)
-        .height(5)
         .show_value(options.VisibilityMode.AUTO)
     )

@@ -4,27 +4,18 @@ from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 
 from grafana import promql as q
+from grafana.colours import BAD, DETAILS, GOOD, GREY, STATUSES, UNKNOWN, WARNING
+from grafana.fields import colour, coloured_words, fixed, setting
 from grafana.house import (
-    BAD,
-    DETAILS,
-    GOOD,
-    GREY,
-    STATUSES,
-    UNKNOWN,
-    WARNING,
     Query,
     at_end,
     bars,
     by_product,
     card,
-    colour,
-    coloured_words,
-    fixed,
     over_time,
     ranking,
     rows,
     rows_table,
-    setting,
 )
 from grafana.shell import OF_ORGANIZATIONS, Board
 

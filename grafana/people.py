@@ -5,22 +5,9 @@ from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import promql as q
-from grafana.house import (
-    BAD,
-    BY_THRESHOLD,
-    GOOD,
-    WARNING,
-    at_end,
-    bars,
-    by_product,
-    card,
-    over_time,
-    ranking,
-    rows,
-    rows_table,
-    setting,
-    thresholds,
-)
+from grafana.colours import BAD, GOOD, WARNING
+from grafana.fields import BY_THRESHOLD, setting, thresholds
+from grafana.house import at_end, bars, by_product, card, over_time, ranking, rows, rows_table
 from grafana.shell import CARRIED_ORGANIZATION_VARIABLE, Board, query_variable
 
 PEOPLE_SHOWN = 20

@@ -4,27 +4,9 @@ from grafana_foundation_sdk.builders import common
 from grafana_foundation_sdk.models import common as options
 
 from grafana import promql as q
-from grafana.house import (
-    BAD,
-    BLUE,
-    BY_THRESHOLD,
-    GOOD,
-    ORANGE,
-    STATUSES,
-    UNKNOWN,
-    WARNING,
-    at_end,
-    card,
-    colour,
-    lines,
-    named_states,
-    over_time,
-    ranking,
-    rows,
-    rows_table,
-    states,
-    thresholds,
-)
+from grafana.colours import BAD, BLUE, GOOD, ORANGE, STATUSES, UNKNOWN, WARNING
+from grafana.fields import BY_THRESHOLD, colour, named_states, thresholds
+from grafana.house import at_end, card, lines, over_time, ranking, rows, rows_table, states
 from grafana.shell import OF_ORGANIZATIONS, Board
 
 FROM_ELEVATED, FROM_HIGH = 11, 51

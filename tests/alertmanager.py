@@ -1,7 +1,6 @@
 """A real Alertmanager for the tests, and a webhook that receives what it sends."""
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from prometheus import BETWEEN_LOOKS, ROOT, free_address, until_ready
+from prometheus import BETWEEN_LOOKS, ROOT, free_address, served
 
 EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 DEADLINE_SECONDS = 240
@@ -96,22 +95,12 @@ def alertmanager(binary: str, folder: Path, hook: Webhook) -> Iterator[str]:
         configuration = configuration.replace(shipped, here)
     (folder / "alertmanager.yml").write_text(configuration, encoding="utf-8")
     address = free_address()
-    with (
-        (folder / "alertmanager.log").open("wb") as log,
-        subprocess.Popen(
-            [
-                binary,
-                f"--config.file={folder / 'alertmanager.yml'}",
-                f"--storage.path={folder / 'alertmanager'}",
-                f"--web.listen-address={address}",
-                "--cluster.listen-address=",
-            ],
-            stdout=log,
-            stderr=log,
-        ) as process,
-    ):
-        try:
-            until_ready(f"http://{address}/-/ready", process, folder / "alertmanager.log")
-            yield address
-        finally:
-            process.terminate()
+    command = [
+        binary,
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+    ]
+    with served(command, f"http://{address}/-/ready", folder / "alertmanager.log"):
+        yield address

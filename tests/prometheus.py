@@ -136,27 +136,32 @@ def prometheus(
     """Run a server on a data directory (`folder/data`) with this configuration."""
     address = free_address()
     (folder / "prometheus.yml").write_text(configuration)
+    command = [
+        binary,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        "--storage.tsdb.retention.time=400d",
+        f"--web.listen-address={address}",
+        *flags,
+    ]
+    with served(command, f"http://{address}/-/ready", folder / "prometheus.log"):
+        server = Prometheus(f"http://{address}")
+        with server.client:
+            yield server
+
+
+@contextmanager
+def served(command: Sequence[str], ready: str, log: Path) -> Iterator[None]:
+    """Run a server from when an address of it answers."""
     with (
-        (folder / "prometheus.log").open("wb") as log,
+        log.open("wb") as output,
         subprocess.Popen(
-            [
-                binary,
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                "--storage.tsdb.retention.time=400d",
-                f"--web.listen-address={address}",
-                *flags,
-            ],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "GOMAXPROCS": "2"},
+            command, stdout=output, stderr=output, env={**os.environ, "GOMAXPROCS": "2"}
         ) as process,
     ):
         try:
-            until_ready(f"http://{address}/-/ready", process, folder / "prometheus.log")
-            server = Prometheus(f"http://{address}")
-            with server.client:
-                yield server
+            until_ready(ready, process, log)
+            yield
         finally:
             process.terminate()
 

@@ -33,7 +33,7 @@ from queries import (
 )
 
 from exporter.catalogue import ROOT
-from grafana import house
+from grafana import colours
 from grafana.build import documents, main
 from grafana.house import BILLING_DAY, BILLING_TIMEZONE, TAG
 
@@ -163,7 +163,7 @@ def test_panels_fill_the_grid_without_overlap(path: Path) -> None:
 @boards
 def test_every_colour_is_of_the_palette_for_the_colour_blind(path: Path) -> None:
     used = set(re.findall(r'"(?:color|fixedColor)": "([^"]*)"', path.read_text(encoding="utf-8")))
-    palette = {value for value in vars(house).values() if isinstance(value, str)}
+    palette = {value for value in vars(colours).values() if isinstance(value, str)}
     assert used <= palette | {"text", "transparent"}
     by_palette = {
         str(panel["title"])

@@ -31,6 +31,8 @@ from queries import (
 
 from deploy.prometheus_rule import MANIFEST, main
 from exporter.catalogue import ROOT
+from grafana.colours import DETAILS
+from grafana.queue_and_sessions import HELD_BY_LIMITS
 
 TESTS = tuple(sorted(RULES.parent.glob("rules_test*.yml")))
 RUNBOOK = ROOT / "docs" / "runbook.md"
@@ -284,6 +286,30 @@ def is_condition(node: promql.Expr, child: promql.Expr) -> bool:
 
 def is_absent(node: promql.Expr) -> bool:
     return isinstance(node, promql.Call) and node.func.name == "absent"
+
+
+def test_what_limits_hold_up_is_the_same_on_dashboards_and_in_alerts() -> None:
+    (alert,) = (rule for rule in ALERTS if rule["alert"] == "DevinSessionsBlockedByLimit")
+    patterns = [
+        re.findall(r'status_detail=~"([^"]*)"', text) for text in (alert["expr"], HELD_BY_LIMITS)
+    ]
+    by_alert, by_dashboard = (
+        {detail for detail in DETAILS if re.fullmatch(pattern, detail)} for (pattern,) in patterns
+    )
+    assert by_alert == by_dashboard
+    assert len(by_alert) == 7
+
+
+def test_only_the_group_of_days_is_recorded_for_the_past() -> None:
+    """The documents, the demo and compose cut the rules at the second group's name."""
+    text = RULES.read_text(encoding="utf-8")
+    before, marker, _ = text.partition("  - name: devin-alerts")
+    assert marker
+    cut, *_ = yaml.safe_load(text)["groups"]
+    assert yaml.safe_load(before)["groups"] == [cut]
+    assert cut["name"] == "devin-days"
+    for path in ("docs/backfill.md", "deploy/compose/blocks.sh"):
+        assert "sed '/name: devin-alerts/,$d'" in (ROOT / path).read_text(encoding="utf-8")
 
 
 def test_the_manifest_holds_the_rules_word_for_word(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from compose import Machine, services, up
-from panels import DASHBOARDS, Dashboard, Range, Viewer
+from panels import DASHBOARDS, Dashboard, Range, Viewer, panel
 from prometheus import Prometheus, find
 from queries import rules
 from scene import pass_a_days_end
@@ -106,6 +106,18 @@ def test_the_last_ninety_days_are_there(server: Prometheus, metric: str) -> None
     days = server.one(f"max(count_over_time((group(last_over_time({metric}[1d])))[90d:1d]))")
     assert days is not None
     assert days >= 89
+
+
+def test_dashboards_and_alerts_tell_the_same_forecast(server: Prometheus) -> None:
+    recorded = "account:devin_consumption_forecast_acus:sum"
+    server.until(recorded)
+    target = panel("devin-cost", "ACUs of the cycle", "B")
+    now = round(time.time(), 3)
+    seen = Viewer(server, Range(now - 7 * DAY, now))
+    (dashboard,) = (each for each in map(Dashboard, DASHBOARDS) if each.uid == target.dashboard)
+    ((_, shown),) = seen.see(target, seen.values(dashboard)).items()
+    told = server.one(recorded)
+    assert told == pytest.approx(shown[now], rel=1e-3)
 
 
 def test_starting_again_takes_nothing_in_again(machine: Machine, server: Prometheus) -> None:

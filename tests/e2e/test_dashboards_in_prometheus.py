@@ -17,6 +17,8 @@ from scene import DAYS, ORGANIZATIONS_KEY, Scene, Server, ledger, serving
 from exporter.sources.devin.windows import DAY, billing_day, billing_day_start, day_number
 
 PRICE = 2.25
+KNOWN_AFTER_SECONDS = 40 * 60
+"""Into a billing day, the forecast counts the one before."""
 RANGES_DAYS = (1, 7, 30, 90)
 QUEUE = {("devin-overview", "Queue (enterprise)", ref) for ref in "ABCD"}
 """One for each status: exactly one has data."""
@@ -315,8 +317,8 @@ def test_cost_by_organization_and_the_forecast_equal_the_ledger(
             use.values() for use in scene.world.consumption(cycle, scene.now).values()
         )
     )
-    today = max(uses)
-    rate = summed(uses, list(range(today - 7, today))) / 7
+    newest = day_number(billing_day(seen.range.end - KNOWN_AFTER_SECONDS).start)
+    rate = summed(uses, list(range(newest - 7, newest))) / 7
     days_left = (billing_day_start(cycle.stop) - seen.range.end) / DAY
     forecast = so_far + days_left * rate
     for title, ref, expected_value in (

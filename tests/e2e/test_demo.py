@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from processes import finished
 from prometheus import ROOT, Prometheus, find
 
 SCRIPT = ROOT / "deploy" / "demo.py"
@@ -70,3 +72,11 @@ def test_without_prometheus_it_says_so_and_shows_the_exporter_alone() -> None:
         assert last == "Prometheus: not started, as prometheus and promtool is missing"
         demo.terminate()
         assert demo.wait(20) == 0
+
+
+def test_a_taken_port_of_the_simulated_api_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = finished("demo", DEMO_API_PORT=port)
+    assert ended.returncode == 1
+    assert ended.stderr == f"devin-exporter: DEMO_API_PORT: port {port}: Address already in use\n"

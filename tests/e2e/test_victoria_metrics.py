@@ -1,11 +1,10 @@
 """The same history in VictoriaMetrics."""
 
-import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
-from prometheus import Prometheus, find, free_address, until_ready
+from prometheus import Prometheus, find, free_address, served
 from scene import DAYS, Scene, history, ledger, used
 from test_ledger_in_prometheus import daily, keyed
 
@@ -18,41 +17,30 @@ def test_every_imported_day_equals_the_ledger(scene: Scene, tmp_path: Path) -> N
         pytest.skip("victoria-metrics is missing: `make test` brings it by apt")
     file = history(scene, tmp_path, "--until=now")
     address = free_address()
-    log = tmp_path / "log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [
-                binary,
-                f"-storageDataPath={tmp_path / 'data'}",
-                f"-httpListenAddr={address}",
-                "-retentionPeriod=400d",
-                "-search.disableCache",
-                "-memory.allowedBytes=256MB",
-            ],
-            stdout=output,
-            stderr=output,
-        ) as process,
-    ):
-        try:
-            until_ready(f"http://{address}/health", process, log)
-            with file.open("rb") as content:
-                httpx.post(
-                    f"http://{address}/api/v1/import/prometheus", content=content, timeout=60
-                ).raise_for_status()
-            httpx.get(f"http://{address}/internal/force_flush", timeout=60).raise_for_status()
-            expected = ledger(scene, "user_")
-            *finished, today = expected
-            server = Prometheus(f"http://{address}")
-            with server.client:
-                course = server.course(
-                    daily("devin_user_consumption_yesterday_acus"),
-                    start=billing_day_start(finished[0]),
-                    end=billing_day_start(today),
-                    step=DAY,
-                )
-        finally:
-            process.terminate()
+    command = [
+        binary,
+        f"-storageDataPath={tmp_path / 'data'}",
+        f"-httpListenAddr={address}",
+        "-retentionPeriod=400d",
+        "-search.disableCache",
+        "-memory.allowedBytes=256MB",
+    ]
+    with served(command, f"http://{address}/health", tmp_path / "log"):
+        with file.open("rb") as content:
+            httpx.post(
+                f"http://{address}/api/v1/import/prometheus", content=content, timeout=60
+            ).raise_for_status()
+        httpx.get(f"http://{address}/internal/force_flush", timeout=60).raise_for_status()
+        expected = ledger(scene, "user_")
+        *finished, today = expected
+        server = Prometheus(f"http://{address}")
+        with server.client:
+            course = server.course(
+                daily("devin_user_consumption_yesterday_acus"),
+                start=billing_day_start(finished[0]),
+                end=billing_day_start(today),
+                step=DAY,
+            )
     assert len(finished) == DAYS
     for day in finished:
         moment = billing_day_start(day)

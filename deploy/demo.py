@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,12 +40,21 @@ def main() -> int:
             if missing or len(addresses) < 2:  # noqa: PLR2004 - it has said why
                 if missing:
                     _say(f"Prometheus: not started, as {' and '.join(missing)} is missing")
-                return exporter.wait()
+                return until_ended(exporter)
             with tempfile.TemporaryDirectory(prefix="devin-exporter-demo-") as folder:
                 return _with_prometheus(exporter, Path(folder), *addresses)
         except KeyboardInterrupt:
             exporter.terminate()
             return exporter.wait()
+
+
+def until_ended(process: subprocess.Popen[str]) -> int:
+    """Wait for a process; gives its exit status. KeyboardInterrupt as soon as a signal came.
+
+    Python hears a signal between two steps only: one that comes in the moment before a wait without
+    an end would not be heard before the process has ended. A wait with one wakes up in between.
+    """
+    return process.wait(threading.TIMEOUT_MAX)
 
 
 def _addresses(exporter: subprocess.Popen[str]) -> list[str]:
@@ -87,10 +97,10 @@ def _with_prometheus(exporter: subprocess.Popen[str], folder: Path, api: str, me
             _record_history(folder / "data", url, kept)
         with _prometheus(folder, configuration) as url:
             _say(f"Prometheus: {url}")
-            return exporter.wait()
+            return until_ended(exporter)
     except OSError as error:
         _say(f"Prometheus: {error}")
-        return exporter.wait()
+        return until_ended(exporter)
 
 
 @contextmanager

@@ -74,6 +74,38 @@ def test_without_prometheus_it_says_so_and_shows_the_exporter_alone() -> None:
         assert demo.wait(20) == 0
 
 
+UNHEARD_BY_THE_CALL_IT_CAME_UPON = """
+import signal, subprocess, sys, threading
+from deploy.demo import until_ended
+
+def to_itself():
+    the_other_waits.acquire()
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+sys.setswitchinterval(1000)  # a thread runs when another one blocks, not before
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+the_other_waits = threading.Semaphore(0)
+with subprocess.Popen(["sleep", "30"], text=True) as process:
+    try:
+        threading.Thread(target=to_itself).start()
+        the_other_waits.release()
+        until_ended(process)
+    except KeyboardInterrupt:
+        process.terminate()
+        sys.exit(7)
+"""
+
+
+def test_a_signal_that_interrupts_no_call_is_heard() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", UNHEARD_BY_THE_CALL_IT_CAME_UPON],
+        cwd=ROOT,
+        check=False,
+        timeout=20,
+    )
+    assert ended.returncode == 7
+
+
 def test_a_taken_port_of_the_simulated_api_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

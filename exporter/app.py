@@ -15,12 +15,12 @@ from exporter.scheduler import Scheduler
 from exporter.server import Site, WebServer
 from exporter.settings import CORE_SECTIONS, Section, Settings, WebSettings
 from exporter.sources import SOURCES
-from exporter.sources.connection import NoSourceError, Surroundings
+from exporter.sources.connection import NoSourceError, Surroundings, sections_of
 from exporter.store import Store
 
 logger = logging.getLogger(__name__)
 
-SECTIONS: tuple[type[Section], ...] = (*(s.settings for s in SOURCES), *CORE_SECTIONS)
+SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
 
 
 class Exporter:
@@ -48,7 +48,7 @@ class Exporter:
         opened = (source.open(settings, shared) for source in SOURCES)
         self._connections = [connection for connection in opened if connection is not None]
         if not self._connections:
-            raise NoSourceError(" or ".join(source.wanted for source in SOURCES))
+            raise NoSourceError(", or ".join(source.wanted for source in SOURCES))
         tasks = [task for connection in self._connections for task in connection.tasks]
         self.store = Store(tasks, constant=(build_info(),))
         self.scheduler = Scheduler(tasks, store=self.store, registry=registry, clock=clock)

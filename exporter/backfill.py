@@ -167,7 +167,7 @@ def _backfill(settings: Settings, order: Order, tell: Callable[[str], object]) -
     opened = (source.history(settings, shared, order.span) for source in SOURCES)
     pasts = [past for past in opened if past is not None]
     if not pasts:
-        raise NoSourceError(" or ".join(source.wanted for source in SOURCES))
+        raise NoSourceError(", or ".join(s.wanted for s in SOURCES if s.past is not None))
     with ExitStack() as stack:
         for past in pasts:
             stack.callback(past.client.close)

@@ -11,10 +11,11 @@ from exporter.demo.settings import DemoSettings
 from exporter.metrics import Metric
 from exporter.settings import CORE_SECTIONS, Section, settings_of
 from exporter.sources import SOURCES
+from exporter.sources.connection import sections_of
 
 ROOT = Path(__file__).parent.parent
 ALL_SECTIONS: tuple[type[Section], ...] = (
-    *(source.settings for source in SOURCES),
+    *sections_of(SOURCES),
     *CORE_SECTIONS,
     DemoSettings,
 )

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -24,7 +24,7 @@ from exporter.backfill import (
     flags_given,
     order_of,
 )
-from exporter.demo import DEMO_KEY, REQUESTS_PER_SECOND, start_demo_api
+from exporter.demo import DEMO_KEYS, start_demo_api
 from exporter.demo.settings import DemoSettings
 from exporter.logs import set_up
 from exporter.server import ListenError, listen, why
@@ -41,8 +41,7 @@ from exporter.settings import (
 )
 from exporter.signals import hold_termination, wait_for_termination
 from exporter.sources import SOURCES
-from exporter.sources.connection import NoSourceError, Surroundings
-from exporter.sources.devin.settings import DevinSettings
+from exporter.sources.connection import Fields, NoSourceError, Surroundings
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +58,6 @@ LACKING = 1
 INTERRUPTED = 130
 LAST_POLLS_SECONDS = 1.5
 UNUSED_URL = "http://127.0.0.1"
-
-Overrides = Mapping[type[Section], Mapping[str, str | None]]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -102,7 +99,7 @@ def _help(setting: Setting) -> str:
     return f"{(setting.info.description or '').replace('`', '')}{default} [{setting.variable}]"
 
 
-def read_command_line(arguments: Sequence[str]) -> tuple[str, Overrides, argparse.Namespace]:
+def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.Namespace]:
     """Split the command line into the command, the settings given as flags, and all it says.
 
     Raises:
@@ -125,23 +122,21 @@ def read_command_line(arguments: Sequence[str]) -> tuple[str, Overrides, argpars
     return known.command, overrides, known
 
 
-def _for_demo(overrides: Overrides, *, url: str) -> Overrides:
-    """The settings of `serve`, but with the simulated API in place of the real one."""
+def _for_demo(overrides: Fields, *, url: str) -> Fields:
+    """The settings of `serve`, but with the simulated APIs in place of the real ones."""
     settings = load(ALL_SECTIONS, overrides)
-    devin = {
-        **overrides.get(DevinSettings, {}),
-        "api_url": url,
-        "ca_file": None,
-        "service_user_token": DEMO_KEY,
-        "service_user_token_file": None,
-    }
-    if "requests_per_second" not in settings[DevinSettings].model_fields_set:
-        devin["requests_per_second"] = str(REQUESTS_PER_SECOND)
-    return {**overrides, DevinSettings: devin}
+    pointed = dict(overrides)
+    for source in SOURCES:
+        if source.name not in DEMO_KEYS:
+            continue
+        fields = source.simulated(settings, url=url, key=DEMO_KEYS[source.name])
+        for section, values in fields.items():
+            pointed[section] = {**pointed.get(section, {}), **values}
+    return pointed
 
 
 @contextmanager
-def _simulated_api(overrides: Overrides) -> Iterator[Overrides]:
+def _simulated_api(overrides: Fields) -> Iterator[Fields]:
     """Start the simulated API and point the settings to it."""
     demo = load(ALL_SECTIONS, _for_demo(overrides, url=UNUSED_URL))[DemoSettings]
     try:
@@ -155,7 +150,7 @@ def _simulated_api(overrides: Overrides) -> Iterator[Overrides]:
         api.stop()
 
 
-def serve(overrides: Overrides) -> None:
+def serve(overrides: Fields) -> None:
     """Run the exporter until a signal comes; they are held already.
 
     Raises:
@@ -185,7 +180,7 @@ def serve(overrides: Overrides) -> None:
     exporter.stop()
 
 
-def check(overrides: Overrides) -> int:
+def check(overrides: Fields) -> int:
     """Print what each endpoint answers; the exit status tells whether all can be fed.
 
     Raises:
@@ -198,13 +193,13 @@ def check(overrides: Overrides) -> int:
     reports = [source.report(settings, shared) for source in SOURCES]
     told = [report for report in reports if report is not None]
     if not told:
-        raise NoSourceError(" or ".join(source.wanted for source in SOURCES))
+        raise NoSourceError(", or ".join(source.wanted for source in SOURCES))
     for report in told:
         sys.stdout.writelines(f"{line}\n" for line in report.lines)
     return 0 if all(report.fine for report in told) else LACKING
 
 
-def write_history(overrides: Overrides, order: Order) -> None:
+def write_history(overrides: Fields, order: Order) -> None:
     """Write the past.
 
     Raises:

@@ -80,6 +80,10 @@ class Settings:
             raise TypeError(f"{kind.__name__} holds {section!r}")
         return section
 
+    def only(self, kinds: Sequence[type[Section]]) -> "Settings":
+        """The sections of these kinds alone."""
+        return Settings(MappingProxyType({kind: self.sections[kind] for kind in kinds}))
+
 
 def settings_of(kinds: Sequence[type[Section]]) -> Iterator[Setting]:
     """Every setting of these sections, in the order of declaration."""

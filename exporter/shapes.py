@@ -1,12 +1,15 @@
 """What answers look like: models with only the fields read, and how bytes become one."""
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from exporter.errors import NotJsonError, ShapeError
 
 T = TypeVar("T")
+
+Count = Annotated[int, Field(ge=0, le=10**15)]
+"""A number of things."""
 
 
 class ApiModel(BaseModel):

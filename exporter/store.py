@@ -142,11 +142,13 @@ class Store:
         return MappingProxyType(self._states)
 
     def awaited(self) -> tuple[str, ...]:
-        """The main data sets that have not succeeded yet, by task name."""
+        """The main data sets that are on and have not succeeded yet, by task name."""
         return tuple(
             name
             for name, state in self._states.items()
-            if state.task.main() and (state.outcome is None or state.outcome.last_success is None)
+            if state.task.main()
+            and state.switched_off is None
+            and (state.outcome is None or state.outcome.last_success is None)
         )
 
     def started(self, name: str, *, now: float) -> None:

@@ -4,7 +4,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -19,13 +19,15 @@ from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.http import Client
 from exporter.scheduler import Scheduler
-from exporter.settings import load
-from exporter.sources.connection import Connection, Surroundings
-from exporter.sources.devin import SOURCE
-from exporter.sources.devin.settings import DevinSettings
+from exporter.settings import Section, load
+from exporter.sources import devin
+from exporter.sources.connection import Connection, Fields, Source, Surroundings
 from exporter.store import Store
 
 KEY = "cog_the_key_of_the_tests"
+KEY_OF = {"devin": "service_user_token", "devin_v2": "api_key", "aione": "token"}
+"""The field of each source's settings that holds its key."""
+
 Series = Mapping[str, str]
 
 
@@ -94,7 +96,7 @@ class Scrape:
 
 @dataclass
 class Rig:
-    """The Devin source with scheduler and store, polled by hand."""
+    """A source with scheduler and store, polled by hand."""
 
     connection: Connection
     store: Store
@@ -166,25 +168,33 @@ def raw_server(answer: bytes) -> Iterator[str]:
         thread.join()
 
 
-@contextmanager
-def rig(url: str, clock: Clock, **settings: str) -> Iterator[Rig]:
-    """The Devin source against an API, as composed in production, but polled by hand."""
-    given = {
-        "api_url": url,
-        "service_user_token": KEY,
-        "requests_per_second": "10000",
-        **settings,
+def fields_of(*sections: type[Section], **fields: str) -> Fields:
+    """Values for those of the sections that have such a field."""
+    return {
+        section: {name: value for name, value in fields.items() if name in section.model_fields}
+        for section in sections
     }
-    loaded = load((DevinSettings,), {DevinSettings: given})
+
+
+@contextmanager
+def rig_of(source: Source, url: str, clock: Clock, **settings: str) -> Iterator[Rig]:
+    """A source against an API, as composed in production, but polled by hand."""
+    fields = {"api_url": url, KEY_OF[source.name]: KEY, "requests_per_second": "10000", **settings}
+    loaded = load(source.sections, fields_of(*source.sections, **fields))
     registry = CollectorRegistry()
     stopping = threading.Event()
-    connection = SOURCE.open(loaded, Surroundings(clock, stopping, RequestMetrics(registry)))
+    connection = source.open(loaded, Surroundings(clock, stopping, RequestMetrics(registry)))
     assert connection is not None
     store = Store(connection.tasks)
     scheduler = Scheduler(connection.tasks, store=store, registry=registry, clock=clock)
     yield Rig(connection, store, scheduler, registry, clock)
     stopping.set()
     connection.client.close()
+
+
+def rig(url: str, clock: Clock, **settings: str) -> AbstractContextManager[Rig]:
+    """The v3 source against an API."""
+    return rig_of(devin.SOURCE, url, clock, **settings)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 
 from exporter.demo.answers import Answers
 from exporter.demo.api import DemoApi
-from exporter.demo.endpoints import DemoKey, endpoints
+from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey, endpoints
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.sources.devin.permissions import permission_of
@@ -29,12 +30,23 @@ DOCUMENT: dict[str, dict[str, dict[str, dict[str, object]]]] = yaml.safe_load(
 REGISTRY = Registry().with_resource(
     "urn:devin", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
 )
-PATHS = [endpoint.path for endpoint in endpoints(Answers(World(SIZE, start=NOW), lambda: NOW))]
+ENDPOINTS = {e.path: e for e in endpoints(Answers(World(SIZE, start=NOW), lambda: NOW))}
+PATHS = [path for path, endpoint in ENDPOINTS.items() if endpoint.api == V3]
+"""Of v3."""
+DOCUMENTED = [path for path, endpoint in ENDPOINTS.items() if endpoint.api != GATEWAY]
+OLDER = "/v2/enterprise/metrics/usage"
+DASHBOARD = "/api/v1/obs/dashboard"
 KEYS = {
+    "apk_user_test": DemoKey(api=V2),
+    "apk_user_nothing": DemoKey(api=V2, permissions=frozenset()),
+    "aione_test": DemoKey(api=GATEWAY),
     KEY: DemoKey(),
     "cog_nothing": DemoKey(permissions=frozenset()),
     "cog_metrics": DemoKey(permissions=frozenset({"ViewAccountMetrics"})),
 }
+
+OPENS = {V3: KEY, V2: "apk_user_test"}
+NOTHING = {V3: "cog_nothing", V2: "apk_user_nothing"}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +91,7 @@ def entities_of(world: World, path: str) -> list[Mapping[str, str]]:
     return [{}]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", DOCUMENTED)
 def test_every_answer_is_as_documented(api: tuple[World, DemoApi], path: str) -> None:
     world, server = api
     query = {
@@ -89,16 +101,16 @@ def test_every_answer_is_as_documented(api: tuple[World, DemoApi], path: str) ->
     }
     for ids in entities_of(world, path)[:60]:
         filled = path.format_map({name: quote(value, safe="") for name, value in ids.items()})
-        answer = ask(server, filled, query)
+        answer = ask(server, filled, query, key=OPENS[ENDPOINTS[path].api])
         assert answer.status_code == 200
         assert_documented(path, answer)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", DOCUMENTED)
 def test_every_refusal_is_as_documented(api: tuple[World, DemoApi], path: str) -> None:
     _, server = api
     filled = path.replace("{", "").replace("}", "")
-    for key, status in (("cog_unknown", 401), ("cog_nothing", 403)):
+    for key, status in (("cog_unknown", 401), (NOTHING[ENDPOINTS[path].api], 403)):
         answer = ask(server, filled, key=key)
         if path == "/v3/self" and status == 403:
             assert answer.status_code == 200
@@ -167,6 +179,55 @@ def test_permissions_are_those_of_the_documented_endpoints() -> None:
         if ours is not None:
             names = re.findall(r"[A-Z]\w+", ours)
             assert any(name in str(documented) for name in names), path
+
+
+@pytest.mark.parametrize("path", [OLDER, DASHBOARD])
+def test_a_key_opens_its_own_api_only(api: tuple[World, DemoApi], path: str) -> None:
+    _, server = api
+    keys = (KEY, "apk_user_test", "aione_test")
+    assert sorted(ask(server, path, key=key).status_code for key in keys) == [200, 401, 401]
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "query"),
+    [
+        (OLDER, "apk_user_test", {"start_date": "yesterday"}),
+        (DASHBOARD, "aione_test", {"range_days": 0}),
+        (DASHBOARD, "aione_test", {"range_days": "many"}),
+    ],
+)
+def test_wrong_parameters_of_the_other_apis_are_told_in_their_way(
+    api: tuple[World, DemoApi], path: str, key: str, query: dict[str, str | int]
+) -> None:
+    _, server = api
+    answer = ask(server, path, query, key=key)
+    assert answer.status_code == 422
+    assert [set(each) for each in answer.json()["detail"]] == [{"loc", "msg", "type"}]
+
+
+def test_the_older_api_tells_the_stretch_asked_for(api: tuple[World, DemoApi]) -> None:
+    world, server = api
+    query = {"start_date": "2026-03-10T08:00:00Z", "end_date": "2026-03-12T08:00:00Z"}
+    start, end = (at(text[:19].replace("T", " ")) for text in query.values())
+    told = ask(server, OLDER, query, key="apk_user_test").json()
+    assert told["sessions_count"] == world.sessions(start, end, NOW, org=None).created > 0
+
+
+@pytest.mark.parametrize("range_days", [1, 30])
+def test_the_gateways_parts_add_up(api: tuple[World, DemoApi], range_days: int) -> None:
+    _, server = api
+    told = ask(server, DASHBOARD, {"range_days": range_days}, key="aione_test").json()
+
+    def money(rows: list[dict[str, str]]) -> Decimal:
+        return sum((Decimal(row["cost_rmb"].replace(",", "")) for row in rows), Decimal())
+
+    tech, business = told["tech"], told["business"]
+    total = Decimal(tech["total_cost_rmb"].replace(",", ""))
+    assert money(tech["daily_trend"]) == money(business["team_cost_ranking"]) == total > 0
+    assert len(tech["daily_trend"]) == range_days
+    for rows in (tech["daily_trend"], tech["model_distribution"]):
+        assert sum(row["requests"] for row in rows) == tech["total_requests"]
+        assert sum(row["tokens"] for row in rows) == tech["total_tokens"]
 
 
 def test_the_same_seed_and_clock_give_the_same_answers() -> None:

@@ -171,8 +171,9 @@ def test_without_a_key_one_line_says_what_to_set() -> None:
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr == (
-        "devin-exporter: set DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE; "
-        "`devin-exporter demo` needs none\n"
+        "devin-exporter: set DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE, or "
+        "DEVIN_V2_API_KEY or DEVIN_V2_API_KEY_FILE, or AIONE_API_URL with AIONE_TOKEN or "
+        "AIONE_TOKEN_FILE; `devin-exporter demo` needs none\n"
     )
 
 

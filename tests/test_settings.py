@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from harness import make_client
+from harness import fields_of, make_client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,13 +22,16 @@ from exporter.settings import (
     settings_of,
 )
 from exporter.sources.devin.settings import DevinSettings
+from exporter.sources.devin_api import DevinApiSettings
 
 SECRET = "cog_a_secret_of_the_tests"
 
 
 def complaints(**fields: str) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as bad:
-        load((DevinSettings,), {DevinSettings: fields})
+        load(
+            (DevinSettings, DevinApiSettings), fields_of(DevinSettings, DevinApiSettings, **fields)
+        )
     return bad.value.lines
 
 
@@ -44,7 +47,7 @@ def test_every_setting_has_a_description_and_a_flag_that_follows_from_its_variab
 def test_defaults_are_those_of_the_documentation() -> None:
     settings = load(ALL_SECTIONS, {})
     devin = settings[DevinSettings]
-    assert devin.api_url == "https://api.devin.ai"
+    assert settings[DevinApiSettings].api_url == "https://api.devin.ai"
     assert (devin.poll_interval, devin.requests_per_second, devin.concurrency) == (300, 10, 8)
     assert devin.key() is None
     assert settings[WebSettings].listen_address == ":9877"
@@ -116,8 +119,8 @@ def test_a_url_that_would_leak_the_key_or_lead_nowhere_is_refused(url: str) -> N
     ["https://api.example.com/", "http://127.0.0.1:8080", "http://[::1]:1", "http://localhost"],
 )
 def test_https_anywhere_and_http_on_loopback_are_fine(url: str) -> None:
-    devin = load((DevinSettings,), {DevinSettings: {"api_url": url}})[DevinSettings]
-    assert devin.api_url == url.rstrip("/")
+    settings = load((DevinApiSettings,), {DevinApiSettings: {"api_url": url}})
+    assert settings[DevinApiSettings].api_url == url.rstrip("/")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://user:pass@proxy", "gopher://proxy"])

@@ -1,20 +1,21 @@
-"""A simulated Devin API: a real HTTP server with the documented shapes, the same from a seed."""
+"""Simulated APIs: a real HTTP server with the documented shapes, the same from a seed."""
 
 from collections.abc import Callable
 
 from exporter.demo.answers import Answers
 from exporter.demo.api import DemoApi
-from exporter.demo.endpoints import DemoKey
+from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 
-DEMO_KEY = "cog_demo"
-REQUESTS_PER_SECOND = 200
+DEMO_KEYS = {V3: "cog_demo", V2: "apk_user_demo", GATEWAY: "aione_demo"}
+"""By the name of the source that each is for."""
 
 
 def start_demo_api(size: Size, *, clock: Callable[[], float], port: int = 0) -> DemoApi:
-    """Start the simulated API on a loopback port (0 for any); `DEMO_KEY` opens all of it."""
+    """Start the simulated APIs on one loopback port (0 for any); `DEMO_KEYS` open them."""
     world = World(size, start=clock())
-    api = DemoApi(Answers(world, clock), {DEMO_KEY: DemoKey()}, port=port)
+    keys = {key: DemoKey(api=api) for api, key in DEMO_KEYS.items()}
+    api = DemoApi(Answers(world, clock), keys, port=port)
     api.start()
     return api

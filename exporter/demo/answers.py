@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from exporter.demo import dedicated, session_list
+from exporter.demo import dedicated, older, session_list
+from exporter.demo.gateway import Gateway
 from exporter.demo.people import DAY, DAY_START, Person
 from exporter.demo.world import Use, World
 
@@ -24,6 +25,7 @@ class Answers:
         self._clock = clock
         self._orgs = {org_id: index for index, (org_id, _) in enumerate(world.organizations)}
         self._people = {person.id: person for person in world.people}
+        self.gateway = Gateway(world.population.chance)
 
     def self_(self, org_id: str | None) -> Record:
         """`/v3/self`."""
@@ -233,6 +235,14 @@ class Answers:
     def guardrail_violations(self, after: int, before: int) -> Sequence[Record]:
         """`…/guardrail-violations`."""
         return dedicated.guardrail_violations(self._world, self._clock(), after, before)
+
+    def older_usage(self, after: int | None, before: int | None) -> Record:
+        """`/v2/enterprise/metrics/usage`; without bounds of the running cycle."""
+        return older.usage(self._world, self._clock(), after, before)
+
+    def gateway_dashboard(self, range_days: int) -> Record:
+        """`/api/v1/obs/dashboard`."""
+        return self.gateway.dashboard(range_days, self._clock())
 
     def _users(self) -> list[Person]:
         return [person for person in self._world.people if not person.service]

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.demo.answers import Answers, NoSuchEntityError
-from exporter.demo.endpoints import Ask, DemoKey, Endpoint, ProblemError, endpoints
+from exporter.demo.endpoints import V3, Ask, DemoKey, Endpoint, ProblemError, endpoints
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 200
@@ -105,11 +106,12 @@ class DemoApi:
                     answer = _page(answer, ask)
                 body = json.dumps(answer).encode()
             except NoSuchEntityError:
-                status, body = 404, _problem(404, "Not found")
+                status, body = 404, _problem(endpoint.api, 404, "Not found")
             except ProblemError as problem:
-                status, body = problem.status, _problem(problem.status, problem.title)
+                status = problem.status
+                body = _problem(endpoint.api, status, problem.title)
             self.traffic.count(endpoint.path, status)
-            kind = "application/json" if status == 200 else "application/problem+json"  # noqa: PLR2004
+            kind = "application/json" if status == HTTPStatus.OK else "application/problem+json"
             return Response(body, status_code=status, media_type=kind)
 
         # Ids may hold a slash, which arrives decoded.
@@ -121,7 +123,7 @@ class DemoApi:
     def _admit(self, request: Request, endpoint: Endpoint) -> DemoKey:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         key = self._keys.get(token) if scheme == "Bearer" else None
-        if key is None:
+        if key is None or key.api != endpoint.api:
             raise ProblemError(401, "Invalid credential")
         wanted = endpoint.permission
         if wanted is None:
@@ -161,5 +163,8 @@ def _offset(cursor: str | None) -> int:
     raise ProblemError(422, "after is not a cursor")
 
 
-def _problem(status: int, title: str) -> bytes:
-    return json.dumps({"type": "about:blank", "status": status, "title": title}).encode()
+def _problem(api: str, status: int, title: str) -> bytes:
+    told: object = {"type": "about:blank", "status": status, "title": title}
+    if api != V3 and status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        told = {"detail": [{"loc": [], "msg": title, "type": "value_error"}]}
+    return json.dumps(told).encode()

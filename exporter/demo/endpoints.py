@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from exporter.demo.answers import Answers
+
+V3, V2, GATEWAY = "devin", "devin_v2", "aione"
+LONGEST_RANGE_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,12 +15,14 @@ class DemoKey:
     """A key of the simulated API: what it opens.
 
     Attributes:
+        api: the only API that it opens, like `Endpoint.api`.
         permissions: names; None for all of them.
         org_id: set for a key that opens one organization only.
     """
 
     permissions: frozenset[str] | None = None
     org_id: str | None = None
+    api: str = V3
 
 
 class ProblemError(Exception):
@@ -45,6 +51,16 @@ class Ask:
             raise ProblemError(422, f"{name} must be an integer")
         return int(text)
 
+    def moment(self, *names: str) -> int | None:
+        """An RFC 3339 date-time of the query in Unix seconds, under the first name that is set."""
+        text = next((self.query[name] for name in names if name in self.query), None)
+        if text is None:
+            return None
+        try:
+            return int(datetime.fromisoformat(text).timestamp())
+        except ValueError:
+            raise ProblemError(422, f"{names[0]} must be a date-time") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -54,6 +70,7 @@ class Endpoint:
     permission: str | None
     answer: Callable[[Ask], object]
     paged: bool = False
+    api: str = V3
 
 
 def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
@@ -85,7 +102,18 @@ def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
     def categories(ask: Ask) -> object:
         return answers.categories(ask.whole("time_after"), ask.whole("time_before"))
 
+    def older_usage(ask: Ask) -> object:
+        return answers.older_usage(ask.moment("start_date", "start"), ask.moment("end_date", "end"))
+
+    def gateway_dashboard(ask: Ask) -> object:
+        range_days = ask.whole("range_days", default=30)
+        if not 1 <= range_days <= LONGEST_RANGE_DAYS:
+            raise ProblemError(422, "range_days is out of range")
+        return answers.gateway_dashboard(range_days)
+
     return (
+        Endpoint("/v2/enterprise/metrics/usage", "Enterprise Admin", older_usage, api=V2),
+        Endpoint("/api/v1/obs/dashboard", None, gateway_dashboard, api=GATEWAY),
         Endpoint("/v3/self", None, lambda ask: answers.self_(ask.key.org_id)),
         Endpoint(
             "/v3/enterprise/consumption/cycles", spend, lambda _: answers.cycles(), paged=True

@@ -1,9 +1,8 @@
 """What a source is to the rest: settings, metrics, and a way to connect."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from exporter.accounting import RequestMetrics
 from exporter.history import Span, Stretch
@@ -14,7 +13,8 @@ from exporter.request import Fetch
 from exporter.settings import Section, Settings
 from exporter.tasks import Task
 
-S = TypeVar("S", bound=Section)
+Fields = Mapping[type[Section], Mapping[str, str | None]]
+"""Values for some fields of some sections, as a command line gives them."""
 
 
 class NoSourceError(Exception):
@@ -71,33 +71,47 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source(Generic[S]):
+class Source:
     """One API.
 
     Attributes:
-        settings: the section that this source alone is handed.
+        sections: the settings that it reads; it is handed no others.
         wanted: the settings that turn it on, for people.
         connect: opens it; None if it is not turned on.
         check: asks each of its endpoints once; None if it is not turned on.
-        past: finds out what to ask for a history; None if it is not turned on.
+        demo: what turns it on at the simulated API, of an address and a key.
+        past: finds out what to ask for a history, None if it is not turned on; not set for an
+            API that tells of none.
     """
 
     name: str
-    settings: type[S]
+    sections: tuple[type[Section], ...]
     wanted: str
     metrics: tuple[Metric, ...]
-    connect: Callable[[S, Surroundings], Connection | None]
-    check: Callable[[S, Surroundings], Report | None]
-    past: Callable[[S, Surroundings, Span], Past | None] = lambda *_: None
+    connect: Callable[[Settings, Surroundings], Connection | None]
+    check: Callable[[Settings, Surroundings], Report | None]
+    demo: Callable[[Settings, str, str], Fields]
+    past: Callable[[Settings, Surroundings, Span], Past | None] | None = None
 
     def open(self, settings: Settings, surroundings: Surroundings) -> Connection | None:
-        """Connect with this source's section; None if it is not turned on."""
-        return self.connect(settings[self.settings], surroundings)
+        """Connect with this source's sections; None if it is not turned on."""
+        return self.connect(settings.only(self.sections), surroundings)
 
     def report(self, settings: Settings, surroundings: Surroundings) -> Report | None:
-        """Check with this source's section; None if it is not turned on."""
-        return self.check(settings[self.settings], surroundings)
+        """Check with this source's sections; None if it is not turned on."""
+        return self.check(settings.only(self.sections), surroundings)
 
     def history(self, settings: Settings, surroundings: Surroundings, span: Span) -> Past | None:
-        """The past with this source's section; None if it is not turned on or tells of none."""
-        return self.past(settings[self.settings], surroundings, span)
+        """The past with this source's sections; None if it is not turned on or tells of none."""
+        if self.past is None:
+            return None
+        return self.past(settings.only(self.sections), surroundings, span)
+
+    def simulated(self, settings: Settings, *, url: str, key: str) -> Fields:
+        """The fields that turn this source on at a simulated API that `key` opens."""
+        return self.demo(settings.only(self.sections), url, key)
+
+
+def sections_of(sources: Sequence[Source]) -> tuple[type[Section], ...]:
+    """The sections that any of these sources reads, each once."""
+    return tuple(dict.fromkeys(kind for source in sources for kind in source.sections))

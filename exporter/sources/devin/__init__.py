@@ -5,7 +5,8 @@ from dataclasses import replace
 from functools import partial
 
 from exporter.http import Client
-from exporter.sources.connection import Connection, Report, Source, Surroundings
+from exporter.settings import Settings
+from exporter.sources.connection import Connection, Fields, Report, Source, Surroundings
 from exporter.sources.devin import (
     activity,
     categories,
@@ -31,26 +32,37 @@ from exporter.sources.devin.basis import NAME, Basis, open_client
 from exporter.sources.devin.check import Check
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin.window_counts import Question, WindowCounts
+from exporter.sources.devin_api import DevinApiSettings
 from exporter.tasks import Task
 
+DEMO_REQUESTS_PER_SECOND = 200
 
-def connect(settings: DevinSettings, surroundings: Surroundings) -> Connection | None:
+
+def connect(settings: Settings, surroundings: Surroundings) -> Connection | None:
     """Open the source; None if no key is set."""
     client = open_client(settings, surroundings)
     if client is None:
         return None
-    return Connection(NAME, client, tuple(_tasks(client, settings, surroundings)))
+    return Connection(NAME, client, tuple(_tasks(client, settings[DevinSettings], surroundings)))
 
 
-def check(settings: DevinSettings, surroundings: Surroundings) -> Report | None:
+def check(settings: Settings, surroundings: Surroundings) -> Report | None:
     """Ask every endpoint once; None if no key is set."""
     client = open_client(settings, surroundings)
     if client is None:
         return None
-    asked = Check(client, settings, surroundings.clock())
+    asked = Check(client, settings[DevinSettings], surroundings.clock())
     asked.run()
     client.close()
-    return Report(tuple(asked.lines()), asked.fine)
+    return asked.report()
+
+
+def demo(settings: Settings, url: str, key: str) -> Fields:
+    """The simulated API in place of the real one, and at a pace that fills all panels soon."""
+    fields: dict[str, str | None] = {"service_user_token": key, "service_user_token_file": None}
+    if "requests_per_second" not in settings[DevinSettings].model_fields_set:
+        fields["requests_per_second"] = str(DEMO_REQUESTS_PER_SECOND)
+    return {DevinApiSettings: {"api_url": url, "ca_file": None}, DevinSettings: fields}
 
 
 def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) -> list[Task]:
@@ -155,7 +167,7 @@ _OF_ORGANIZATIONS_METRICS = (
 
 SOURCE = Source(
     name=NAME,
-    settings=DevinSettings,
+    sections=(DevinSettings, DevinApiSettings),
     wanted="DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE",
     metrics=(
         *cycles.METRICS,
@@ -178,5 +190,6 @@ SOURCE = Source(
     ),
     connect=connect,
     check=check,
+    demo=demo,
     past=past.past,
 )

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter
 
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
-from exporter.shapes import ApiModel
+from exporter.shapes import ApiModel, Count
 from exporter.sources.devin import directory
-from exporter.sources.devin.fields import Count, Timestamp
+from exporter.sources.devin.fields import Timestamp
 from exporter.sources.devin.windows import (
     DAY,
     Window,

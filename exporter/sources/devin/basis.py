@@ -6,6 +6,8 @@ from typing import Self
 
 from exporter.accounting import Limits
 from exporter.http import Client
+from exporter.settings import Settings
+from exporter.sources.access import trust
 from exporter.sources.connection import Surroundings
 from exporter.sources.devin.cycles import Cycles
 from exporter.sources.devin.directory import Directory
@@ -14,6 +16,7 @@ from exporter.sources.devin.permissions import permission_of
 from exporter.sources.devin.sessions import Sessions, Table
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin.user_policy import UserPolicy
+from exporter.sources.devin_api import DevinApiSettings
 
 NAME = "devin"
 
@@ -41,21 +44,22 @@ class Basis:
         return cls(who, Cycles(client, clock, who), policy, listed, people)
 
 
-def open_client(settings: DevinSettings, surroundings: Surroundings) -> Client | None:
+def open_client(all_settings: Settings, surroundings: Surroundings) -> Client | None:
     """The client with the settings' key; None if no key is set."""
+    settings, api = all_settings[DevinSettings], all_settings[DevinApiSettings]
     key = settings.key()
     if key is None:
         return None
     return Client(
         source=NAME,
-        base_url=settings.api_url,
+        base_url=api.api_url,
         key=key,
         limits=Limits(
             requests_per_second=settings.requests_per_second, concurrency=settings.concurrency
         ),
         metrics=surroundings.request_metrics,
         stopping=surroundings.stopping,
-        verify=settings.trust(),
+        verify=trust(api.ca_file),
         permission_of=permission_of,
         clock=surroundings.clock,
     )

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
-from exporter.shapes import ApiModel
-from exporter.sources.devin.fields import Acus, Count
+from exporter.shapes import ApiModel, Count
+from exporter.sources.devin.fields import Acus
 from exporter.sources.devin.window_counts import Ids, question
 
 ENDPOINT = "/v3/enterprise/metrics/sessions-by-category"

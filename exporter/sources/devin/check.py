@@ -1,16 +1,15 @@
 """`devin-exporter check`: one request per endpoint, and what each feeds."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from exporter.errors import NotFoundError, PermissionMissingError, PollError
 from exporter.http import PAGE_SIZE, Client, Params
 from exporter.shapes import Page
+from exporter.sources.connection import Report
 from exporter.sources.devin import (
     activity,
     categories,
@@ -31,6 +30,7 @@ from exporter.sources.devin import (
 from exporter.sources.devin.daily import SHAPE as DAILY_SHAPE
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin.windows import Window, billing_month, covering, seconds
+from exporter.sources.report import Row, ask_for_row, report
 
 T = TypeVar("T")
 HOUR = 3_600
@@ -40,16 +40,6 @@ ENTERPRISE_REQUESTS = 19
 OWN_REQUESTS = 2
 """The same for an organization's key."""
 Ids = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One endpoint: what it feeds, and `ok` or what is missing."""
-
-    endpoint: str
-    feeds: str
-    says: str
-    fine: bool
 
 
 class Check:
@@ -207,17 +197,9 @@ class Check:
     def _row(
         self, endpoint: str, feeds: str, ask: Callable[[], T], *, otherwise: str = ""
     ) -> T | None:
-        try:
-            answer = ask()
-        except (NotFoundError, PermissionMissingError) as absent:
-            says = f"{otherwise}: {absent}" if otherwise else str(absent)
-            self.rows.append(Row(endpoint, feeds, says, fine=bool(otherwise)))
-        except PollError as failure:
-            self.rows.append(Row(endpoint, feeds, str(failure), fine=False))
-        else:
-            self.rows.append(Row(endpoint, feeds, "ok", fine=True))
-            return answer
-        return None
+        row, answer = ask_for_row(endpoint, feeds, ask, otherwise=otherwise)
+        self.rows.append(row)
+        return answer
 
     def _cost(self, *, own: bool) -> None:
         """Estimate the requests of an hour, with all that is turned on."""
@@ -239,20 +221,9 @@ class Check:
             f"organizations, {counts[1]} users and {counts[2]} service users{held}"
         )
 
-    def lines(self) -> Iterator[str]:
-        """The table and the notes as text."""
-        table = [("endpoint", "feeds", "answer")]
-        table += [(row.endpoint, row.feeds, row.says) for row in self.rows]
-        first, second = (max(len(row[column]) for row in table) for column in (0, 1))
-        for endpoint, feeds, says in table:
-            yield f"{endpoint:<{first}}  {feeds:<{second}}  {says}"
-        yield ""
-        yield from self.notes
-
-    @property
-    def fine(self) -> bool:
-        """Whether all that is turned on can be fed."""
-        return all(row.fine for row in self.rows)
+    def report(self) -> Report:
+        """What was found."""
+        return report(self.rows, self.notes)
 
 
 def _when(moment: float) -> str:

@@ -4,9 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-Count = Annotated[int, Field(ge=0, le=10**15)]
-"""A number of things."""
-
 Timestamp = Annotated[int, Field(ge=0, le=10**15)]
 """Unix seconds; or milliseconds, where the reader says so."""
 

@@ -13,6 +13,7 @@ from exporter.history import Span, Stretch
 from exporter.journal import Journal
 from exporter.metrics import Sample
 from exporter.request import Fetch, Request
+from exporter.settings import Settings
 from exporter.sources.connection import Past, Surroundings
 from exporter.sources.devin import activity, cycles, directory, money, session_metrics
 from exporter.sources.devin.basis import Basis, open_client
@@ -26,6 +27,7 @@ from exporter.sources.devin.windows import (
     day_number,
     utc_day,
 )
+from exporter.sources.devin_api import DevinApiSettings
 from exporter.tasks import Task
 
 INFOS = (
@@ -38,15 +40,16 @@ INFOS = (
 REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
 
-def past(settings: DevinSettings, surroundings: Surroundings, span: Span) -> Past | None:
+def past(all_settings: Settings, surroundings: Surroundings, span: Span) -> Past | None:
     """Find out whom to ask for what; None if no key is set.
 
     Raises:
         PollError: if a list cannot be had for another reason than a lacking permission.
     """
-    client = open_client(settings, surroundings)
+    client = open_client(all_settings, surroundings)
     if client is None:
         return None
+    settings = all_settings[DevinSettings]
     clock = surroundings.clock
     basis = Basis.of(client, settings, clock)
     asking = (basis.who.task(settings.poll_interval),)
@@ -59,7 +62,7 @@ def past(settings: DevinSettings, surroundings: Surroundings, span: Span) -> Pas
     principal = (who.org_id or who.service_user_id or "") if who else ""
     return Past(
         client=client,
-        owner=f"{settings.api_url} {principal}",
+        owner=f"{all_settings[DevinApiSettings].api_url} {principal}",
         left_out=tuple(left_out),
         requests=tuple(told.requests()),
         stretches=told.stretches,

@@ -6,8 +6,7 @@ from pydantic import TypeAdapter
 
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
-from exporter.shapes import ApiModel
-from exporter.sources.devin.fields import Count
+from exporter.shapes import ApiModel, Count
 from exporter.tasks import Answer, Snapshot, Task
 
 ENDPOINT = "/v3/enterprise/queue"

@@ -6,8 +6,8 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
-from exporter.shapes import ApiModel
-from exporter.sources.devin.fields import Acus, Count
+from exporter.shapes import ApiModel, Count
+from exporter.sources.devin.fields import Acus
 from exporter.sources.devin.window_counts import Ids, question
 
 TASK = "session_metrics"

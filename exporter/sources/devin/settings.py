@@ -1,54 +1,19 @@
 """Settings of the Devin API v3."""
 
-import ssl
 from pathlib import Path
-from typing import Annotated, Self
-from urllib.parse import urlsplit
+from typing import Self
 
-import httpx
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from exporter.credentials import Key, key_from
-from exporter.errors import CredentialError
-from exporter.settings import Section, is_loopback
+from exporter.settings import Section
+from exporter.sources.access import check_secret
 from exporter.sources.devin.user_policy import Mode
 
 
-def _check_url(text: str) -> str:
-    wanted = "wants https://host without user, query or fragment (http only for loopback)"
-    try:
-        url = urlsplit(text)
-        _ = url.port
-        httpx.URL(text)
-        (url.hostname or "").encode("idna")
-    except (ValueError, httpx.InvalidURL):
-        raise ValueError(wanted) from None
-    plain = url.scheme == "http" and is_loopback(url.hostname or "")
-    if any(character.isspace() for character in text):
-        raise ValueError(wanted)
-    if not (url.scheme == "https" or plain) or not url.hostname:
-        raise ValueError(wanted)
-    if url.username is not None or url.password is not None or url.query or url.fragment:
-        raise ValueError(wanted)
-    return text.rstrip("/")
-
-
-def _check_secret(variable: str, value: SecretStr | None, file: Path | None) -> None:
-    if value is not None and file is not None:
-        raise ValueError(f"{variable}, {variable}_FILE: set one of the two")
-    try:
-        key = key_from(value, file)
-        if key is not None:
-            key()
-    except CredentialError as failure:
-        raise ValueError(f"{variable}_FILE: {failure}") from None
-    except ValueError as failure:
-        raise ValueError(f"{variable}: {failure}") from None
-
-
 class DevinSettings(Section):
-    """Key, address and pace of the v3 source."""
+    """Key and pace of the v3 source."""
 
     model_config = SettingsConfigDict(env_prefix="devin_")
 
@@ -57,13 +22,6 @@ class DevinSettings(Section):
     )
     service_user_token_file: Path | None = Field(
         default=None, description="file with the v3 key, read again when it changes"
-    )
-    api_url: Annotated[str, AfterValidator(_check_url)] = Field(
-        default="https://api.devin.ai",
-        description="base URL of the API; plain `http` only for loopback",
-    )
-    ca_file: Path | None = Field(
-        default=None, description="PEM file with the authorities to trust for that host"
     )
     poll_interval: float = Field(
         default=300,
@@ -117,16 +75,12 @@ class DevinSettings(Section):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        _check_secret(
+        check_secret(
             "DEVIN_SERVICE_USER_TOKEN", self.service_user_token, self.service_user_token_file
         )
-        _check_secret("DEVIN_USER_HASH_KEY", self.user_hash_key, self.user_hash_key_file)
+        check_secret("DEVIN_USER_HASH_KEY", self.user_hash_key, self.user_hash_key_file)
         if self.user_metrics == "hash" and self.hash_key() is None:
             raise ValueError("DEVIN_USER_HASH_KEY: wants a key, as DEVIN_USER_METRICS is hash")
-        try:
-            self.trust()
-        except (OSError, ssl.SSLError):
-            raise ValueError("DEVIN_CA_FILE: wants a readable PEM file of certificates") from None
         return self
 
     def key(self) -> Key | None:
@@ -136,7 +90,3 @@ class DevinSettings(Section):
     def hash_key(self) -> Key | None:
         """The source of the key of the hashes; None if none is set."""
         return key_from(self.user_hash_key, self.user_hash_key_file)
-
-    def trust(self) -> ssl.SSLContext | None:
-        """The TLS context that trusts `ca_file` alone; None for the public authorities."""
-        return ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None

@@ -1,0 +1,195 @@
+"""From an answer of the gateway to what is published of it. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from exporter.metrics import Metric, Sample
+from exporter.sources.aione import metrics as m
+from exporter.sources.aione.answer import Business, DashboardAnswer, DayRow, ModelRow, TeamRow, Tech
+from exporter.sources.aione.reading import UNREADABLE, Unreadable, unreadable_fields
+
+Figure = Decimal | Unreadable | None
+"""What a field tells: a number, something unreadable, or nothing."""
+
+Days = dict[date, DayRow | Unreadable]
+
+USUAL_CAPACITY = "sufficient"
+USUAL_SERVICE = "normal"
+TREND = ("requests", "tokens", "cost_rmb")
+TODAY = dict(zip(TREND, (m.TODAY_REQUESTS, m.TODAY_TOKENS, m.TODAY_COST), strict=True))
+YESTERDAY = dict(
+    zip(TREND, (m.YESTERDAY_REQUESTS, m.YESTERDAY_TOKENS, m.YESTERDAY_COST), strict=True)
+)
+
+
+class Told:
+    """An answer, its sections empty where they are not there."""
+
+    def __init__(self, answer: DashboardAnswer, zone: ZoneInfo) -> None:
+        self._answer = answer
+        self._zone = zone
+        self._tech = answer.tech if isinstance(answer.tech, Tech) else Tech()
+        self._business = answer.business if isinstance(answer.business, Business) else Business()
+        self._of_tech = _by_day(self._tech.daily_trend)
+        self._of_business = _by_day(self._business.daily_trend)
+
+    def unreadable(self) -> list[str]:
+        """The place of every value that makes no sense, as often as it occurs."""
+        fields = list(unreadable_fields(self._answer))
+        for section, days in (("tech", self._of_tech), ("business", self._of_business)):
+            fields += [f"{section}.daily_trend" for row in days.values() if row is UNREADABLE]
+        if isinstance(self._answer.data_freshness, str) and self._fresh_at() is None:
+            fields.append("data_freshness")
+        return sorted(fields)
+
+    def samples(self) -> Iterator[Sample]:
+        """Everything that does not depend on the day."""
+        tech, business = self._tech, self._business
+        single: tuple[tuple[Metric, Figure], ...] = (
+            (m.REQUESTS, tech.total_requests),
+            (m.COST, _first_told(tech.total_cost_rmb, business.total_cost_rmb)),
+            (m.LATENCY_AVERAGE, tech.avg_latency_ms),
+            (m.LATENCY_P99, tech.p99_latency_ms),
+            (m.ERROR_RATIO, tech.error_rate_pct),
+            (m.RPM_USAGE, tech.rpm_usage_pct),
+            (m.CONVERSATIONS, business.total_conversations),
+            (m.CHARACTERS, business.total_chars_wan),
+            (m.BUDGET_PROGRESS, business.budget_progress_pct),
+        )
+        for metric, figure in single:
+            if isinstance(figure, Decimal):
+                yield metric(float(figure))
+        yield from _tokens(tech)
+        yield from _models(tech)
+        yield from _teams(business)
+        yield from _status(m.CAPACITY_STATUS, USUAL_CAPACITY, business.capacity_status)
+        yield from _status(m.SERVICE_STATUS, USUAL_SERVICE, business.service_status)
+        fresh_at = self._fresh_at()
+        if fresh_at is not None:
+            yield m.DATA_TIMESTAMP(fresh_at)
+        fields = self.unreadable()
+        for field in dict.fromkeys(fields):
+            yield m.UNREADABLE(fields.count(field), field=field)
+
+    def samples_of_day(self, today: date) -> Iterator[Sample]:
+        """The figures of a day and of the one before."""
+        for day, families in ((today, TODAY), (today - timedelta(days=1), YESTERDAY)):
+            for field, metric in families.items():
+                figure = _first_told(
+                    _field(self._of_tech.get(day), field), _field(self._of_business.get(day), field)
+                )
+                if isinstance(figure, Decimal):
+                    yield metric(float(figure))
+
+    def _fresh_at(self) -> float | None:
+        told = self._answer.data_freshness
+        if not isinstance(told, str):
+            return None
+        try:
+            at = datetime.fromisoformat(told)
+            if "-" not in told or ":" not in told:
+                return None
+            return (at if at.tzinfo else at.replace(tzinfo=self._zone)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+
+
+def _first_told(*figures: Figure) -> Figure:
+    """The first that is told at all, so that what is unreadable is not replaced by another's."""
+    return next((figure for figure in figures if figure is not None), None)
+
+
+def _added(figures: Iterable[Figure]) -> Decimal | None:
+    """The sum, as far as every part of it is known."""
+    total = Decimal()
+    for figure in figures:
+        if not isinstance(figure, Decimal):
+            return None
+        total += figure
+    return total
+
+
+def _field(row: DayRow | Unreadable | None, field: str) -> Figure:
+    if not isinstance(row, DayRow):
+        return row
+    return {"requests": row.requests, "tokens": row.tokens, "cost_rmb": row.cost_rmb}[field]
+
+
+def _by_day(rows: Sequence[DayRow | Unreadable] | Unreadable | None) -> Days:
+    """The rows by day; unreadable where two contradict each other."""
+    days: Days = {}
+    for row in rows if isinstance(rows, tuple) else ():
+        if isinstance(row, DayRow):
+            days[row.date] = row if days.get(row.date, row) == row else UNREADABLE
+    return days
+
+
+def _tokens(tech: Tech) -> Iterator[Sample]:
+    """By type, as long as the types add up to the total."""
+    total, prompt, completion = tech.total_tokens, tech.prompt_tokens, tech.completion_tokens
+    if UNREADABLE in (total, prompt, completion):
+        return
+    parts = {
+        kind: count
+        for kind, count in (("prompt", prompt), ("completion", completion))
+        if isinstance(count, Decimal)
+    }
+    if isinstance(total, Decimal):
+        parts["other"] = total - sum(parts.values(), Decimal())
+    elif len(parts) < 2:  # noqa: PLR2004 - one of the two is no total
+        return
+    for kind, count in parts.items():
+        yield m.TOKENS(float(count), type=kind)
+
+
+def _models(tech: Tech) -> Iterator[Sample]:
+    rows = tech.model_distribution
+    by_model: defaultdict[str, list[ModelRow]] = defaultdict(list)
+    for row in rows if isinstance(rows, tuple) else ():
+        if isinstance(row, ModelRow):
+            by_model[row.model].append(row)
+    for model, of_model in sorted(by_model.items()):
+        requests = _added(row.requests for row in of_model)
+        tokens = _added(row.tokens for row in of_model)
+        if requests is not None:
+            yield m.MODEL_REQUESTS(float(requests), model=model)
+        if tokens is not None:
+            yield m.MODEL_TOKENS(float(tokens), model=model)
+
+
+def _teams(business: Business) -> Iterator[Sample]:
+    rows = business.team_cost_ranking
+    by_team: defaultdict[str, list[TeamRow]] = defaultdict(list)
+    for row in rows if isinstance(rows, tuple) else ():
+        if isinstance(row, TeamRow):
+            by_team[row.team_id].append(row)
+    for team_id, of_team in sorted(by_team.items()):
+        cost = _added(row.cost_rmb for row in of_team)
+        conversations = _added(row.conversations for row in of_team)
+        name = next((row.team_name for row in of_team if isinstance(row.team_name, str)), None)
+        if cost is not None:
+            yield m.TEAM_COST(float(cost), team_id=team_id)
+        if conversations is not None:
+            yield m.TEAM_CONVERSATIONS(float(conversations), team_id=team_id)
+        if name is not None:
+            yield m.TEAM_INFO(1, team_id=team_id, team_name=name)
+
+
+def _status(metric: Metric, usual: str, present: str | Unreadable | None) -> Iterator[Sample]:
+    if isinstance(present, str):
+        for status in dict.fromkeys((usual, present)):
+            yield metric(1 if status == present else 0, status=status)
+
+
+def day_of(at: float, zone: ZoneInfo) -> date:
+    """The calendar day that a moment (Unix seconds) lies in."""
+    return datetime.fromtimestamp(at, UTC).astimezone(zone).date()
+
+
+def next_midnight(at: float, zone: ZoneInfo) -> float:
+    """When that day ends, in Unix seconds."""
+    tomorrow = day_of(at, zone) + timedelta(days=1)
+    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).timestamp()

@@ -1,0 +1,41 @@
+"""Settings of Devin's v2 metrics."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from exporter.credentials import Key, key_from
+from exporter.settings import Section
+from exporter.sources.access import check_secret
+
+
+class DevinV2Settings(Section):
+    """Key and pace of the v2 source."""
+
+    model_config = SettingsConfigDict(env_prefix="devin_v2_")
+
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="personal key (`apk_user_…`) of an Enterprise admin; turns the v2 metrics on",
+    )
+    api_key_file: Path | None = Field(
+        default=None, description="file with the v2 key, read again when it changes"
+    )
+    poll_interval: float = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        allow_inf_nan=False,
+        description="seconds between polls of the v2 metrics",
+    )
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        check_secret("DEVIN_V2_API_KEY", self.api_key, self.api_key_file)
+        return self
+
+    def key(self) -> Key | None:
+        """The source of the bearer key; None if no key is set."""
+        return key_from(self.api_key, self.api_key_file)

@@ -1,0 +1,109 @@
+"""Sessions, searches and pull requests of the cycle: `GET /v2/enterprise/metrics/usage`.
+
+Without dates the server tells the running billing cycle. It does not tell when that began, so an
+answer holds until the next 08:00 UTC, at which a cycle may have ended.
+"""
+
+from collections.abc import Callable, Iterator
+
+from pydantic import TypeAdapter
+
+from exporter.errors import NotFoundError, SwitchedOffError
+from exporter.http import Client
+from exporter.metrics import Metric, Sample
+from exporter.shapes import ApiModel, Count
+from exporter.tasks import Answer, Snapshot, Task
+
+TASK = "devin_v2_usage"
+ENDPOINT = "/v2/enterprise/metrics/usage"
+DAY = 86_400
+BILLING_DAY_START = 8 * 3_600
+
+SESSIONS = Metric(
+    "devin_v2_sessions_cycle",
+    "Sessions in the running billing cycle, as the deprecated v2 API counts them.",
+)
+SEARCHES = Metric(
+    "devin_v2_searches_cycle",
+    "Searches in the running billing cycle, as the deprecated v2 API counts them.",
+)
+PULL_REQUESTS = Metric(
+    "devin_v2_prs_cycle",
+    "Pull requests opened, closed and merged in the running billing cycle, as the deprecated v2 "
+    "API counts them. One that was opened and then merged in it counts in both states.",
+    ("state",),
+)
+METRICS = (SESSIONS, SEARCHES, PULL_REQUESTS)
+
+
+class UsageAnswer(ApiModel):
+    """The fields read of the usage endpoint."""
+
+    sessions_count: Count
+    searches_count: Count
+    prs_opened: Count
+    prs_closed: Count
+    prs_merged: Count
+
+
+SHAPE = TypeAdapter(UsageAnswer)
+
+
+def ask(client: Client) -> UsageAnswer:
+    """Ask for the running cycle's. Raises `PollError`."""
+    return client.get(ENDPOINT, SHAPE)
+
+
+class Usage:
+    """The figures as last told."""
+
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+        self._answer: Answer[UsageAnswer] | None = None
+
+    def task(self, poll_interval: float) -> Task:
+        """The task that keeps them."""
+        return Task(
+            name=TASK,
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=METRICS,
+            poll=self.poll,
+            snapshot=self.snapshot,
+            next_end=next_billing_day,
+            main=lambda: True,
+        )
+
+    def poll(self) -> None:
+        """Ask; SwitchedOffError once the vendor has taken the API away, else `PollError`."""
+        sent = self._clock()
+        try:
+            self._answer = Answer(sent, ask(self._client))
+        except NotFoundError as gone:
+            self._answer = None
+            raise SwitchedOffError(f"Devin's v2 API is gone: {gone}; unset its key") from None
+
+    def snapshot(self, now: float, max_age: float) -> Snapshot:
+        """The figures, as long as they are young enough and no cycle can have ended since."""
+        answer = self._answer
+        if answer is None:
+            return Snapshot()
+        if not answer.fresh(now, max_age):
+            return Snapshot(missing=1)
+        told = now < next_billing_day(answer.sent)
+        samples = tuple(_samples(answer.value)) if told else ()
+        return Snapshot(samples, expires=answer.sent + max_age)
+
+
+def next_billing_day(now: float) -> float:
+    """When the billing day ends that `now` lies in, both in Unix seconds."""
+    return (now - BILLING_DAY_START) // DAY * DAY + DAY + BILLING_DAY_START
+
+
+def _samples(usage: UsageAnswer) -> Iterator[Sample]:
+    yield SESSIONS(usage.sessions_count)
+    yield SEARCHES(usage.searches_count)
+    yield PULL_REQUESTS(usage.prs_opened, state="opened")
+    yield PULL_REQUESTS(usage.prs_closed, state="closed")
+    yield PULL_REQUESTS(usage.prs_merged, state="merged")

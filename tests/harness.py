@@ -1,5 +1,6 @@
 """What the tests stand on: a clock that is set by hand, and the exporter beside a simulated API."""
 
+import json
 import socketserver
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,6 +29,8 @@ from exporter.store import Store
 KEY = "cog_the_key_of_the_tests"
 KEY_OF = {"devin": "service_user_token", "devin_v2": "api_key", "aione": "token"}
 """The field of each source's settings that holds its key."""
+
+PAYLOADS = Path(__file__).parent / "payloads"
 
 Series = Mapping[str, str]
 
@@ -57,6 +61,11 @@ class Waits(threading.Event):
             self.seconds.append(timeout)
             self._clock.now += timeout
         return self.is_set()
+
+
+def payload(name: str) -> object:
+    """A recorded answer."""
+    return json.loads((PAYLOADS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def at(text: str) -> float:
@@ -115,6 +124,11 @@ class Rig:
         if self.clock() >= self.store.page.valid_until:
             self.scheduler.tick()
         return Scrape.of(self.store.page.text.decode())
+
+    def page(self) -> str:
+        """The page as text, without what is another in every run."""
+        lines = self.store.page.text.decode().splitlines(keepends=True)
+        return "".join(line for line in lines if "task_duration_seconds{" not in line)
 
     def counted(self, name: str, **labels: str) -> float | None:
         """The value of one of the exporter's own counters."""

@@ -1,15 +1,13 @@
 """Each data set of the v3 API: recorded payloads in, published series out."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import httpx
 import pytest
 import respx
 from conftest import Golden
-from harness import Clock, Rig, at, rig
+from harness import Clock, Rig, at, payload, rig
 
 from exporter import errors
 from exporter.sources.devin import SOURCE
@@ -17,13 +15,7 @@ from exporter.sweep import MOST_FAILURES, sweep
 
 URL = "https://api.test"
 NOW = at("2026-03-20 15:30:00")
-PAYLOADS = Path(__file__).parent / "payloads"
 Api = respx.Router
-
-
-def payload(name: str) -> object:
-    """A recorded answer."""
-    return json.loads((PAYLOADS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def listing(*items: Mapping[str, object]) -> dict[str, object]:
@@ -110,8 +102,7 @@ def answer_everything(api: Api) -> None:
 def test_recorded_answers_become_this_page(api: Api, polled: Rig, golden: Golden) -> None:
     answer_everything(api)
     polled.poll()
-    lines = polled.store.page.text.decode().splitlines(keepends=True)
-    golden.check("".join(line for line in lines if "task_duration_seconds{" not in line))
+    golden.check(polled.page())
 
 
 def test_every_metric_of_the_source_is_published_by_one_task(polled: Rig) -> None:

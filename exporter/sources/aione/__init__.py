@@ -11,7 +11,7 @@ from exporter.sources.connection import Connection, Fields, Report, Source, Surr
 from exporter.sources.report import ask_for_row, report
 
 NAME = "aione"
-LIMITS = Limits(requests_per_second=1, concurrency=1)
+LIMITS = Limits(requests_per_second=5, concurrency=1)
 
 
 def open_client(settings: AioneSettings, surroundings: Surroundings) -> Client | None:

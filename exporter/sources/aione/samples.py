@@ -1,5 +1,6 @@
 """From an answer of the gateway to what is published of it. Pure."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +16,11 @@ Figure = Decimal | Unreadable | None
 """What a field tells: a number, something unreadable, or nothing."""
 
 Days = dict[date, DayRow | Unreadable]
+
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
 
 USUAL_CAPACITY = "sufficient"
 USUAL_SERVICE = "normal"
@@ -86,12 +92,10 @@ class Told:
 
     def _fresh_at(self) -> float | None:
         told = self._answer.data_freshness
-        if not isinstance(told, str):
+        if not isinstance(told, str) or not _TIMESTAMP.fullmatch(told):
             return None
         try:
-            at = datetime.fromisoformat(told)
-            if "-" not in told or ":" not in told:
-                return None
+            at = datetime.fromisoformat(told.upper())
             return (at if at.tzinfo else at.replace(tzinfo=self._zone)).timestamp()
         except (ValueError, OverflowError):
             return None

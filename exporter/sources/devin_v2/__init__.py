@@ -11,7 +11,7 @@ from exporter.sources.devin_v2.settings import DevinV2Settings
 from exporter.sources.report import ask_for_row, report
 
 NAME = "devin_v2"
-LIMITS = Limits(requests_per_second=1, concurrency=1)
+LIMITS = Limits(requests_per_second=5, concurrency=1)
 
 
 def open_client(settings: Settings, surroundings: Surroundings) -> Client | None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,14 +75,16 @@ def _address(printed: IO[bytes], word: bytes) -> str:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]:
+def running(
+    folder: Path, *arguments: str, command: Sequence[str] = (EXPORTER,), **settings: str
+) -> Iterator[Running]:
     """Run the product beside a test; killed at the end if the test has not ended it."""
     log = folder / "log"
     started = time.monotonic()
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            [EXPORTER, *arguments],
+            [*command, *arguments],
             env=environment(settings),
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -27,7 +27,7 @@ DAYS = 90
 DEMO_KEY = "cog_demo"
 PROMETHEUS_PORT = 9090
 LOOK_AGAIN_SECONDS = 0.1
-OF_REAL_ACCOUNTS = frozenset({"DEVIN_CA_FILE", "DEVIN_SERVICE_USER_TOKEN_FILE"})
+OF_REAL_ACCOUNTS = ("DEVIN_CA_FILE", "DEVIN_SERVICE_USER_TOKEN_FILE", "DEVIN_V2_", "AIONE_")
 
 
 def main() -> int:
@@ -71,7 +71,7 @@ def _addresses(exporter: subprocess.Popen[str]) -> list[str]:
 def _with_prometheus(exporter: subprocess.Popen[str], folder: Path, api: str, metrics: str) -> int:
     _say(f"Prometheus: writing {DAYS} days of history")
     settings = {"DEVIN_API_URL": api, "DEVIN_SERVICE_USER_TOKEN": DEMO_KEY}
-    kept = {k: v for k, v in os.environ.items() if k not in OF_REAL_ACCOUNTS}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OF_REAL_ACCOUNTS)}
     kept.setdefault("DEVIN_REQUESTS_PER_SECOND", "200")
     history = folder / "history.om"
     _run(

@@ -124,14 +124,16 @@ def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.N
 
 def _for_demo(overrides: Fields, *, url: str) -> Fields:
     """The settings of `serve`, but with the simulated APIs in place of the real ones."""
-    settings = load(ALL_SECTIONS, overrides)
-    pointed = dict(overrides)
-    for source in SOURCES:
-        if source.name not in DEMO_KEYS:
-            continue
-        fields = source.simulated(settings, url=url, key=DEMO_KEYS[source.name])
-        for section, values in fields.items():
-            pointed[section] = {**pointed.get(section, {}), **values}
+    simulated = [source for source in SOURCES if source.name in DEMO_KEYS]
+    pointed = {section: dict(values) for section, values in overrides.items()}
+    for source in simulated:
+        for section, values in source.demo(url, DEMO_KEYS[source.name]).items():
+            pointed.setdefault(section, {}).update(values)
+    settings = load(ALL_SECTIONS, pointed)
+    for source in simulated:
+        for section, values in source.demo_defaults.items():
+            for name in values.keys() - settings[section].model_fields_set:
+                pointed.setdefault(section, {})[name] = values[name]
     return pointed
 
 

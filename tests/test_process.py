@@ -230,21 +230,26 @@ def test_a_taken_port_is_one_line() -> None:
 
 
 def test_the_demo_uses_no_credentials_of_the_environment(tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.write_text("cog_real_key")
     settings = {
-        "DEVIN_SERVICE_USER_TOKEN_FILE": str(key),
+        "DEVIN_SERVICE_USER_TOKEN_FILE": "/nowhere",
         "DEVIN_API_URL": "https://api.example.com",
+        "DEVIN_V2_API_KEY": "apk_user_real",
+        "AIONE_TOKEN": "a_real_token",
+        "AIONE_CA_FILE": "/nowhere",
+        "AIONE_TIMEZONE": "Pacific/Kiritimati",
         "DEMO_USERS": "5",
         "DEMO_DAYS": "20",
     }
     with running(tmp_path, "demo", **settings) as demo:
         demo.until("devin_consumption_cycle_acus{")
+        demo.until("devin_v2_sessions_cycle")
+        demo.until("aione_today_cost_rmb")
         budget = Scrape.of(demo.get().text).one(
             "devin_exporter_request_budget_per_second", source="devin"
         )
         assert budget == 200
         assert demo.end() == 0
+        assert "real" not in demo.log.read_text()
 
 
 def test_the_demo_keeps_a_pace_that_was_asked_for(tmp_path: Path) -> None:

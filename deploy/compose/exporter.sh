@@ -1,12 +1,13 @@
 #!/bin/sh
 # What the containers of the exporter's image run: `exporter.sh serve`, `history`, `password`.
 #
-# With a key it is the real thing; without one it is the demo, with a price and a pool of its own so
+# With a key of any source it is the real thing; without one it is the demo, with a price and a pool of its own so
 # that no panel is empty. Which of the two the volumes hold figures of is kept in $KEPT/kind, and the
 # other is refused: invented figures and real ones must never be mixed.
 set -eu
 
-keys=${DEVIN_SERVICE_USER_TOKEN:-}${DEVIN_SERVICE_USER_TOKEN_FILE:-}
+v3_key=${DEVIN_SERVICE_USER_TOKEN:-}${DEVIN_SERVICE_USER_TOKEN_FILE:-}
+keys=$v3_key${DEVIN_V2_API_KEY:-}${DEVIN_V2_API_KEY_FILE:-}${AIONE_TOKEN:-}${AIONE_TOKEN_FILE:-}
 if [ -n "$keys" ]; then
     kind=real
 else
@@ -48,6 +49,9 @@ history() {
         days=${days:-90}
         export DEVIN_API_URL="http://127.0.0.1:$DEMO_API_PORT" DEVIN_SERVICE_USER_TOKEN=cog_demo
         export DEVIN_REQUESTS_PER_SECOND="${DEVIN_REQUESTS_PER_SECOND:-200}"
+    elif [ -z "$v3_key" ]; then
+        echo "Without DEVIN_SERVICE_USER_TOKEN there is no history: no other API tells of the past." >&2
+        days=
     fi
     if [ -n "$days" ] && [ "$days" != 0 ]; then
         devin-exporter backfill --days "$days" --until now --output "$KEPT/history.om"

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.accounting import RequestMetrics
 from exporter.history import Span, Stretch
@@ -79,7 +79,8 @@ class Source:
         wanted: the settings that turn it on, for people.
         connect: opens it; None if it is not turned on.
         check: asks each of its endpoints once; None if it is not turned on.
-        demo: what turns it on at the simulated API, of an address and a key.
+        demo: what turns it on at a simulated API, from its address and the key that opens it.
+        demo_defaults: what holds in the demo where nothing is set.
         past: finds out what to ask for a history, None if it is not turned on; not set for an
             API that tells of none.
     """
@@ -90,7 +91,8 @@ class Source:
     metrics: tuple[Metric, ...]
     connect: Callable[[Settings, Surroundings], Connection | None]
     check: Callable[[Settings, Surroundings], Report | None]
-    demo: Callable[[Settings, str, str], Fields]
+    demo: Callable[[str, str], Fields]
+    demo_defaults: Fields = field(default_factory=dict)
     past: Callable[[Settings, Surroundings, Span], Past | None] | None = None
 
     def open(self, settings: Settings, surroundings: Surroundings) -> Connection | None:
@@ -106,10 +108,6 @@ class Source:
         if self.past is None:
             return None
         return self.past(settings.only(self.sections), surroundings, span)
-
-    def simulated(self, settings: Settings, *, url: str, key: str) -> Fields:
-        """The fields that turn this source on at a simulated API that `key` opens."""
-        return self.demo(settings.only(self.sections), url, key)
 
 
 def sections_of(sources: Sequence[Source]) -> tuple[type[Section], ...]:

@@ -25,6 +25,13 @@ RIGHTLY_EMPTY = {
     "Held up by limits, by organization",
     "Queue (enterprise)",  # has a query for each status
     "ACUs by user",  # has a query for all that are not shown
+    "Devin: cost by organization",  # the same
+    "AIone: cost by team",  # the same
+    "AIone: requests by model",  # the same
+    "AIone: tokens by model",  # the same
+    "AIone: conversations by team",  # the same
+    "AIone: cost by day",  # the gateway tells no history
+    "AIone: values that make no sense",
     "ACUs by day and product",  # has one for the running day, which may have no use yet
 }
 """Of which something must happen first."""
@@ -137,18 +144,40 @@ def test_starting_again_takes_nothing_in_again(machine: Machine, server: Prometh
 
 
 @pytest.mark.parametrize("name", ["exporter", "history"])
+@pytest.mark.parametrize(
+    "variable", ["DEVIN_SERVICE_USER_TOKEN", "DEVIN_V2_API_KEY", "AIONE_TOKEN", "AIONE_TOKEN_FILE"]
+)
 def test_the_demos_figures_are_never_mixed_with_real_ones(
-    machine: Machine, started: dict[str, str], name: str
+    machine: Machine, started: dict[str, str], name: str, variable: str
 ) -> None:
     assert started
     (service,) = (s for s in services(machine.values) if s.name == name)
-    with_a_key = {**machine.environment(service), "DEVIN_SERVICE_USER_TOKEN": "cog_x"}
+    with_a_key = {**machine.environment(service), variable: "cog_x"}
     ended = subprocess.run(
         machine.command(service), env=with_a_key, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
     assert "docker compose down --volumes" in ended.stderr
     assert "cog_x" not in ended.stdout + ended.stderr
+
+
+def test_without_a_v3_key_no_history_is_asked_for(tmp_path: Path) -> None:
+    values = {"AIONE_API_URL": "https://aione.test", "AIONE_TOKEN": "t", "HISTORY_DAYS": "90"}
+    own = Machine(tmp_path, values)
+    (history,) = (s for s in services(own.values) if s.name == "history")
+    folder = tmp_path / "volumes" / "history"
+    folder.mkdir(parents=True)
+    ended = subprocess.run(
+        own.command(history),
+        env={**own.environment(history), **values},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert "there is no history" in ended.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["history-done", "kind"]
+    assert (folder / "kind").read_text() == "real\n"
 
 
 def test_grafanas_administrator_has_a_password_of_ones_own(

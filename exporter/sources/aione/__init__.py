@@ -62,9 +62,8 @@ def check(settings: Settings, surroundings: Surroundings) -> Report | None:
     return report([row], notes)
 
 
-def demo(settings: Settings, url: str, key: str) -> Fields:
+def demo(url: str, key: str) -> Fields:
     """The simulated gateway in place of a real one; its days are UTC's."""
-    del settings
     fields = {"api_url": url, "ca_file": None, "token": key, "token_file": None, "timezone": "UTC"}
     return {AioneSettings: fields}
 

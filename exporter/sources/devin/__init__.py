@@ -35,8 +35,6 @@ from exporter.sources.devin.window_counts import Question, WindowCounts
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.tasks import Task
 
-DEMO_REQUESTS_PER_SECOND = 200
-
 
 def connect(settings: Settings, surroundings: Surroundings) -> Connection | None:
     """Open the source; None if no key is set."""
@@ -57,12 +55,12 @@ def check(settings: Settings, surroundings: Surroundings) -> Report | None:
     return asked.report()
 
 
-def demo(settings: Settings, url: str, key: str) -> Fields:
-    """The simulated API in place of the real one, and at a pace that fills all panels soon."""
-    fields: dict[str, str | None] = {"service_user_token": key, "service_user_token_file": None}
-    if "requests_per_second" not in settings[DevinSettings].model_fields_set:
-        fields["requests_per_second"] = str(DEMO_REQUESTS_PER_SECOND)
-    return {DevinApiSettings: {"api_url": url, "ca_file": None}, DevinSettings: fields}
+def demo(url: str, key: str) -> Fields:
+    """The simulated API in place of the real one."""
+    return {
+        DevinApiSettings: {"api_url": url, "ca_file": None},
+        DevinSettings: {"service_user_token": key, "service_user_token_file": None},
+    }
 
 
 def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) -> list[Task]:
@@ -191,5 +189,6 @@ SOURCE = Source(
     connect=connect,
     check=check,
     demo=demo,
+    demo_defaults={DevinSettings: {"requests_per_second": "200"}},
     past=past.past,
 )

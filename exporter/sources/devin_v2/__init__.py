@@ -54,9 +54,8 @@ def check(settings: Settings, surroundings: Surroundings) -> Report | None:
     return report([row], ["the v2 API is deprecated; once it is gone, unset DEVIN_V2_API_KEY"])
 
 
-def demo(settings: Settings, url: str, key: str) -> Fields:
+def demo(url: str, key: str) -> Fields:
     """The simulated API in place of the real one."""
-    del settings
     return {
         DevinApiSettings: {"api_url": url, "ca_file": None},
         DevinV2Settings: {"api_key": key, "api_key_file": None},

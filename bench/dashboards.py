@@ -26,6 +26,7 @@ from prometheus import Prometheus, find, prometheus
 from prometheus_client.parser import text_string_to_metric_families
 from queries import rules
 
+from exporter.demo.endpoints import GATEWAY, V2, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.sources.devin.windows import DAY, billing_day, billing_day_start, day_number
@@ -33,6 +34,8 @@ from exporter.sources.devin.windows import DAY, billing_day, billing_day_start, 
 DAYS = 90
 EVERY_SECONDS, RECORDED_EVERY_SECONDS = 60, 900
 KNOWN_AFTER_SECONDS = 600
+TEAMS_EACH = 125
+"""The simulated gateway has 8 teams: each is written so many times."""
 OF_USERS_DAYS = 3
 """How far other series of users go back: no query reads more than hours of them."""
 
@@ -48,6 +51,8 @@ MOST_SERIES = 100
 
 TARGET = {"job": "devin-exporter", "instance": "devin-exporter"}
 RECORDED = "user:devin_consumption_yesterday_acus:sum"
+V2_KEY, GATEWAYS_TOKEN = "apk_user_of_the_bench", "aione_of_the_bench"
+KEYS = {KEY: DemoKey(), V2_KEY: DemoKey(api=V2), GATEWAYS_TOKEN: DemoKey(api=GATEWAY)}
 Labels = Mapping[str, str]
 Days = Mapping[int, float]
 
@@ -55,7 +60,7 @@ Days = Mapping[int, float]
 def scraped(size: Size, now: float) -> tuple[World, str]:
     """The simulated enterprise, and the page of an exporter that has read all of it."""
     with (
-        simulated_api(size, Clock(now)) as (world, api),
+        simulated_api(size, Clock(now), keys=KEYS) as (world, api),
         tempfile.TemporaryDirectory() as folder,
         running(
             Path(folder),
@@ -64,6 +69,9 @@ def scraped(size: Size, now: float) -> tuple[World, str]:
             DEVIN_REQUESTS_PER_SECOND="10000",
             DEVIN_ACU_PRICE="2.25",
             DEVIN_ACU_POOL="100000",
+            DEVIN_V2_API_KEY=V2_KEY,
+            AIONE_API_URL=api.url,
+            AIONE_TOKEN=GATEWAYS_TOKEN,
         ) as exporter,
     ):
         for left in reversed(range(PATIENCE)):
@@ -120,6 +128,15 @@ def line(name: str, labels: Labels, stretches: list[tuple[float, float, float]])
     )
 
 
+def many_teams(labels: Labels) -> list[Labels]:
+    """A team's labels once for each of as many teams; others as they are."""
+    if "team_id" not in labels:
+        return [labels]
+    return [
+        {name: f"{text}-{number}" for name, text in labels.items()} for number in range(TEAMS_EACH)
+    ]
+
+
 def write(world: World, page: str, now: float, to: IO[str]) -> int:
     """Every series with its past: days as they were, all else as it is now."""
     series = 0
@@ -140,8 +157,9 @@ def write(world: World, page: str, now: float, to: IO[str]) -> int:
                 continue
             of_users = bool({"user_id", "service_user_id"} & sample.labels.keys())
             since = now - DAY * (OF_USERS_DAYS if of_users else DAYS)
-            to.write(line(sample.name, sample.labels, [(since, now, sample.value)]) + "\n")
-            series += 1
+            for labels in many_teams(sample.labels):
+                to.write(line(sample.name, labels, [(since, now, sample.value)]) + "\n")
+                series += 1
     return series
 
 

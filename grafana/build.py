@@ -5,13 +5,21 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import adoption, cost, exporter_health, overview, people, queue_and_sessions
+from grafana import (
+    adoption,
+    ai_spend,
+    cost,
+    exporter_health,
+    overview,
+    people,
+    queue_and_sessions,
+)
 from grafana.shell import Board
 
 FOLDER = Path(__file__).parent / "dashboards"
 BOARDS: tuple[Board, ...] = tuple(
     module.BOARD
-    for module in (overview, cost, adoption, people, queue_and_sessions, exporter_health)
+    for module in (overview, cost, ai_spend, adoption, people, queue_and_sessions, exporter_health)
 )
 
 

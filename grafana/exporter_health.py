@@ -8,6 +8,7 @@ from grafana import promql as q
 from grafana.colours import BAD, BLUE, GOOD, ORANGE, WARNING
 from grafana.fields import BY_THRESHOLD, colour, named_states, setting, thresholds
 from grafana.house import at_end, card, lines, over_time, rows, rows_table, states
+from grafana.second_opinions import TWO_COUNTS, UNREADABLE
 from grafana.shell import CARRIED_ORGANIZATION_VARIABLE, Board
 
 
@@ -292,5 +293,6 @@ BOARD = Board(
                 ).decimals(2),
             ],
         ),
+        ("", [TWO_COUNTS, UNREADABLE]),
     ],
 )

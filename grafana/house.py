@@ -29,7 +29,11 @@ BILLING_TIMEZONE = "Etc/GMT+8"
 """UTC-8 without daylight saving: its days are the vendor's billing days."""
 
 NO_PRICE = "set DEVIN_ACU_PRICE"
+NO_GATEWAY = "set AIONE_API_URL and AIONE_TOKEN"
 BILLING_DAY = "A billing day runs from 08:00 UTC to 08:00 UTC: midnight to midnight on these axes."
+GATEWAY_DAY = (
+    "AIone's days are calendar days of its own zone (AIONE_TIMEZONE), not Devin's billing days."
+)
 
 Panel = Builder[model.Panel]
 P = TypeVar("P", stat.Panel, timeseries.Panel, barchart.Panel, table.Panel, statetimeline.Panel)
@@ -79,7 +83,8 @@ def _targets(queries: Sequence[Query]) -> list[prometheus.Dataquery]:
 
 def _described(about: str, queries: Iterable[Query]) -> str:
     billed = any(re.search(r"_(today|yesterday|cycle)\b|_cycle_|day_acus", q.expr) for q in queries)
-    return f"{about} {BILLING_DAY}" if billed else about
+    of_gateway = any(re.search(r"\baione_(today|yesterday)_", q.expr) for q in queries)
+    return " ".join([about, *[BILLING_DAY] * billed, *[GATEWAY_DAY] * of_gateway])
 
 
 def _framed(

@@ -19,6 +19,12 @@ CHOSEN_ORGANIZATIONS = f'{JOB}, job!="$total", org_id=~"$org"'
 OF_DAY_FROM_HERE = "[23h50m] offset -47h59m"
 OF_DAY_ENDING_AT_EIGHT = "[23h50m] offset -31h59m"
 RUNNING_DAY_FROM_HERE = "[23h58m] offset -23h59m"
+CALENDAR_DAY_FROM_HERE = "[1h59m] offset -25h59m"
+"""At 08:00 UTC of a calendar day: what was said of it from 08:00 to 09:59 UTC of the next one.
+
+In those two hours it is that next day in every zone from UTC-8 to UTC+14, and at UTC-9 from 09:00
+UTC on. Other hours are of another day somewhere, so a day without a scrape in these is absent.
+"""
 DAYS_IN_RANGE = "[$__range:1d] offset 7h59m"
 """Midnights that stand for the billing days that end within the range, to the minute."""
 LAST_SEVEN_DAYS = "[6d23h59m59s:1d] offset 8h40m"
@@ -199,9 +205,28 @@ def service_user_names(ids: str) -> str:
     )
 
 
+def team_names(ids: str) -> str:
+    """1 by `team_id` and `team_name`, which is the id where no name is known."""
+    names = _most_frequent("aione_team_info", "team_id", "team_name")
+    return (
+        f"(group by (team_id, team_name) ({names}) or on (team_id) "
+        f'label_replace(group by (team_id) ({ids}), "team_name", "$1", "team_id", "(.*)"))'
+    )
+
+
 def with_organization_name(acus: str, ids: str, *, at: str = "") -> str:
     """Values by `org_id`, with `org_name` beside it."""
     return f"({acus}) * on (org_id) group_left (org_name) {organization_names(ids, at=at)}"
+
+
+def with_team_name(values: str, ids: str) -> str:
+    """Values by `team_id`, with `team_name` beside it."""
+    return f"({values}) * on (team_id) group_left (team_name) {team_names(ids)}"
+
+
+def rest(values: str, key: str, top: str) -> str:
+    """The sum of those that are not among the first; absent where there are none."""
+    return f"sum(({values}) unless on ({key}) {top})"
 
 
 def with_user_name(acus: str, ids: str) -> str:

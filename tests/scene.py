@@ -20,13 +20,14 @@ from prometheus import (
     record_history,
 )
 
-from exporter.demo.endpoints import DemoKey
+from exporter.demo.endpoints import GATEWAY, V2, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.sources.devin.windows import DAY, billing_day, day_number
 
 SIZE = Size(organizations=4, users=30, days=160)
 ORGANIZATIONS_KEY = "cog_of_the_first_organization"
+V2_KEY, GATEWAYS_TOKEN = "apk_user_of_the_tests", "aione_of_the_tests"
 DAYS = 90
 QUIET_SECONDS = 300
 """How long before a day ends no test is begun, as its figures would change in the middle."""
@@ -70,7 +71,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     pass_a_days_end()
     now = time.time()
     org_id, _ = World(SIZE, start=now).organizations[0]
-    keys = {KEY: DemoKey(), ORGANIZATIONS_KEY: DemoKey(org_id=org_id)}
+    keys = {
+        KEY: DemoKey(),
+        ORGANIZATIONS_KEY: DemoKey(org_id=org_id),
+        V2_KEY: DemoKey(api=V2),
+        GATEWAYS_TOKEN: DemoKey(api=GATEWAY),
+    }
     with simulated_api(SIZE, Clock(now), keys=keys) as (world, api):
         settings = {
             "DEVIN_API_URL": api.url,
@@ -79,9 +85,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             "DEVIN_ACU_POOL": "4000",
             "DEVIN_SESSION_TITLES": "true",
             "DEVIN_REQUESTS_PER_SECOND": "1000",
+            "DEVIN_V2_API_KEY": V2_KEY,
+            "AIONE_API_URL": api.url,
+            "AIONE_TOKEN": GATEWAYS_TOKEN,
         }
         with running(tmp_path_factory.mktemp("exporter"), **settings) as exporter:
             exporter.until('devin_exporter_unattributed_cycle_acus{scope="users"}')
+            exporter.until("devin_v2_sessions_cycle")
+            exporter.until("aione_cost_rmb")
             address = exporter.url.removeprefix("http://").replace("localhost", "127.0.0.1")
             yield Scene(world, now, api.url, address, settings)
 

@@ -33,9 +33,10 @@ from queries import (
 )
 
 from exporter.catalogue import ROOT
-from grafana import colours
+from exporter.sources.aione import samples
+from grafana import aione, colours
 from grafana.build import documents, main
-from grafana.house import BILLING_DAY, BILLING_TIMEZONE, TAG
+from grafana.house import BILLING_DAY, BILLING_TIMEZONE, GATEWAY_DAY, TAG
 
 DEPRECATED = {"graph", "singlestat", "table-old", "grafana-worldmap-panel", "heatmap-old"}
 MACROS = {
@@ -111,7 +112,7 @@ def test_what_is_against_the_schema_is_found() -> None:
 
 def test_every_dashboard_has_an_identity_of_its_own() -> None:
     models = [Dashboard(path).model for path in DASHBOARDS]
-    assert len(models) == 6
+    assert len(models) == 7
     for key in ("uid", "title"):
         assert len({model[key] for model in models}) == len(models)
     assert all(Dashboard(path).uid == path.stem for path in DASHBOARDS)
@@ -146,6 +147,10 @@ def test_every_panel_says_what_it_shows(path: Path) -> None:
         assert defaults["noValue"], title
         billed = any(re.search(r"_(today|yesterday|cycle)\b", expr) for expr in queries[title])
         assert billed <= (BILLING_DAY in description), title
+        of_gateway = any(re.search(r"aione_(today|yesterday)_", expr) for expr in queries[title])
+        assert of_gateway == (GATEWAY_DAY in description), title
+        names = re.findall(r"aione_|devin_", " ".join(queries[title]))
+        assert title.startswith("AIone: ") == (set(names) == {"aione_"}), title
 
 
 @boards
@@ -273,3 +278,8 @@ def test_the_provisioned_folder_holds_the_dashboards() -> None:
     assert source["type"] == "prometheus"
     assert source["url"] == "http://prometheus:9090"
     assert "$" not in "".join(map(str, {**provider["options"], **source}.values()))
+
+
+def test_the_gateways_usual_statuses_are_those_that_are_published() -> None:
+    assert aione.USUAL_CAPACITY == samples.USUAL_CAPACITY
+    assert aione.USUAL_SERVICE == samples.USUAL_SERVICE

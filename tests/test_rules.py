@@ -74,7 +74,7 @@ def test_amtool_accepts_the_example() -> None:
 
 
 def test_the_example_names_alerts_that_are_there() -> None:
-    named = set(re.findall(r"Devin[A-Z]\w+", ALERTMANAGER.read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?:Devin|AIone)[A-Z]\w+", ALERTMANAGER.read_text(encoding="utf-8")))
     assert len(named) > 3
     assert named <= NAMES
 

@@ -1,0 +1,84 @@
+"""AI spend: what Devin costs beside what the models behind the AIone gateway cost."""
+
+from grafana import aione
+from grafana import promql as q
+from grafana.cost_by_organization import THIS_CYCLE
+from grafana.house import NO_PRICE, at_end, bars, by_product, card, over_time, ranking
+from grafana.shell import OF_ORGANIZATIONS, Board
+
+AT_PRICE = "ACUs at the price of now (DEVIN_ACU_PRICE)."
+_first = f"topk({aione.SHOWN}, {THIS_CYCLE})"
+_named = q.cost(q.with_organization_name(_first, THIS_CYCLE))
+_others = q.cost(q.rest(THIS_CYCLE, "org_id", _first))
+
+BOARD = Board(
+    uid="devin-ai-spend",
+    title="Devin / AI spend",
+    about="Cost and use of Devin beside those of the AIone gateway, each in its own currency and "
+    "by its own days.",
+    variables=OF_ORGANIZATIONS,
+    sections=[
+        (
+            "",
+            [
+                card(
+                    "Devin: cost of today and yesterday",
+                    f"Of the running billing day so far, and of the last complete one. {AT_PRICE}",
+                    "short",
+                    at_end(q.cost(q.total(q.USE_TODAY)), "today so far, {{currency}}"),
+                    at_end(q.cost(q.total(q.USE_YESTERDAY)), "yesterday, {{currency}}"),
+                    width=6,
+                    empty=NO_PRICE,
+                ).decimals(2),
+                card(
+                    "Devin: cost of the cycle",
+                    f"Of the running billing cycle so far. {AT_PRICE}",
+                    "short",
+                    at_end(q.cost(q.total(q.USE_CYCLE)), "{{currency}}"),
+                    width=6,
+                    empty=NO_PRICE,
+                ).decimals(2),
+                aione.COST_OF_DAYS,
+                aione.COST_OF_RANGE,
+            ],
+        ),
+        (
+            "",
+            [
+                by_product(
+                    bars(
+                        "Devin: cost by day and product",
+                        "Cost of each complete billing day, at the price of that day.",
+                        "short",
+                        over_time(
+                            q.cost(q.daily(q.USE_YESTERDAY, by="product")),
+                            "{{product}}, {{currency}}",
+                            step="1d",
+                        ),
+                        empty=NO_PRICE,
+                    )
+                ),
+                aione.COST_BY_DAY,
+            ],
+        ),
+        (
+            "",
+            [
+                ranking(
+                    "Devin: cost by organization",
+                    f"Of the running billing cycle so far: the {aione.SHOWN} chosen organizations "
+                    f"with most, and all others as one. {AT_PRICE} Organizations hold cloud "
+                    "sessions alone; the dashboard Cost says what they lack.",
+                    "short",
+                    at_end(f"sort_desc({_named})", "{{org_name}}, {{currency}}"),
+                    at_end(_others, f"{aione.OTHERS}, {{{{currency}}}}"),
+                    width=12,
+                    empty=NO_PRICE,
+                ),
+                aione.COST_BY_TEAM,
+            ],
+        ),
+        ("AIone: use", [*aione.USE, *aione.RANKINGS]),
+        ("AIone: speed, errors and state", [*aione.QUALITY, *aione.STATUS]),
+    ],
+)

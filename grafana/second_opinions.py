@@ -1,0 +1,54 @@
+"""What the exporter's board says of the sources beside Devin's v3 API."""
+
+from grafana import promql as q
+from grafana.house import rows, rows_table
+
+_FIGURES = (
+    ("Sessions", "devin_sessions_created_cycle", "devin_v2_sessions_cycle", ""),
+    ("Searches", "devin_searches_cycle", "devin_v2_searches_cycle", ""),
+    ("Pull requests opened", "devin_prs_created_cycle", "devin_v2_prs_cycle", "opened"),
+    ("Pull requests merged", "devin_prs_merged_cycle", "devin_v2_prs_cycle", "merged"),
+    ("Pull requests closed", "devin_prs_closed_cycle", "devin_v2_prs_cycle", "closed"),
+)
+"""What it is called, in v3, in v2, and its state there."""
+
+
+def _row(figure: str, metric: str, state: str = "") -> str:
+    matchers = f'{q.JOB}, state="{state}"' if state else q.JOB
+    return f'label_replace(max({q.latest(metric, matchers)}), "figure", "{figure}", "", "")'
+
+
+_V3 = " or ".join(_row(figure, v3) for figure, v3, _, _ in _FIGURES)
+_V2 = " or ".join(_row(figure, v2, state) for figure, _, v2, state in _FIGURES)
+
+TWO_COUNTS = rows_table(
+    "The cycle as v3 and v2 count it (enterprise)",
+    "The same running billing cycle, as both of Devin's APIs count it; what happens between two "
+    "polls is in one of them first. v2 counts the pull requests opened in the cycle, whatever has "
+    "become of them: beside it stands v3's devin_prs_created_cycle, not devin_prs_open_cycle, "
+    "which counts those open now. v3's merged and closed ones are of those opened in the cycle. "
+    "v2 has complete states from the GitHub app alone, and takes over those of an on-premise "
+    "GitLab once a day. v2 is deprecated: when it is gone its task goes off, and its column is "
+    "empty.",
+    rows(_V3),
+    rows(_V2),
+    rows(f"({_V2}) - on (figure) ({_V3})"),
+    columns={
+        "figure": "Figure",
+        "Value #A": "v3",
+        "Value #B": "v2 (DEVIN_V2_API_KEY)",
+        "Value #C": "v2 less v3",
+    },
+    width=14,
+    empty="no figures of the enterprise",
+)
+
+UNREADABLE = rows_table(
+    "AIone: values that make no sense",
+    "Values of the gateway's last answer that are there and cannot be read, by their place in it. "
+    "They are absent from the figures, and so is what would be made of them.",
+    rows(f"max by (field) ({q.latest('aione_unreadable_values')})"),
+    columns={"field": "Place in the answer", "Value": "Values"},
+    width=10,
+    empty="none, or AIone is not set",
+)

@@ -129,7 +129,7 @@ class Scheduler:
             error = failure
         duration = self._monotonic() - began
         self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
-        self._report(task, before.outcome, error)
+        self._report(task, before, error)
         self._publish([task, *self._readers(task)])
         with self._planning:
             # Whether the window ends later or has ended in the middle of this run.
@@ -179,12 +179,14 @@ class Scheduler:
             full_run=duration if full else before.full_run if before else None,
         )
 
-    def _report(self, task: Task, before: Outcome | None, error: Exception | None) -> None:
-        known = before.error if before else None
+    def _report(self, task: Task, before: TaskState, error: Exception | None) -> None:
+        known = before.outcome.error if before.outcome else None
         for reason in _reasons(error):
             self._failures.labels(task.name, reason).inc()
         if error is None:
-            if not _told_elsewhere(known):
+            if before.switched_off is not None:
+                logger.info("task is on again", extra={"task": task.name})
+            elif not _told_elsewhere(known):
                 logger.info("task recovered", extra={"task": task.name})
         elif not isinstance(error, PollError):
             logger.error("task failed", extra={"task": task.name}, exc_info=error)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.accounting import Limits, RequestMetrics
@@ -129,6 +129,10 @@ class Rig:
         """The page as text, without what is another in every run."""
         lines = self.store.page.text.decode().splitlines(keepends=True)
         return "".join(line for line in lines if "task_duration_seconds{" not in line)
+
+    def own(self) -> Scrape:
+        """The exporter's own counters and histograms."""
+        return Scrape.of(generate_latest(self.registry).decode())
 
     def counted(self, name: str, **labels: str) -> float | None:
         """The value of one of the exporter's own counters."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -17,8 +18,7 @@ from exporter.exposition import render
 from exporter.shapes import parse
 from exporter.sources.aione import SOURCE
 from exporter.sources.aione.dashboard import ENDPOINT, SHAPE, TASK
-from exporter.sources.aione.samples import Told, day_of
-from exporter.sources.aione.settings import AioneSettings
+from exporter.sources.aione.samples import Figures, day_of, next_midnight
 
 URL = "https://gateway.test"
 NOW = at("2026-03-20 15:30:00")
@@ -76,7 +76,7 @@ def test_a_recorded_gateway_answer_becomes_this_page(
 def test_the_days_asked_for_are_those_that_the_range_says(
     dashboard: respx.Route, clock: Clock
 ) -> None:
-    dashboard.respond(json={"tech": {}})
+    dashboard.respond(json={"tech": {"total_requests": 1}})
     with rig_of(SOURCE, URL, clock, range_days="7") as polled:
         polled.poll()
         assert dict(dashboard.calls.last.request.url.params) == {"range_days": "7"}
@@ -131,9 +131,12 @@ OF_BOTH = {
         (sections("business"), OF_BUSINESS | OF_BOTH),
         ({**sections("business"), "tech": None, "view_mode": "tech"}, OF_BUSINESS | OF_BOTH),
         (sections("tech", "business"), OF_TECH | OF_BUSINESS | OF_BOTH),
-        ({"tech": {}}, {"aione_range_seconds"}),
+        (
+            {"tech": {"total_requests": 1}, "business": {}},
+            {"aione_range_seconds", "aione_requests"},
+        ),
     ],
-    ids=["tech", "tech and null", "business", "business and null", "both", "an empty one"],
+    ids=["tech", "tech and null", "business", "business and null", "both", "one and an empty one"],
 )
 def test_each_section_feeds_its_families(
     dashboard: respx.Route, polled: Rig, answer: Fields, families: set[str]
@@ -142,9 +145,17 @@ def test_each_section_feeds_its_families(
 
 
 @pytest.mark.parametrize(
-    "answer", [{}, {"tech": None, "business": None}, {"tech": 5}, {"tech": [], "business": "x"}]
+    "answer",
+    [
+        {},
+        {"tech": None, "business": None},
+        {"tech": 5},
+        {"tech": [], "business": "x"},
+        {"tech": {}},
+        {"tech": {"tokens_total": 5}, "business": {"total_conversations": None}},
+    ],
 )
-def test_without_any_section_the_poll_has_failed_and_the_last_answer_stays(
+def test_without_any_figure_the_poll_has_failed_and_the_last_answer_stays(
     dashboard: respx.Route, polled: Rig, clock: Clock, answer: Fields
 ) -> None:
     dashboard.respond(json=answer)
@@ -172,7 +183,8 @@ def test_a_section_of_another_shape_is_counted_and_spares_the_other(
     dashboard: respx.Route, polled: Rig
 ) -> None:
     scrape = shown(dashboard, polled, tech="none today", **sections("business"))
-    assert of_aione(scrape) == OF_BUSINESS | OF_BOTH | {"aione_unreadable_values"}
+    shared = {"aione_range_seconds", "aione_unreadable_values"}
+    assert of_aione(scrape) == OF_BUSINESS | shared, "cost and days may be told there"
     assert unreadable(scrape) == {"tech": 1}
 
 
@@ -230,6 +242,8 @@ BUDGET_PROGRESS_PCT = ("business", "budget_progress_pct", "aione_budget_progress
         (TOTAL_COST_RMB, "-", COUNTED),
         (TOTAL_COST_RMB, "12.5%", COUNTED),
         (TOTAL_COST_RMB, "1,23", COUNTED),
+        (TOTAL_COST_RMB, "0,125", COUNTED),
+        (TOTAL_COST_RMB, "1e-400", COUNTED),
         (TOTAL_COST_RMB, "1,234,56", COUNTED),
         (TOTAL_COST_RMB, "1.234,56", COUNTED),
         (TOTAL_COST_RMB, "¥12", COUNTED),
@@ -262,6 +276,7 @@ BUDGET_PROGRESS_PCT = ("business", "budget_progress_pct", "aione_budget_progress
         (ERROR_RATE_PCT, "%", COUNTED),
         (ERROR_RATE_PCT, "5%%", COUNTED),
         (RPM_USAGE_PCT, "130%", 1.3),
+        (RPM_USAGE_PCT, "0,500%", COUNTED),
         (RPM_USAGE_PCT, "1,250.0%", 12.5),
         (AVG_LATENCY_MS, 845.5, 0.8455),
         (P99_LATENCY_MS, 3200, 3.2),
@@ -285,7 +300,9 @@ def test_a_value_is_published_or_absent(
     value: float | str,
 ) -> None:
     section, field, family = place
-    scrape = shown(dashboard, polled, **{section: {field: told, "a_field_to_come": 1}})
+    scrape = shown(
+        dashboard, polled, **{section: {field: told, "a_field_to_come": 1, "daily_trend": []}}
+    )
     if isinstance(value, str):
         assert scrape.one(family) is ABSENT
         assert unreadable(scrape) == ({f"{section}.{field}": 1} if value == COUNTED else {})
@@ -353,7 +370,7 @@ def test_tokens_by_type_add_up_to_the_total_or_are_absent(
 def test_a_status_is_a_state_set_with_open_values(
     dashboard: respx.Route, polled: Rig, told: object, states: dict[str, float]
 ) -> None:
-    scrape = shown(dashboard, polled, business={"capacity_status": told})
+    scrape = shown(dashboard, polled, business={"capacity_status": told, "daily_trend": []})
     found = scrape.family("aione_capacity_status")
     assert {dict(labels)["status"]: value for labels, value in found.items()} == states
     assert unreadable(scrape) == ({"business.capacity_status": 1} if told in ("", 3) else {})
@@ -497,7 +514,7 @@ def test_a_day_is_the_row_of_its_date_or_absent(
     known: tuple[float | None, float | None],
     counted: int,
 ) -> None:
-    scrape = shown(dashboard, polled, tech={"daily_trend": rows})
+    scrape = shown(dashboard, polled, tech={"daily_trend": rows, "total_requests": 1})
     assert costs(scrape) == known
     assert unreadable(scrape) == ({"tech.daily_trend": counted} if counted else {})
 
@@ -520,6 +537,40 @@ def test_of_each_day_tech_wins_and_business_fills_what_it_does_not_tell(
     )
     assert scrape.one("aione_today_requests") == 10
     assert costs(scrape) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    "tech", ["x", [day("2026-03-20T00:00:00Z", "2")], [day("2026-03-19"), None]]
+)
+def test_what_tech_tells_of_a_day_and_nobody_can_read_is_not_taken_from_business(
+    dashboard: respx.Route, polled: Rig, tech: object
+) -> None:
+    business = [day("2026-03-20", "99")]
+    scrape = shown(
+        dashboard, polled, tech={"daily_trend": tech}, business={"daily_trend": business}
+    )
+    assert scrape.one("aione_today_cost_rmb") is None
+    assert unreadable(scrape) == {"tech.daily_trend": 1}
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "midnight"),
+    [
+        ("Europe/Berlin", "2026-03-29 00:30:00", "2026-03-29 22:00:00"),
+        ("America/Havana", "2026-11-01 04:30:00", "2026-11-02 05:00:00"),
+        ("America/Santiago", "2026-09-06 03:59:00", "2026-09-06 04:00:00"),
+        ("Asia/Beirut", "2026-03-28 21:59:00", "2026-03-28 22:00:00"),
+        ("Pacific/Apia", "2026-01-01 10:00:00", "2026-01-01 11:00:00"),
+    ],
+)
+def test_a_day_ends_at_midnight_also_where_clocks_change(
+    zone: str, now: str, midnight: str
+) -> None:
+    place = ZoneInfo(zone)
+    end = next_midnight(at(now), place)
+    assert end == at(midnight)
+    assert day_of(end - 1, place) == day_of(at(now), place)
+    assert day_of(end, place) > day_of(at(now), place)
 
 
 @pytest.mark.parametrize(
@@ -579,6 +630,7 @@ def test_an_answer_to_a_request_from_before_midnight_tells_no_day_after_it(
         ("2026-03-20 23:25:00", at("2026-03-20 15:25:00")),
         ("2026-03-20", COUNTED),
         ("five minutes ago", COUNTED),
+        ("0001-01-01T00:00:00Z", COUNTED),
         ("", COUNTED),
         (1774020300, COUNTED),
         (None, LEFT_OUT),
@@ -587,7 +639,7 @@ def test_an_answer_to_a_request_from_before_midnight_tells_no_day_after_it(
 def test_freshness_is_a_timestamp_where_it_parses_as_one(
     dashboard: respx.Route, polled: Rig, text: object, seconds: float | str
 ) -> None:
-    scrape = shown(dashboard, polled, tech={}, data_freshness=text)
+    scrape = shown(dashboard, polled, tech={"total_requests": 1}, data_freshness=text)
     known = None if isinstance(seconds, str) else seconds
     assert scrape.one("aione_data_timestamp_seconds") == known
     assert unreadable(scrape) == ({"data_freshness": 1} if seconds == COUNTED else {})
@@ -613,6 +665,7 @@ def test_what_cannot_be_read_is_told_once_in_the_log(
     "failing",
     [
         {"status_code": 401},
+        {"status_code": 404},
         {"status_code": 422, "json": {"detail": [{"loc": [], "msg": "", "type": ""}]}},
         {"status_code": 503, "headers": {"Retry-After": "0"}},
         {"html": "<html>sign in</html>"},
@@ -620,7 +673,7 @@ def test_what_cannot_be_read_is_told_once_in_the_log(
         {"json": []},
         {"json": "tech"},
     ],
-    ids=["refused", "422", "503", "HTML", "empty", "a list", "a string"],
+    ids=["refused", "404", "422", "503", "HTML", "empty", "a list", "a string"],
 )
 def test_a_failure_keeps_the_last_answer_until_it_is_too_old(
     dashboard: respx.Route, polled: Rig, clock: Clock, failing: dict[str, object]
@@ -666,8 +719,8 @@ def test_whatever_is_told_can_be_published(
     tech: Fields, business: Fields, freshness: object
 ) -> None:
     body = json.dumps({"tech": tech, "business": business, "data_freshness": freshness}).encode()
-    zone = AioneSettings(timezone=SHANGHAI).zone()
-    told = Told(parse(ENDPOINT, SHAPE, body), zone)
+    zone = ZoneInfo(SHANGHAI)
+    told = Figures(parse(ENDPOINT, SHAPE, body), zone)
     samples = [*told.samples(), *told.samples_of_day(day_of(NOW, zone))]
     assert render(samples).series == len(samples)
 

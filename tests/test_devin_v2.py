@@ -130,9 +130,10 @@ def test_once_it_is_gone_one_line_says_so_and_nothing_reads_as_broken(
             clock.now += 86_400
             polled.poll()
     ours = [record for record in caplog.records if record.name.startswith("exporter")]
-    assert [record.getMessage() for record in ours] == [
-        f"task is off: Devin's v2 API is gone: {ENDPOINT} answered {status}; unset its key"
-    ]
+    (line,) = [record.getMessage() for record in ours]
+    assert line == (
+        f"task is off: {ENDPOINT} answered {status}: Devin's v2 API is gone; unset DEVIN_V2_API_KEY"
+    )
     scrape = polled.scrape()
     assert scrape.one(SESSIONS) is None
     assert scrape.one("devin_exporter_task_up", task=TASK) is None
@@ -148,6 +149,51 @@ def test_gone_from_the_start_it_keeps_nobody_from_being_ready(
     usage.respond(404)
     polled.poll()
     assert polled.store.awaited() == ()
+
+
+@pytest.mark.parametrize("failing", [401, 422, 500])
+def test_while_it_is_gone_an_outage_says_nothing_new_and_a_good_answer_turns_it_on(
+    usage: respx.Route,
+    polled: Rig,
+    clock: Clock,
+    failing: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    usage.respond(404)
+    polled.poll()
+    usage.respond(failing, headers={"Retry-After": "0"})
+    clock.now += 86_400
+    polled.poll()
+    assert polled.scrape().one("devin_exporter_task_up", task=TASK) is None
+    assert polled.store.awaited() == ()
+    failures = {
+        dict(labels)["reason"]: value
+        for labels, value in polled.own().family("devin_exporter_task_failures_total").items()
+    }
+    assert set(failures.values()) == {0}
+    assert polled.connection.client.key_refused == (failing == 401)
+    usage.respond(json=payload("v2_usage"))
+    with caplog.at_level(logging.INFO):
+        clock.now += 86_400
+        polled.poll()
+    assert polled.scrape().one(SESSIONS) == 412
+    assert polled.scrape().one("devin_exporter_task_up", task=TASK) == 1
+    assert "task is on again" in caplog.messages
+
+
+def test_an_outage_before_it_is_gone_is_a_failure(usage: respx.Route, polled: Rig) -> None:
+    usage.respond(500, headers={"Retry-After": "0"})
+    polled.poll()
+    assert polled.scrape().one("devin_exporter_task_up", task=TASK) == 0
+    usage.respond(410)
+    polled.poll()
+    assert polled.scrape().one("devin_exporter_task_up", task=TASK) is None
+    usage.respond(json=payload("v2_usage"))
+    polled.poll()
+    usage.respond(503, headers={"Retry-After": "0"})
+    polled.poll()
+    assert polled.scrape().one("devin_exporter_task_up", task=TASK) == 0
+    assert polled.scrape().one(SESSIONS) == 412
 
 
 def test_a_refused_key_keeps_the_last_figures_and_is_a_failure(

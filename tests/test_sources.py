@@ -33,7 +33,10 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 SIZE = Size(organizations=2, users=12, days=60)
 NOW = at("2026-03-20 15:30:00")
 ROOT = Path(__file__).parent.parent
-KEYS = {key: DemoKey(api=api) for api, key in DEMO_KEYS.items()}
+KEYS = {
+    **{key: DemoKey(api=api) for api, key in DEMO_KEYS.items()},
+    "apk_user_of_nobody_special": DemoKey(api=V2, permissions=frozenset()),
+}
 TASKS_OF = {V2: "devin_v2_usage", GATEWAY: "aione_dashboard"}
 PREFIX_OF = {V2: "devin_v2_", GATEWAY: "aione_"}
 
@@ -91,7 +94,8 @@ def test_all_three_together_pass_the_check_and_show_their_families(
     with running(tmp_path, **settings) as exporter:
         for shown in ("devin_consumption_cycle_acus{", "devin_v2_sessions_cycle ", "aione_cost_"):
             exporter.until(f"\n{shown}")
-        exporter.until("ready", path="/-/ready")
+        exporter.until('devin_exporter_task_up{task="enterprise_consumption"} 1')
+        assert exporter.get("/-/ready").status_code == 200
 
 
 HTTPS_WANTED = (
@@ -134,6 +138,42 @@ def test_a_bad_setting_of_a_source_is_one_line(settings: dict[str, str], line: s
     assert (ended.returncode, ended.stderr) == (2, f"devin-exporter: {line}\n")
 
 
+@pytest.mark.parametrize("source", [V2, GATEWAY])
+def test_a_key_may_stand_in_a_file_which_is_read_again(
+    api: str, tmp_path: Path, source: str
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(f"{DEMO_KEYS[source]}\n")
+    name = {V2: "DEVIN_V2_API_KEY", GATEWAY: "AIONE_TOKEN"}[source]
+    settings = turned_on(api, source)
+    del settings[name]
+    settings[f"{name}_FILE"] = str(key)
+    settings |= {"DEVIN_V2_POLL_INTERVAL": "1", "AIONE_POLL_INTERVAL": "1"}
+    up = f'devin_exporter_task_up{{task="{TASKS_OF[source]}"}}'
+    with running(tmp_path, **settings) as exporter:
+        exporter.until(f"{up} 1")
+        key.unlink()
+        exporter.until(f"{up} 0")
+        key.write_text(DEMO_KEYS[source])
+        exporter.until(f"{up} 1")
+        assert 'reason="credential"' in exporter.get().text
+
+
+def test_a_row_says_what_the_key_lacks_and_that_an_api_is_gone(api: str) -> None:
+    lacking = {**turned_on(api, V2), "DEVIN_V2_API_KEY": "apk_user_of_nobody_special"}
+    ended = finished("check", **lacking)
+    assert ended.returncode == 1
+    assert "answered 403; the key needs the permission of an Enterprise Admin" in ended.stdout
+    gone = {**turned_on(api, V2), "DEVIN_API_URL": f"{api}/elsewhere"}
+    ended = finished("check", **gone)
+    assert ended.returncode == 1
+    assert "answered 404: Devin's v2 API is gone; unset DEVIN_V2_API_KEY" in ended.stdout
+    elsewhere = {**turned_on(api, GATEWAY), "AIONE_API_URL": f"{api}/elsewhere"}
+    ended = finished("check", **elsewhere)
+    assert ended.returncode == 1
+    assert "answered 404; is AIONE_API_URL the gateway's?" in ended.stdout
+
+
 def test_a_refused_key_of_one_source_fails_the_check_of_that_one_alone(api: str) -> None:
     settings = {**turned_on(api, V2, GATEWAY), "AIONE_TOKEN": "wrong"}
     ended = finished("check", **settings)
@@ -159,11 +199,13 @@ PATHS = {V3: "/v3", V2: "/v2/", GATEWAY: "/api/"}
 FAILURES: Mapping[str, httpx.Response | type[Exception]] = {
     "refused": httpx.Response(401),
     "forbidden": httpx.Response(403),
+    "no connection": httpx.ConnectError,
     "502": httpx.Response(502),
     "HTML": httpx.Response(200, html="<html>sign in</html>"),
     "timeout": httpx.ReadTimeout,
     "other shape": httpx.Response(200, json={"tech": 1, "items": "none"}),
     "cut off": httpx.Response(200, content=b'{"tech": {'),
+    "not found": httpx.Response(404),
 }
 
 
@@ -183,17 +225,21 @@ def all_sources(api: str, clock: Clock) -> Iterator[Rig]:
     tasks = tuple(task for connection in connections for task in connection.tasks)
     store = Store(tasks)
     scheduler = Scheduler(tasks, store=store, registry=registry, clock=clock)
-    yield Rig(replace(connections[0], tasks=tasks), store, scheduler, registry, clock)
-    for connection in connections:
-        connection.client.close()
+    try:
+        yield Rig(replace(connections[0], tasks=tasks), store, scheduler, registry, clock)
+    finally:
+        for connection in connections:
+            connection.client.close()
 
 
-def of_others(scrape: Scrape, failing: Source, tasks: set[str]) -> dict[Key, float]:
+def of_others(polled: Rig, failing: Source, tasks: set[str]) -> dict[Key, float]:
     """All series but those of a source and of its tasks; and how long anything took."""
     own = {metric.name for metric in failing.metrics}
+    counted = polled.own().family("devin_exporter_task_failures_total")
+    failures = {("devin_exporter_task_failures_total", each): n for each, n in counted.items()}
     return {
         (name, labels): value
-        for (name, labels), value in scrape.values.items()
+        for (name, labels), value in {**polled.scrape().values, **failures}.items()
         if name not in own
         and dict(labels).get("task") not in tasks
         and name != "devin_exporter_task_duration_seconds"
@@ -210,7 +256,7 @@ def test_one_source_that_fails_leaves_the_others_untouched(api: str, source: Sou
         polled.poll()
         polled.poll()
         tasks = {task.name for task in polled.connection.tasks if task.source == source.name}
-        before = of_others(polled.scrape(), source, tasks)
+        before = of_others(polled, source, tasks)
         assert len(before) > 20
         assert {name for name, _ in before if "task_up" in name}
         routes[source.name].pass_through(value=False)
@@ -220,10 +266,13 @@ def test_one_source_that_fails_leaves_the_others_untouched(api: str, source: Sou
             else:
                 routes[source.name].mock(side_effect=failure)
             polled.poll()
-            assert of_others(polled.scrape(), source, tasks) == before, what
+            assert of_others(polled, source, tasks) == before, what
             up = polled.scrape().family("devin_exporter_task_up")
             own = {value for labels, value in up.items() if dict(labels)["task"] in tasks}
-            assert 0 in own, what
+            gone = source.name == V2 and what == "not found"
+            assert (own == set()) if gone else (0 in own), what
+            others = {task.name for task in polled.connection.tasks} - tasks
+            assert not others & set(polled.store.awaited()), what
 
 
 # One source that is removed

@@ -7,7 +7,8 @@
 set -eu
 
 v3_key=${DEVIN_SERVICE_USER_TOKEN:-}${DEVIN_SERVICE_USER_TOKEN_FILE:-}
-keys=$v3_key${DEVIN_V2_API_KEY:-}${DEVIN_V2_API_KEY_FILE:-}${AIONE_TOKEN:-}${AIONE_TOKEN_FILE:-}
+keys=$v3_key${DEVIN_V2_API_KEY:-}${DEVIN_V2_API_KEY_FILE:-}
+keys=$keys${AIONE_API_URL:-}${AIONE_TOKEN:-}${AIONE_TOKEN_FILE:-}
 if [ -n "$keys" ]; then
     kind=real
 else

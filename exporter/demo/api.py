@@ -106,12 +106,12 @@ class DemoApi:
                     answer = _page(answer, ask)
                 body = json.dumps(answer).encode()
             except NoSuchEntityError:
-                status, body = 404, _problem(endpoint.api, 404, "Not found")
+                status, body = 404, _problem(endpoint.api, ProblemError(404, "Not found"))
             except ProblemError as problem:
-                status = problem.status
-                body = _problem(endpoint.api, status, problem.title)
+                status, body = problem.status, _problem(endpoint.api, problem)
             self.traffic.count(endpoint.path, status)
-            kind = "application/json" if status == HTTPStatus.OK else "application/problem+json"
+            plain = status == HTTPStatus.OK or _is_fastapis(endpoint.api, status)
+            kind = "application/json" if plain else "application/problem+json"
             return Response(body, status_code=status, media_type=kind)
 
         # Ids may hold a slash, which arrives decoded.
@@ -163,8 +163,12 @@ def _offset(cursor: str | None) -> int:
     raise ProblemError(422, "after is not a cursor")
 
 
-def _problem(api: str, status: int, title: str) -> bytes:
-    told: object = {"type": "about:blank", "status": status, "title": title}
-    if api != V3 and status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        told = {"detail": [{"loc": [], "msg": title, "type": "value_error"}]}
+def _is_fastapis(api: str, status: int) -> bool:
+    return api != V3 and status == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _problem(api: str, problem: ProblemError) -> bytes:
+    told: object = {"type": "about:blank", "status": problem.status, "title": problem.title}
+    if _is_fastapis(api, problem.status):
+        told = {"detail": [{"loc": [], "msg": problem.title, "type": "value_error"}]}
     return json.dumps(told).encode()

@@ -7,7 +7,7 @@ from datetime import datetime
 from exporter.demo.answers import Answers
 
 V3, V2, GATEWAY = "devin", "devin_v2", "aione"
-LONGEST_RANGE_DAYS = 366
+LONGEST_RANGE_DAYS = 3_660
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,12 @@ class Ask:
         if text is None:
             return None
         try:
-            return int(datetime.fromisoformat(text).timestamp())
+            at = datetime.fromisoformat(text)
         except ValueError:
-            raise ProblemError(422, f"{names[0]} must be a date-time") from None
+            at = None
+        if at is None or at.tzinfo is None:
+            raise ProblemError(422, f"{names[0]} must be a date-time with an offset")
+        return int(at.timestamp())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from exporter.accounting import RequestMetrics
+from exporter.accounting import Limits, RequestMetrics
+from exporter.credentials import Key
 from exporter.history import Span, Stretch
 from exporter.http import Client
 from exporter.journal import Journal
 from exporter.metrics import Metric
 from exporter.request import Fetch
 from exporter.settings import Section, Settings
+from exporter.sources.access import trust
 from exporter.tasks import Task
 
 Fields = Mapping[type[Section], Mapping[str, str | None]]
@@ -33,6 +36,29 @@ class Surroundings:
     clock: Callable[[], float]
     stopping: threading.Event
     request_metrics: RequestMetrics
+
+    def client(
+        self,
+        source: str,
+        base_url: str,
+        key: Key,
+        *,
+        limits: Limits,
+        ca_file: Path | None,
+        permission_of: Callable[[str], str | None] = lambda _: None,
+    ) -> Client:
+        """A client of one API, which shares nothing with any other but these."""
+        return Client(
+            source=source,
+            base_url=base_url,
+            key=key,
+            limits=limits,
+            metrics=self.request_metrics,
+            stopping=self.stopping,
+            verify=trust(ca_file),
+            permission_of=permission_of,
+            clock=self.clock,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,8 @@ def test_starting_again_takes_nothing_in_again(machine: Machine, server: Prometh
 
 @pytest.mark.parametrize("name", ["exporter", "history"])
 @pytest.mark.parametrize(
-    "variable", ["DEVIN_SERVICE_USER_TOKEN", "DEVIN_V2_API_KEY", "AIONE_TOKEN", "AIONE_TOKEN_FILE"]
+    "variable",
+    ["DEVIN_SERVICE_USER_TOKEN", "DEVIN_V2_API_KEY", "AIONE_TOKEN_FILE", "AIONE_API_URL"],
 )
 def test_the_demos_figures_are_never_mixed_with_real_ones(
     machine: Machine, started: dict[str, str], name: str, variable: str

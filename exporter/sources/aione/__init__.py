@@ -3,9 +3,8 @@
 from exporter.accounting import Limits
 from exporter.http import Client
 from exporter.settings import Settings
-from exporter.sources.access import trust
 from exporter.sources.aione import dashboard, metrics
-from exporter.sources.aione.samples import Told
+from exporter.sources.aione.samples import Figures
 from exporter.sources.aione.settings import AioneSettings
 from exporter.sources.connection import Connection, Fields, Report, Source, Surroundings
 from exporter.sources.report import ask_for_row, report
@@ -19,16 +18,7 @@ def open_client(settings: AioneSettings, surroundings: Surroundings) -> Client |
     key = settings.key()
     if key is None or settings.api_url is None:
         return None
-    return Client(
-        source=NAME,
-        base_url=settings.api_url,
-        key=key,
-        limits=LIMITS,
-        metrics=surroundings.request_metrics,
-        stopping=surroundings.stopping,
-        verify=trust(settings.ca_file),
-        clock=surroundings.clock,
-    )
+    return surroundings.client(NAME, settings.api_url, key, limits=LIMITS, ca_file=settings.ca_file)
 
 
 def connect(settings: Settings, surroundings: Surroundings) -> Connection | None:
@@ -57,7 +47,7 @@ def check(settings: Settings, surroundings: Surroundings) -> Report | None:
     if answer is not None:
         sections = {"tech": answer.tech, "business": answer.business}
         notes += [f"the section {name} is not there" for name in sections if not sections[name]]
-        unreadable = dict.fromkeys(Told(answer, own.zone()).unreadable())
+        unreadable = dict.fromkeys(Figures(answer, own.zone()).unreadable())
         notes += [f"{field}: makes no sense, and is absent" for field in unreadable]
     return report([row], notes)
 

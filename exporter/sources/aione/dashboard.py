@@ -6,11 +6,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
-from exporter.errors import ShapeError
+from exporter.errors import NotFoundError, ShapeError
 from exporter.http import Client
+from exporter.shapes import ApiModel
 from exporter.sources.aione import metrics
-from exporter.sources.aione.answer import Business, DashboardAnswer, Tech
-from exporter.sources.aione.samples import Told, day_of, next_midnight
+from exporter.sources.aione.answer import DashboardAnswer
+from exporter.sources.aione.samples import Figures, day_of, next_midnight
 from exporter.tasks import Answer, Snapshot, Task
 
 logger = logging.getLogger(__name__)
@@ -26,12 +27,18 @@ def ask(client: Client, range_days: int) -> DashboardAnswer:
     """Ask for the totals of so many days.
 
     Raises:
-        ShapeError: if neither section can be read.
+        ShapeError: if it tells none of the figures that are known here.
+        NotFoundError: if there is no such endpoint.
         PollError: whatever else goes wrong.
     """
-    answer = client.get(ENDPOINT, SHAPE, params={"range_days": range_days})
-    if not isinstance(answer.tech, Tech) and not isinstance(answer.business, Business):
-        raise ShapeError(f"{ENDPOINT}: neither a section tech nor a section business")
+    try:
+        answer = client.get(ENDPOINT, SHAPE, params={"range_days": range_days})
+    except NotFoundError as absent:
+        raise NotFoundError(f"{absent}; is AIONE_API_URL the gateway's?") from None
+    sections = (answer.tech, answer.business)
+    told = (value for each in sections if isinstance(each, ApiModel) for _, value in each)
+    if all(value is None for value in told):
+        raise ShapeError(f"{ENDPOINT}: no figure in a section tech or a section business")
     return answer
 
 
@@ -45,7 +52,7 @@ class Dashboard:
         self._clock = clock
         self._range_days = range_days
         self._zone = zone
-        self._answer: Answer[Told] | None = None
+        self._answer: Answer[Figures] | None = None
         self._complained_of: list[str] = []
 
     def task(self, poll_interval: float) -> Task:
@@ -64,11 +71,12 @@ class Dashboard:
     def poll(self) -> None:
         """Ask, and tell once of what cannot be read. Raises `PollError`."""
         sent = self._clock()
-        told = Told(ask(self._client, self._range_days), self._zone)
+        told = Figures(ask(self._client, self._range_days), self._zone)
         self._answer = Answer(sent, told)
         unreadable = sorted(set(told.unreadable()))
         if unreadable and unreadable != self._complained_of:
-            logger.warning("values that make no sense are absent: %s", ", ".join(unreadable))
+            fields = ", ".join(unreadable)
+            logger.warning("values that make no sense are absent: %s", fields, extra={"task": TASK})
         self._complained_of = unreadable
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:

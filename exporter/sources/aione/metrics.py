@@ -15,8 +15,8 @@ UNREADABLE = Metric(
 )
 TOKENS = Metric(
     "aione_tokens",
-    f"Tokens {_OVER}; other is what the total holds beyond prompt and completion, and is negative "
-    "where they exceed it: the types add up to the total.",
+    f"Tokens {_OVER}; other is what the total holds beyond what is told of prompt and completion, "
+    "and is negative where they exceed it: the types add up to the total.",
     ("type",),
 )
 REQUESTS = Metric("aione_requests", f"Requests {_OVER}.")

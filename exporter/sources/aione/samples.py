@@ -15,8 +15,6 @@ from exporter.sources.aione.reading import UNREADABLE, Unreadable, unreadable_fi
 Figure = Decimal | Unreadable | None
 """What a field tells: a number, something unreadable, or nothing."""
 
-Days = dict[date, DayRow | Unreadable]
-
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
@@ -31,7 +29,32 @@ YESTERDAY = dict(
 )
 
 
-class Told:
+class _Days:
+    """A trend by day; a day is unreadable where two of its rows contradict each other."""
+
+    def __init__(self, rows: Sequence[DayRow | Unreadable] | Unreadable | None) -> None:
+        listed = rows if isinstance(rows, tuple) else ()
+        self._rows: dict[date, DayRow | Unreadable] = {}
+        for row in listed:
+            if isinstance(row, DayRow):
+                self._rows[row.date] = row if self._rows.get(row.date, row) == row else UNREADABLE
+        # What cannot be read may have been of any day that is not there.
+        self._elsewhere = UNREADABLE if UNREADABLE in (rows, *listed) else None
+
+    @property
+    def contradictions(self) -> int:
+        """Days that are unreadable."""
+        return list(self._rows.values()).count(UNREADABLE)
+
+    def figure(self, day: date, field: str) -> Figure:
+        """One of the figures of a day."""
+        row = self._rows.get(day, self._elsewhere)
+        if not isinstance(row, DayRow):
+            return row
+        return {"requests": row.requests, "tokens": row.tokens, "cost_rmb": row.cost_rmb}[field]
+
+
+class Figures:
     """An answer, its sections empty where they are not there."""
 
     def __init__(self, answer: DashboardAnswer, zone: ZoneInfo) -> None:
@@ -39,14 +62,21 @@ class Told:
         self._zone = zone
         self._tech = answer.tech if isinstance(answer.tech, Tech) else Tech()
         self._business = answer.business if isinstance(answer.business, Business) else Business()
-        self._of_tech = _by_day(self._tech.daily_trend)
-        self._of_business = _by_day(self._business.daily_trend)
+        lost = answer.tech is UNREADABLE
+        self._costs = (
+            UNREADABLE if lost else self._tech.total_cost_rmb,
+            self._business.total_cost_rmb,
+        )
+        self._trends = {
+            "tech": _Days(UNREADABLE if lost else self._tech.daily_trend),
+            "business": _Days(self._business.daily_trend),
+        }
 
     def unreadable(self) -> list[str]:
         """The place of every value that makes no sense, as often as it occurs."""
         fields = list(unreadable_fields(self._answer))
-        for section, days in (("tech", self._of_tech), ("business", self._of_business)):
-            fields += [f"{section}.daily_trend" for row in days.values() if row is UNREADABLE]
+        for section, days in self._trends.items():
+            fields += [f"{section}.daily_trend"] * days.contradictions
         if isinstance(self._answer.data_freshness, str) and self._fresh_at() is None:
             fields.append("data_freshness")
         return sorted(fields)
@@ -56,7 +86,7 @@ class Told:
         tech, business = self._tech, self._business
         single: tuple[tuple[Metric, Figure], ...] = (
             (m.REQUESTS, tech.total_requests),
-            (m.COST, _first_told(tech.total_cost_rmb, business.total_cost_rmb)),
+            (m.COST, _first_told(*self._costs)),
             (m.LATENCY_AVERAGE, tech.avg_latency_ms),
             (m.LATENCY_P99, tech.p99_latency_ms),
             (m.ERROR_RATIO, tech.error_rate_pct),
@@ -84,9 +114,7 @@ class Told:
         """The figures of a day and of the one before."""
         for day, families in ((today, TODAY), (today - timedelta(days=1), YESTERDAY)):
             for field, metric in families.items():
-                figure = _first_told(
-                    _field(self._of_tech.get(day), field), _field(self._of_business.get(day), field)
-                )
+                figure = _first_told(*(days.figure(day, field) for days in self._trends.values()))
                 if isinstance(figure, Decimal):
                     yield metric(float(figure))
 
@@ -96,9 +124,10 @@ class Told:
             return None
         try:
             at = datetime.fromisoformat(told.upper())
-            return (at if at.tzinfo else at.replace(tzinfo=self._zone)).timestamp()
+            seconds = (at if at.tzinfo else at.replace(tzinfo=self._zone)).timestamp()
         except (ValueError, OverflowError):
             return None
+        return seconds if seconds > 0 else None
 
 
 def _first_told(*figures: Figure) -> Figure:
@@ -114,21 +143,6 @@ def _added(figures: Iterable[Figure]) -> Decimal | None:
             return None
         total += figure
     return total
-
-
-def _field(row: DayRow | Unreadable | None, field: str) -> Figure:
-    if not isinstance(row, DayRow):
-        return row
-    return {"requests": row.requests, "tokens": row.tokens, "cost_rmb": row.cost_rmb}[field]
-
-
-def _by_day(rows: Sequence[DayRow | Unreadable] | Unreadable | None) -> Days:
-    """The rows by day; unreadable where two contradict each other."""
-    days: Days = {}
-    for row in rows if isinstance(rows, tuple) else ():
-        if isinstance(row, DayRow):
-            days[row.date] = row if days.get(row.date, row) == row else UNREADABLE
-    return days
 
 
 def _tokens(tech: Tech) -> Iterator[Sample]:

@@ -7,7 +7,6 @@ from typing import Self
 from exporter.accounting import Limits
 from exporter.http import Client
 from exporter.settings import Settings
-from exporter.sources.access import trust
 from exporter.sources.connection import Surroundings
 from exporter.sources.devin.cycles import Cycles
 from exporter.sources.devin.directory import Directory
@@ -50,16 +49,9 @@ def open_client(all_settings: Settings, surroundings: Surroundings) -> Client | 
     key = settings.key()
     if key is None:
         return None
-    return Client(
-        source=NAME,
-        base_url=api.api_url,
-        key=key,
-        limits=Limits(
-            requests_per_second=settings.requests_per_second, concurrency=settings.concurrency
-        ),
-        metrics=surroundings.request_metrics,
-        stopping=surroundings.stopping,
-        verify=trust(api.ca_file),
-        permission_of=permission_of,
-        clock=surroundings.clock,
+    limits = Limits(
+        requests_per_second=settings.requests_per_second, concurrency=settings.concurrency
+    )
+    return surroundings.client(
+        NAME, api.api_url, key, limits=limits, ca_file=api.ca_file, permission_of=permission_of
     )

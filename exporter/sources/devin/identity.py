@@ -3,7 +3,6 @@
 A key for one organization opens that organization's endpoints and nothing of the enterprise.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from pydantic import TypeAdapter
@@ -11,6 +10,7 @@ from pydantic import TypeAdapter
 from exporter.errors import NotFoundError, PermissionMissingError, SwitchedOffError
 from exporter.http import Client
 from exporter.shapes import ApiModel
+from exporter.sources.absence import UnlessAbsent
 from exporter.tasks import Snapshot, Task
 
 TASK = "identity"
@@ -79,11 +79,9 @@ def where_there_is_one(task: Task) -> Task:
     poll = task.poll
     if poll is None:
         return task
-    return replace(task, poll=lambda: _poll_or_switch_off(poll))
-
-
-def _poll_or_switch_off(poll: Callable[[], None]) -> None:
-    try:
-        poll()
-    except (NotFoundError, PermissionMissingError) as absent:
-        raise SwitchedOffError(f"not on this deployment: {absent}") from None
+    unless_absent = UnlessAbsent(
+        poll,
+        absent=(NotFoundError, PermissionMissingError),
+        because=lambda absent: f"not on this deployment: {absent}",
+    )
+    return replace(task, poll=unless_absent)

@@ -3,7 +3,6 @@
 from exporter.accounting import Limits
 from exporter.http import Client
 from exporter.settings import Settings
-from exporter.sources.access import trust
 from exporter.sources.connection import Connection, Fields, Report, Source, Surroundings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.devin_v2 import usage
@@ -19,15 +18,13 @@ def open_client(settings: Settings, surroundings: Surroundings) -> Client | None
     key, api = settings[DevinV2Settings].key(), settings[DevinApiSettings]
     if key is None:
         return None
-    return Client(
-        source=NAME,
-        base_url=api.api_url,
-        key=key,
+    return surroundings.client(
+        NAME,
+        api.api_url,
+        key,
         limits=LIMITS,
-        metrics=surroundings.request_metrics,
-        stopping=surroundings.stopping,
-        verify=trust(api.ca_file),
-        clock=surroundings.clock,
+        ca_file=api.ca_file,
+        permission_of=lambda _: "of an Enterprise Admin, whose personal key it must be",
     )
 
 
@@ -51,7 +48,7 @@ def check(settings: Settings, surroundings: Surroundings) -> Report | None:
         lambda: usage.ask(client),
     )
     client.close()
-    return report([row], ["the v2 API is deprecated; once it is gone, unset DEVIN_V2_API_KEY"])
+    return report([row], ["the v2 API is deprecated by its vendor"])
 
 
 def demo(url: str, key: str) -> Fields:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 
 from pydantic import TypeAdapter
 
-from exporter.errors import NotFoundError, SwitchedOffError
+from exporter.errors import NotFoundError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
+from exporter.sources.absence import UnlessAbsent
 from exporter.tasks import Answer, Snapshot, Task
 
 TASK = "devin_v2_usage"
@@ -50,8 +51,16 @@ SHAPE = TypeAdapter(UsageAnswer)
 
 
 def ask(client: Client) -> UsageAnswer:
-    """Ask for the running cycle's. Raises `PollError`."""
-    return client.get(ENDPOINT, SHAPE)
+    """Ask for the running cycle's.
+
+    Raises:
+        NotFoundError: once the vendor has taken the API away.
+        PollError: whatever else goes wrong.
+    """
+    try:
+        return client.get(ENDPOINT, SHAPE)
+    except NotFoundError as gone:
+        raise NotFoundError(f"{gone}: Devin's v2 API is gone; unset DEVIN_V2_API_KEY") from None
 
 
 class Usage:
@@ -69,20 +78,16 @@ class Usage:
             source=self._client.source,
             interval=poll_interval,
             metrics=METRICS,
-            poll=self.poll,
+            poll=UnlessAbsent(self.poll, absent=(NotFoundError,)),
             snapshot=self.snapshot,
             next_end=next_billing_day,
             main=lambda: True,
         )
 
     def poll(self) -> None:
-        """Ask; SwitchedOffError once the vendor has taken the API away, else `PollError`."""
+        """Ask. Raises `PollError`."""
         sent = self._clock()
-        try:
-            self._answer = Answer(sent, ask(self._client))
-        except NotFoundError as gone:
-            self._answer = None
-            raise SwitchedOffError(f"Devin's v2 API is gone: {gone}; unset its key") from None
+        self._answer = Answer(sent, ask(self._client))
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """The figures, as long as they are young enough and no cycle can have ended since."""

@@ -1,7 +1,7 @@
 """Each rule test with the rules that it depends on, and no others.
 
 promtool evaluates every rule of a file at every step of every test. A rule depends on nothing but
-what it reads: with what a test's rules read, directly or by way of others, the answers are the same,
+what it reads: with what a test's rules read, at once or by way of others, the answers are the same,
 in a third of the time.
 """
 

@@ -8,7 +8,7 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check insta
 WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 
-.PHONY: demo test check lint tests generate bench lock tools clean
+.PHONY: demo test check lint tests rules generate bench lock tools clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python deploy/demo.py
@@ -28,6 +28,11 @@ tests: $(VENV)/dev.stamp
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The rules and their tests as shipped, which `make test` runs in parts.
+rules:
+	promtool check rules deploy/prometheus/rules.yml
+	promtool test rules deploy/prometheus/rules_test*.yml
 
 generate: $(VENV)/dev.stamp
 	$(BIN)/python -m exporter.catalogue

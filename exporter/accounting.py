@@ -17,10 +17,12 @@ class Limits:
     Attributes:
         requests_per_second: over all requests, retries included; never exceeded.
         concurrency: requests in flight.
+        attempt_seconds: the longest that one attempt may take, from connecting to its last byte.
     """
 
     requests_per_second: float
     concurrency: int
+    attempt_seconds: float = 30.0
 
 
 REQUESTS = Metric(

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 from pydantic import TypeAdapter
 
 from exporter import errors
 from exporter.accounting import Budget, Limits, RequestMetrics, retry_after_seconds
+from exporter.deadline import Deadline, LimitedBackend
 from exporter.paths import fill
 from exporter.settings import SettingsError, is_loopback
 from exporter.shapes import Page, parse
@@ -32,7 +34,6 @@ Params = Mapping[str, int | str]
 ATTEMPTS = 4
 BACKOFF_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
-ATTEMPT_SECONDS = 30.0
 TOTAL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 LARGEST_BODY_BYTES = 32 * 2**20
@@ -93,10 +94,13 @@ class Client:
         self._monotonic = monotonic
         self._budget = Budget(limits.requests_per_second, monotonic)
         self._in_flight = threading.BoundedSemaphore(limits.concurrency)
+        self._attempt_seconds = limits.attempt_seconds
+        self._deadline = Deadline(monotonic)
         self._http = _open(
             base_url,
             concurrency=limits.concurrency,
             verify=verify or True,
+            backend=LimitedBackend(self._deadline),
         )
         metrics.budget.labels(source).set(limits.requests_per_second)
         metrics.waited.labels(source)
@@ -206,13 +210,15 @@ class Client:
         return self._accept(endpoint, response)
 
     def _send(self, endpoint: str, path: str, params: Params, key: str) -> _Response:
-        deadline = self._monotonic() + ATTEMPT_SECONDS
         try:
-            with self._http.stream(
-                "GET", path, params=params, headers={"Authorization": f"Bearer {key}"}
-            ) as response:
+            with (
+                self._deadline.within(self._attempt_seconds),
+                self._http.stream(
+                    "GET", path, params=params, headers={"Authorization": f"Bearer {key}"}
+                ) as response,
+            ):
                 ok = response.status_code == httpx.codes.OK
-                body = self._read(endpoint, response, deadline) if ok else b""
+                body = self._read(endpoint, response) if ok else b""
                 return _Response(response.status_code, response.headers.get("Retry-After"), body)
         except httpx.TimeoutException:
             raise errors.DeadlineError(f"{endpoint} did not answer in time") from None
@@ -221,8 +227,8 @@ class Client:
         except (httpx.TransportError, UnicodeError) as failure:
             raise errors.ConnectionFailedError(f"{endpoint}: {failure}") from None
 
-    def _read(self, endpoint: str, response: httpx.Response, deadline: float) -> bytes:
-        """Read a body within the limits, however well it is compressed."""
+    def _read(self, endpoint: str, response: httpx.Response) -> bytes:
+        """Read a body within the limit, however well it is compressed."""
         gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
         unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if gzipped else None
         body = bytearray()
@@ -236,8 +242,6 @@ class Client:
                 raise errors.BodyTooLargeError(
                     f"{endpoint} answered with more than {LARGEST_BODY_BYTES >> 20} MiB"
                 )
-            if self._monotonic() > deadline:
-                raise errors.DeadlineError(f"{endpoint} did not finish its answer in time")
         return bytes(body)
 
     def _accept(self, endpoint: str, response: _Response) -> bytes:
@@ -263,12 +267,18 @@ class Client:
             logger.info("the API accepts the key again", extra={"source": self.source})
 
 
-def _open(base_url: str, *, concurrency: int, verify: ssl.SSLContext | bool) -> httpx.Client:
+def _open(
+    base_url: str,
+    *,
+    concurrency: int,
+    verify: ssl.SSLContext | bool,
+    backend: httpcore.NetworkBackend,
+) -> httpx.Client:
     try:
-        return httpx.Client(
+        client = httpx.Client(
             base_url=base_url,
             headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
-            timeout=httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
             verify=verify,
             trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
@@ -278,3 +288,8 @@ def _open(base_url: str, *, concurrency: int, verify: ssl.SSLContext | bool) -> 
         raise SettingsError(
             ["HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: want http://host:port or https://host:port"]
         ) from None
+    # There is no public way to hand httpx the backend of its pools, of which each proxy has one.
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+        if isinstance(transport, httpx.HTTPTransport):
+            transport._pool._network_backend = backend  # noqa: SLF001
+    return client

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 pytest_plugins = ["scene"]
 
@@ -17,6 +19,23 @@ settings.register_profile("explore", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 PREFIXES = ("DEVIN_", "WEB_", "LOG_", "DEMO_", "AIONE_", "STATE_")
+
+
+ON_SHARED_SERVERS = {"test_dashboards_in_prometheus.py", "test_ledger_in_prometheus.py"}
+"""What asks the Prometheus servers of `scene.py`, which take half a minute each to be filled."""
+
+
+class InTheirPlace(LoadFileScheduling):  # type: ignore[misc]
+    """Each file's tests in one process, and those that share servers in the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "shared servers" if Path(file).name in ON_SHARED_SERVERS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTheirPlace:
+    """Have the tests distributed so, whatever `--dist` says."""
+    return InTheirPlace(config, log)
 
 
 @pytest.fixture(autouse=True)

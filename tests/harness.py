@@ -5,7 +5,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,6 +152,7 @@ def make_client(
     stopping: threading.Event | None = None,
     requests_per_second: float = 10_000,
     concurrency: int = 4,
+    attempt_seconds: float = 30.0,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Client:
@@ -160,7 +161,11 @@ def make_client(
         source="test",
         base_url=url,
         key=key,
-        limits=Limits(requests_per_second=requests_per_second, concurrency=concurrency),
+        limits=Limits(
+            requests_per_second=requests_per_second,
+            concurrency=concurrency,
+            attempt_seconds=attempt_seconds,
+        ),
         metrics=RequestMetrics(registry or CollectorRegistry()),
         stopping=stopping or threading.Event(),
         clock=clock,
@@ -169,21 +174,36 @@ def make_client(
 
 
 @contextmanager
-def raw_server(answer: bytes) -> Iterator[str]:
-    """A server that gives the same bytes, status line and all, to every request."""
+def raw_server(answer: bytes, *, byte_every: float = 0) -> Iterator[str]:
+    """A server that gives the same bytes, status line and all, to every request.
+
+    Args:
+        byte_every: seconds between two bytes; 0 for all of them at once.
+    """
+    ended = threading.Event()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             while self.rfile.readline().strip():
                 pass
-            self.wfile.write(answer)
+            if not byte_every:
+                self.wfile.write(answer)
+                return
+            with suppress(OSError):
+                for byte in answer:
+                    if ended.wait(byte_every):
+                        break
+                    self.wfile.write(bytes([byte]))
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            ended.set()
+            server.shutdown()
+            thread.join()
 
 
 def fields_of(*sections: type[Section], **fields: str) -> Fields:

@@ -265,19 +265,43 @@ def test_a_body_above_the_limit_is_not_taken_in(api: respx.Router, client: Clien
         client.get("/v3/queue", NUMBER)
 
 
-def test_a_body_that_drips_is_given_up_in_time(
-    api: respx.Router, client: Client, clock: Clock
-) -> None:
-    class Drip(httpx.SyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            for _ in range(1_000):
-                clock.now += 1
-                yield b" "
+SLOWLY = 0.05
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n"
 
-    route = api.get("/v3/queue").mock(side_effect=lambda _: httpx.Response(200, stream=Drip()))
-    with pytest.raises(errors.DeadlineError):
-        client.get("/v3/queue", NUMBER)
-    assert route.call_count == ATTEMPTS
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 " + b"x" * 1_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X-More: and more\r\n" * 1_000,
+        ANSWER + b'{"n": 1}',
+    ],
+    ids=["a line without an end", "headers without an end", "an answer"],
+)
+def test_bytes_that_drip_are_given_up_in_time(answer: bytes, clock: Clock) -> None:
+    with raw_server(answer, byte_every=SLOWLY) as url:
+        client = make_client(url, stopping=Waits(clock), attempt_seconds=4 * SLOWLY)
+        with pytest.raises(errors.DeadlineError, match="did not answer in time"):
+            client.get("/v3/queue", NUMBER)
+        client.close()
+
+
+def test_bytes_that_drip_fast_enough_are_an_answer() -> None:
+    with raw_server(ANSWER + b'{"n": 1}', byte_every=0.001) as url:
+        client = make_client(url, attempt_seconds=20)
+        assert client.get("/v3/queue", NUMBER) == {"n": 1}
+        client.close()
+
+
+def test_a_proxy_that_drips_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(b"HTTP/1.1 200 OK\r\n" * 100, byte_every=SLOWLY) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        client = make_client(
+            "https://api.example.com", stopping=Waits(Clock(0.0)), attempt_seconds=2 * SLOWLY
+        )
+        with pytest.raises(errors.DeadlineError):
+            client.get("/v3/queue", NUMBER)
+        client.close()
 
 
 def test_a_list_is_read_to_its_last_page(api: respx.Router, client: Client) -> None:

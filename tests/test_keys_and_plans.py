@@ -466,8 +466,8 @@ def test_an_organizations_key_tells_a_plan_without_metering_too(
     with respx.mock(base_url=URL, assert_all_called=False) as api, rig(URL, clock) as polled:
         api.get("/v3/self").respond(json={"org_id": "o"})
         api.get("/v3/organizations/o/metrics/sessions").mock(side_effect=count)
-        api.get("/v3/organizations/o/metrics/prs").respond(503)
-        api.get("/v3/organizations/o/metrics/searches").respond(503)
+        api.get("/v3/organizations/o/metrics/prs").respond(503, headers={"Retry-After": "0"})
+        api.get("/v3/organizations/o/metrics/searches").respond(503, headers={"Retry-After": "0"})
         api.get("/v3/organizations/o/consumption/daily").respond(
             json={"total_acus": 0.0, "consumption_by_date": []}
         )

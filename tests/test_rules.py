@@ -51,6 +51,9 @@ each_rule = pytest.mark.parametrize(
 )
 
 
+versions = pytest.mark.parametrize("newer", [False, True], ids=["stable", "newer"])
+
+
 def promtool_accepts(*words: str | Path, newer: bool) -> None:
     promtool = find("promtool", newer=newer)
     if promtool is None:
@@ -59,20 +62,16 @@ def promtool_accepts(*words: str | Path, newer: bool) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("newer", [False, True], ids=["stable", "newer"])
+@versions
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check[0])
 def test_promtool_accepts_the_files(check: tuple[str, Path], *, newer: bool) -> None:
     promtool_accepts("check", *check, newer=newer)
 
 
+@versions
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-def test_the_rules_as_shipped_pass_their_tests(path: Path) -> None:
-    promtool_accepts("test", "rules", path, newer=False)
-
-
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-def test_what_each_test_asks_for_passes_with_a_newer_prometheus(path: Path, tmp_path: Path) -> None:
-    promtool_accepts("test", "rules", *split(path, tmp_path), newer=True)
+def test_the_rules_pass_their_tests(path: Path, tmp_path: Path, *, newer: bool) -> None:
+    promtool_accepts("test", "rules", *split(path, tmp_path), newer=newer)
 
 
 def test_amtool_accepts_the_example() -> None:

@@ -1,7 +1,7 @@
 """The only contract between a source and the rest: a task that is polled and then published."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -37,6 +37,20 @@ class Snapshot:
     expires: float = math.inf
     missing: int = 0
     newest_day: float | None = None
+
+
+def while_fresh(
+    answer: Answer[T] | None,
+    now: float,
+    max_age: float,
+    samples: Callable[[Answer[T]], Iterable[Sample]],
+) -> Snapshot:
+    """What an answer tells while it is young enough; nothing before there is one."""
+    if answer is None:
+        return Snapshot()
+    if not answer.fresh(now, max_age):
+        return Snapshot(missing=1)
+    return Snapshot(tuple(samples(answer)), expires=answer.sent + max_age)
 
 
 class TakeSnapshot(Protocol):

@@ -1,18 +1,19 @@
 """The gateway's dashboard, as one task: `GET /api/v1/obs/dashboard?range_days=N`."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
 from exporter.errors import NotFoundError, ShapeError
 from exporter.http import Client
+from exporter.metrics import Sample
 from exporter.shapes import ApiModel
 from exporter.sources.aione import metrics
 from exporter.sources.aione.answer import DashboardAnswer
 from exporter.sources.aione.samples import Figures, day_of, next_midnight
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.tasks import Answer, Snapshot, Task, while_fresh
 
 logger = logging.getLogger(__name__)
 
@@ -81,14 +82,12 @@ class Dashboard:
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """All of it while it is young enough; the days' figures until the zone's midnight."""
-        answer = self._answer
-        if answer is None:
-            return Snapshot()
-        if not answer.fresh(now, max_age):
-            return Snapshot(missing=1)
         today = day_of(now, self._zone)
-        of_day = (
-            answer.value.samples_of_day(today) if day_of(answer.sent, self._zone) == today else ()
-        )
-        samples = (metrics.RANGE(self._range_days * DAY), *answer.value.samples(), *of_day)
-        return Snapshot(samples, expires=answer.sent + max_age)
+
+        def samples(told: Answer[Figures]) -> Iterator[Sample]:
+            yield metrics.RANGE(self._range_days * DAY)
+            yield from told.value.samples()
+            if day_of(told.sent, self._zone) == today:
+                yield from told.value.samples_of_day(today)
+
+        return while_fresh(self._answer, now, max_age, samples)

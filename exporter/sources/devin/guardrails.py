@@ -4,17 +4,17 @@ What a violation says of its reasons and of a user's message is never read.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pydantic import TypeAdapter
 
 from exporter.http import Client
-from exporter.metrics import Metric
+from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Page
 from exporter.sources.devin import cycles
 from exporter.sources.devin.fields import Timestamp
 from exporter.sources.devin.windows import DAY, BillingWindows, Window, seconds
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.tasks import Answer, Snapshot, Task, while_fresh
 
 ENDPOINT = "/v3beta1/enterprise/guardrail-violations"
 
@@ -36,6 +36,8 @@ class Violation(ApiModel):
 
 
 SHAPE = TypeAdapter(Page[Violation])
+Told = tuple[Window, Counter[tuple[str, str]]]
+"""The cycle asked for, and how many violations it has by guardrail and action."""
 
 
 class Guardrails:
@@ -50,7 +52,7 @@ class Guardrails:
         self._client = client
         self._clock = clock
         self._windows = windows
-        self._answer: Answer[tuple[Window, Counter[tuple[str, str]]]] | None = None
+        self._answer: Answer[Told] | None = None
 
     def task(self, poll_interval: float) -> Task:
         """The task that keeps them."""
@@ -83,15 +85,11 @@ class Guardrails:
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """Counts by guardrail and action, for the cycle that was asked for."""
-        answer = self._answer
-        if answer is None:
-            return Snapshot()
-        if not answer.fresh(now, max_age):
-            return Snapshot(missing=1)
-        cycle, counts = answer.value
-        samples = tuple(
-            VIOLATIONS(count, guardrail_name=name, action_taken=action)
-            for (name, action), count in sorted(counts.items())
-            if cycle == self._windows(now).cycle
-        )
-        return Snapshot(samples, expires=answer.sent + max_age)
+
+        def samples(told: Answer[Told]) -> Iterator[Sample]:
+            cycle, counts = told.value
+            for (name, action), count in sorted(counts.items()):
+                if cycle == self._windows(now).cycle:
+                    yield VIOLATIONS(count, guardrail_name=name, action_taken=action)
+
+        return while_fresh(self._answer, now, max_age, samples)

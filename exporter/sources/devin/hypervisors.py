@@ -10,7 +10,7 @@ from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Page
 from exporter.sources.devin.fields import Id
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.tasks import Answer, Snapshot, Task, while_fresh
 
 ENDPOINT = "/v3/enterprise/hypervisors"
 PER_CENT = 100
@@ -62,12 +62,7 @@ class Hypervisors:
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """Counts by status and utilization, as long as the answer is young enough."""
-        answer = self._answer
-        if answer is None:
-            return Snapshot()
-        if not answer.fresh(now, max_age):
-            return Snapshot(missing=1)
-        return Snapshot(tuple(_samples(answer.value)), expires=answer.sent + max_age)
+        return while_fresh(self._answer, now, max_age, lambda told: _samples(told.value))
 
 
 def _samples(items: dict[str, Hypervisor]) -> Iterator[Sample]:

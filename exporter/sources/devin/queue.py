@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.tasks import Answer, Snapshot, Task, while_fresh
 
 ENDPOINT = "/v3/enterprise/queue"
 LONGEST_INTERVAL = 60.0
@@ -58,12 +58,7 @@ class Queue:
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """Size and status, as long as the answer is young enough."""
-        answer = self._answer
-        if answer is None:
-            return Snapshot()
-        if not answer.fresh(now, max_age):
-            return Snapshot(missing=1)
-        return Snapshot(tuple(_samples(answer.value)), expires=answer.sent + max_age)
+        return while_fresh(self._answer, now, max_age, lambda told: _samples(told.value))
 
 
 def _samples(queue: QueueAnswer) -> Iterator[Sample]:

@@ -13,7 +13,7 @@ from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
 from exporter.sources.absence import UnlessAbsent
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.tasks import Answer, Snapshot, Task, while_fresh
 
 TASK = "devin_v2_usage"
 ENDPOINT = "/v2/enterprise/metrics/usage"
@@ -91,14 +91,12 @@ class Usage:
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """The figures, as long as they are young enough and no cycle can have ended since."""
-        answer = self._answer
-        if answer is None:
-            return Snapshot()
-        if not answer.fresh(now, max_age):
-            return Snapshot(missing=1)
-        told = now < next_billing_day(answer.sent)
-        samples = tuple(_samples(answer.value)) if told else ()
-        return Snapshot(samples, expires=answer.sent + max_age)
+
+        def samples(told: Answer[UsageAnswer]) -> Iterator[Sample]:
+            if now < next_billing_day(told.sent):
+                yield from _samples(told.value)
+
+        return while_fresh(self._answer, now, max_age, samples)
 
 
 def next_billing_day(now: float) -> float:

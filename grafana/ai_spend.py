@@ -3,10 +3,11 @@
 from grafana import aione
 from grafana import promql as q
 from grafana.cost_by_organization import THIS_CYCLE
-from grafana.house import NO_PRICE, at_end, bars, by_product, card, over_time, ranking
+from grafana.house import at_end, bars, by_product, card, over_time, ranking
 from grafana.shell import OF_ORGANIZATIONS, Board
 
 AT_PRICE = "ACUs at the price of now (DEVIN_ACU_PRICE)."
+NO_COST = "no figures of Devin, or DEVIN_ACU_PRICE is not set"
 _first = f"topk({aione.SHOWN}, {THIS_CYCLE})"
 _named = q.cost(q.with_organization_name(_first, THIS_CYCLE))
 _others = q.cost(q.rest(THIS_CYCLE, "org_id", _first))
@@ -28,7 +29,7 @@ BOARD = Board(
                     at_end(q.cost(q.total(q.USE_TODAY)), "today so far, {{currency}}"),
                     at_end(q.cost(q.total(q.USE_YESTERDAY)), "yesterday, {{currency}}"),
                     width=6,
-                    empty=NO_PRICE,
+                    empty=NO_COST,
                 ).decimals(2),
                 card(
                     "Devin: cost of the cycle",
@@ -36,7 +37,7 @@ BOARD = Board(
                     "short",
                     at_end(q.cost(q.total(q.USE_CYCLE)), "{{currency}}"),
                     width=6,
-                    empty=NO_PRICE,
+                    empty=NO_COST,
                 ).decimals(2),
                 aione.COST_OF_DAYS,
                 aione.COST_OF_RANGE,
@@ -55,7 +56,7 @@ BOARD = Board(
                             "{{product}}, {{currency}}",
                             step="1d",
                         ),
-                        empty=NO_PRICE,
+                        empty=NO_COST,
                     )
                 ),
                 aione.COST_BY_DAY,
@@ -73,7 +74,7 @@ BOARD = Board(
                     at_end(f"sort_desc({_named})", "{{org_name}}, {{currency}}"),
                     at_end(_others, f"{aione.OTHERS}, {{{{currency}}}}"),
                     width=12,
-                    empty=NO_PRICE,
+                    empty=NO_COST,
                 ),
                 aione.COST_BY_TEAM,
             ],

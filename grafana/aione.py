@@ -22,8 +22,8 @@ SHOWN = 15
 RMB = "suffix:RMB"
 NOT_SCOPED = "The gateway knows no organizations of Devin's: whatever is chosen, this is all of it."
 OF_ITS_RANGE = (
-    "Over the AIONE_RANGE_DAYS days that the gateway is asked for, calendar days of its own zone "
-    "(AIONE_TIMEZONE), whatever range the dashboard shows."
+    "Over the AIONE_RANGE_DAYS days that the gateway is asked for, whatever range the dashboard "
+    "shows."
 )
 OTHERS = "all others"
 USUAL_CAPACITY, USUAL_SERVICE = "sufficient", "normal"
@@ -212,8 +212,8 @@ STATUS: tuple[Panel, ...] = (
     .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
     card(
         "AIone: age of its data",
-        "How long ago the gateway says its data was fresh. Hours too much, or below 0: "
-        "AIONE_TIMEZONE is not the zone in which it tells the time.",
+        "How long ago the gateway says its data was fresh. Where it tells a time without an "
+        "offset, hours too much or below 0 mean that AIONE_TIMEZONE is not its zone.",
         "s",
         at_end(f"time() - {_shown('aione_data_timestamp_seconds')}"),
         width=6,

@@ -29,7 +29,7 @@ BILLING_TIMEZONE = "Etc/GMT+8"
 """UTC-8 without daylight saving: its days are the vendor's billing days."""
 
 NO_PRICE = "set DEVIN_ACU_PRICE"
-NO_GATEWAY = "set AIONE_API_URL and AIONE_TOKEN"
+NO_GATEWAY = "not told, or AIONE_API_URL and AIONE_TOKEN are not set"
 BILLING_DAY = "A billing day runs from 08:00 UTC to 08:00 UTC: midnight to midnight on these axes."
 GATEWAY_DAY = (
     "AIone's days are calendar days of its own zone (AIONE_TIMEZONE), not Devin's billing days."

@@ -26,10 +26,11 @@ TWO_COUNTS = rows_table(
     "The same running billing cycle, as both of Devin's APIs count it; what happens between two "
     "polls is in one of them first. v2 counts the pull requests opened in the cycle, whatever has "
     "become of them: beside it stands v3's devin_prs_created_cycle, not devin_prs_open_cycle, "
-    "which counts those open now. v3's merged and closed ones are of those opened in the cycle. "
-    "v2 has complete states from the GitHub app alone, and takes over those of an on-premise "
-    "GitLab once a day. v2 is deprecated: when it is gone its task goes off, and its column is "
-    "empty.",
+    "which counts those open now. v3's merged and closed ones are of those opened in the cycle; "
+    "v2 does not say whether its are, and is higher where it counts older ones, too. v2 has "
+    "complete states from the GitHub app alone, and takes over those of an on-premise GitLab once "
+    "a day. For sessions and searches no difference is documented. v2 is deprecated: when it is "
+    "gone its task goes off, and its column is empty.",
     rows(_V3),
     rows(_V2),
     rows(f"({_V2}) - on (figure) ({_V3})"),

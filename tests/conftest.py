@@ -33,6 +33,7 @@ class InTheirPlace(LoadFileScheduling):  # type: ignore[misc]
         return "shared servers" if Path(file).name in ON_SHARED_SERVERS else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTheirPlace:
     """Have the tests distributed so, whatever `--dist` says."""
     return InTheirPlace(config, log)

@@ -31,7 +31,7 @@ SEARCHES = Metric(
 PULL_REQUESTS = Metric(
     "devin_v2_prs_cycle",
     "Pull requests opened, closed and merged in the running billing cycle, as the deprecated v2 "
-    "API counts them. One that was opened and then merged in it counts in both states.",
+    "API counts them; opened holds those opened in it, whatever has become of them.",
     ("state",),
 )
 METRICS = (SESSIONS, SEARCHES, PULL_REQUESTS)

@@ -39,7 +39,11 @@ from exporter.settings import (
     parse_addresses,
     settings_of,
 )
-from exporter.signals import hold_termination, wait_for_termination
+from exporter.signals import (
+    hold_termination,
+    run_until_terminated,
+    wait_for_termination,
+)
 from exporter.sources import SOURCES
 from exporter.sources.connection import Fields, NoSourceError, Surroundings
 
@@ -220,9 +224,10 @@ def run(arguments: Sequence[str]) -> int:
     command, overrides, said = read_command_line(arguments)
     try:
         if command == "check":
-            return check(overrides)
+            return run_until_terminated(lambda: check(overrides))
         if command == "backfill":
-            write_history(overrides, order_of(said, now=time.time()))
+            order = order_of(said, now=time.time())
+            run_until_terminated(lambda: write_history(overrides, order))
         elif command == "demo":
             hold_termination()
             with _simulated_api(overrides) as pointed:

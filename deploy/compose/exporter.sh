@@ -1,9 +1,9 @@
 #!/bin/sh
 # What the containers of the exporter's image run: `exporter.sh serve`, `history`, `password`.
 #
-# With a key of any source it is the real thing; without one it is the demo, with a price and a pool of its own so
-# that no panel is empty. Which of the two the volumes hold figures of is kept in $KEPT/kind, and the
-# other is refused: invented figures and real ones must never be mixed.
+# With a key of any source it is the real thing; without one it is the demo, with a price and a pool of
+# its own so that no panel is empty. Which of the two the volumes hold figures of is kept in $KEPT/kind,
+# and the other is refused: invented figures and real ones must never be mixed.
 set -eu
 
 v3_key=${DEVIN_SERVICE_USER_TOKEN:-}${DEVIN_SERVICE_USER_TOKEN_FILE:-}

@@ -1,4 +1,4 @@
-"""What the settings of every API have: where it is, whom to trust, and the key that opens it."""
+"""What the settings of every API have: address, authorities, key and pace."""
 
 import ssl
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from exporter.credentials import key_from
 from exporter.errors import CredentialError
@@ -42,6 +42,9 @@ def _check_ca_file(path: Path) -> Path:
 
 ApiUrl = Annotated[str, AfterValidator(_check_url)]
 """A base URL that does not leak the key: `https`, or plain `http` on loopback."""
+
+PollInterval = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
+"""Seconds between two polls."""
 
 CaFile = Annotated[Path, AfterValidator(_check_ca_file)]
 """A readable PEM file of certificates."""

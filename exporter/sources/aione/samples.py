@@ -2,16 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from exporter.metrics import Metric, Sample
 from exporter.sources.aione import metrics as m
-from exporter.sources.aione.answer import Business, DashboardAnswer, DayRow, ModelRow, TeamRow, Tech
+from exporter.sources.aione.answer import Business, DashboardAnswer, DayRow, Tech
 from exporter.sources.aione.reading import UNREADABLE, Unreadable, unreadable_fields
 
+R = TypeVar("R")
 Figure = Decimal | Unreadable | None
 """What a field tells: a number, something unreadable, or nothing."""
 
@@ -163,35 +165,36 @@ def _tokens(tech: Tech) -> Iterator[Sample]:
         yield m.TOKENS(float(count), type=kind)
 
 
-def _models(tech: Tech) -> Iterator[Sample]:
-    rows = tech.model_distribution
-    by_model: defaultdict[str, list[ModelRow]] = defaultdict(list)
+def _by_key(
+    rows: Sequence[R | Unreadable] | Unreadable | None, key: Callable[[R], str]
+) -> Iterator[tuple[str, list[R]]]:
+    """The rows of each model or team, in the order of their keys."""
+    grouped: defaultdict[str, list[R]] = defaultdict(list)
     for row in rows if isinstance(rows, tuple) else ():
-        if isinstance(row, ModelRow):
-            by_model[row.model].append(row)
-    for model, of_model in sorted(by_model.items()):
-        requests = _added(row.requests for row in of_model)
-        tokens = _added(row.tokens for row in of_model)
-        if requests is not None:
-            yield m.MODEL_REQUESTS(float(requests), model=model)
-        if tokens is not None:
-            yield m.MODEL_TOKENS(float(tokens), model=model)
+        if not isinstance(row, Unreadable):
+            grouped[key(row)].append(row)
+    yield from sorted(grouped.items())
+
+
+def _sum_of(metric: Metric, figures: Iterable[Figure], **labels: str) -> Iterator[Sample]:
+    """The sum of a model's or a team's rows, if every one of them is known."""
+    total = _added(figures)
+    if total is not None:
+        yield metric(float(total), **labels)
+
+
+def _models(tech: Tech) -> Iterator[Sample]:
+    for model, rows in _by_key(tech.model_distribution, lambda row: row.model):
+        yield from _sum_of(m.MODEL_REQUESTS, (row.requests for row in rows), model=model)
+        yield from _sum_of(m.MODEL_TOKENS, (row.tokens for row in rows), model=model)
 
 
 def _teams(business: Business) -> Iterator[Sample]:
-    rows = business.team_cost_ranking
-    by_team: defaultdict[str, list[TeamRow]] = defaultdict(list)
-    for row in rows if isinstance(rows, tuple) else ():
-        if isinstance(row, TeamRow):
-            by_team[row.team_id].append(row)
-    for team_id, of_team in sorted(by_team.items()):
-        cost = _added(row.cost_rmb for row in of_team)
-        conversations = _added(row.conversations for row in of_team)
-        name = next((row.team_name for row in of_team if isinstance(row.team_name, str)), None)
-        if cost is not None:
-            yield m.TEAM_COST(float(cost), team_id=team_id)
-        if conversations is not None:
-            yield m.TEAM_CONVERSATIONS(float(conversations), team_id=team_id)
+    for team_id, rows in _by_key(business.team_cost_ranking, lambda row: row.team_id):
+        conversations = (row.conversations for row in rows)
+        yield from _sum_of(m.TEAM_COST, (row.cost_rmb for row in rows), team_id=team_id)
+        yield from _sum_of(m.TEAM_CONVERSATIONS, conversations, team_id=team_id)
+        name = next((row.team_name for row in rows if isinstance(row.team_name, str)), None)
         if name is not None:
             yield m.TEAM_INFO(1, team_id=team_id, team_name=name)
 

@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from exporter.credentials import Key, key_from
 from exporter.settings import Section
-from exporter.sources.access import ApiUrl, CaFile, check_secret
+from exporter.sources.access import ApiUrl, CaFile, PollInterval, check_secret
 
 
 def _check_zone(name: str) -> str:
@@ -45,11 +45,8 @@ class AioneSettings(Section):
         description="zone of the gateway's calendar days, like `Asia/Shanghai`: it says which row "
         "of the daily trend is today's",
     )
-    poll_interval: float = Field(
+    poll_interval: PollInterval = Field(
         default=300,
-        ge=1,
-        le=86_400,
-        allow_inf_nan=False,
         description="seconds between polls of the gateway",
     )
 

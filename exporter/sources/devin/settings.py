@@ -8,7 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from exporter.credentials import Key, key_from
 from exporter.settings import Section
-from exporter.sources.access import check_secret
+from exporter.sources.access import PollInterval, check_secret
 from exporter.sources.devin.user_policy import Mode
 
 
@@ -23,11 +23,8 @@ class DevinSettings(Section):
     service_user_token_file: Path | None = Field(
         default=None, description="file with the v3 key, read again when it changes"
     )
-    poll_interval: float = Field(
+    poll_interval: PollInterval = Field(
         default=300,
-        ge=1,
-        le=86_400,
-        allow_inf_nan=False,
         description="seconds between polls of consumption; the queue is polled every 60 s or "
         "as often as this, activity of organizations four times as slowly",
     )

@@ -2,8 +2,7 @@
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from socket import socket
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
@@ -17,6 +16,7 @@ from exporter.settings import CORE_SECTIONS, Section, Settings, WebSettings
 from exporter.sources import SOURCES
 from exporter.sources.connection import NoSourceError, Surroundings, sections_of
 from exporter.store import Store
+from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -37,28 +37,27 @@ class Exporter:
         self,
         settings: Settings,
         sockets: Sequence[socket],
-        *,
-        clock: Callable[[], float] = time.time,
+        timing: Timing,
     ) -> None:
         disable_created_metrics()
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._stopping = threading.Event()
-        shared = Surroundings(clock, self._stopping, RequestMetrics(registry))
+        shared = Surroundings(RequestMetrics(registry), self._stopping, timing)
         opened = (source.open(settings, shared) for source in SOURCES)
         self._connections = [connection for connection in opened if connection is not None]
         if not self._connections:
             raise NoSourceError(", or ".join(source.wanted for source in SOURCES))
         tasks = [task for connection in self._connections for task in connection.tasks]
         self.store = Store(tasks, constant=(build_info(),))
-        self.scheduler = Scheduler(tasks, store=self.store, registry=registry, clock=clock)
+        self.scheduler = Scheduler(tasks, store=self.store, registry=registry, timing=timing)
         site = Site(
             store=self.store,
             registry=registry,
             refresh=self.scheduler.tick,
             refused=lambda: [c.source for c in self._connections if c.client.key_refused],
             due_in=self.scheduler.due_in,
-            clock=clock,
+            clock=timing.clock,
             telemetry_path=settings[WebSettings].telemetry_path,
             version=__version__,
         )

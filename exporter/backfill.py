@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from exporter.settings import Settings
 from exporter.sources import SOURCES
 from exporter.sources.connection import NoSourceError, Past, Surroundings
 from exporter.sweep import sweep
+from exporter.timing import Timing
 
 STANDARD_OUTPUT = "-"
 SCRAPE_JOB = "devin-exporter"
@@ -163,7 +163,7 @@ def backfill(settings: Settings, order: Order, *, tell: Callable[[str], object])
 
 
 def _backfill(settings: Settings, order: Order, tell: Callable[[str], object]) -> Written:
-    shared = Surroundings(time.time, threading.Event(), RequestMetrics(CollectorRegistry()))
+    shared = Surroundings(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
     opened = (source.history(settings, shared, order.span) for source in SOURCES)
     pasts = [past for past in opened if past is not None]
     if not pasts:

@@ -46,6 +46,7 @@ from exporter.signals import (
 )
 from exporter.sources import SOURCES
 from exporter.sources.connection import Fields, NoSourceError, Surroundings
+from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ def serve(overrides: Fields) -> None:
     web = settings[WebSettings]
     sockets = listen(parse_addresses(web.listen_address))
     try:
-        exporter = Exporter(settings, sockets)
+        exporter = Exporter(settings, sockets, Timing())
     except NoSourceError:
         for opened in sockets:
             opened.close()
@@ -195,7 +196,7 @@ def check(overrides: Fields) -> int:
     """
     settings = load(ALL_SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)
-    shared = Surroundings(time.time, threading.Event(), RequestMetrics(CollectorRegistry()))
+    shared = Surroundings(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
     reports = [source.report(settings, shared) for source in SOURCES]
     told = [report for report in reports if report is not None]
     if not told:

@@ -6,35 +6,37 @@ A socket's timeout is for one read: a server that sends a byte now and then neve
 import math
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import httpcore
 
+from exporter.timing import Timing
+
 
 class Deadline(threading.local):
-    """When the present thread's request must have ended, on a monotonic clock."""
+    """When the present thread's request must have ended, on the monotonic clock."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
         self._at = math.inf
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """Limit what is read and written in this thread meanwhile."""
-        self._at = self._monotonic() + seconds
+        self._at = self._timing.monotonic() + seconds
         try:
             yield
         finally:
             self._at = math.inf
 
     def left(self, timeout: float | None) -> float:
-        """The seconds that one read or write may take.
+        """The seconds, by the machine's timers, that one read or write may take.
 
         Raises:
             httpcore.ReadTimeout: if there are none left.
         """
-        left = self._at - self._monotonic()
+        left = self._timing.timer(self._at - self._timing.monotonic())
         if left <= 0:
             raise httpcore.ReadTimeout("the whole request took too long")
         return min(left, math.inf if timeout is None else timeout)

@@ -8,7 +8,6 @@ import logging
 import random
 import ssl
 import threading
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from exporter.deadline import Deadline, LimitedBackend
 from exporter.paths import fill
 from exporter.settings import SettingsError, is_loopback
 from exporter.shapes import Page, parse
+from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +61,7 @@ class Client:
         verify: TLS context; None for the public authorities.
         stopping: once set, waiting requests end in `StoppedError` and no new one starts.
         permission_of: names the permission that opens an endpoint, for the message of a 403.
-        clock: Unix seconds, to read dates in `Retry-After`.
-        monotonic: seconds, for limits.
+        timing: its clock is for dates in `Retry-After`, all else is for limits.
 
     Raises:
         SettingsError: if the environment names a proxy that cannot be used.
@@ -79,8 +78,7 @@ class Client:
         stopping: threading.Event,
         verify: ssl.SSLContext | None = None,
         permission_of: Callable[[str], str | None] = lambda _: None,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        timing: Timing,
     ) -> None:
         self.source = source
         self.stopping = stopping
@@ -90,15 +88,15 @@ class Client:
         self._key = key
         self._permission_of = permission_of
         self._metrics = metrics
-        self._clock = clock
-        self._monotonic = monotonic
-        self._budget = Budget(limits.requests_per_second, monotonic)
+        self._timing = timing
+        self._budget = Budget(limits.requests_per_second, timing.monotonic)
         self._in_flight = threading.BoundedSemaphore(limits.concurrency)
         self._attempt_seconds = limits.attempt_seconds
-        self._deadline = Deadline(monotonic)
+        self._deadline = Deadline(timing)
         self._http = _open(
             base_url,
             concurrency=limits.concurrency,
+            connect_seconds=timing.timer(CONNECT_SECONDS),
             verify=verify or True,
             backend=LimitedBackend(self._deadline),
         )
@@ -158,7 +156,7 @@ class Client:
         raise errors.PagingError(f"{endpoint} did not end after {MOST_PAGES} pages")
 
     def _send_with_retries(self, endpoint: str, path: str, params: Params) -> bytes:
-        give_up = self._monotonic() + TOTAL_SECONDS
+        give_up = self._timing.monotonic() + TOTAL_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._send_in_turn(endpoint, path, params)
@@ -168,7 +166,7 @@ class Client:
                 errors.ServerFailedError,
             ) as failure:
                 wait = self._wait_before_retry(failure, attempt)
-                too_long = wait > LONGEST_WAIT_SECONDS or self._monotonic() + wait > give_up
+                too_long = wait > LONGEST_WAIT_SECONDS or self._timing.monotonic() + wait > give_up
                 if attempt == ATTEMPTS or too_long:
                     raise
                 self._pause(wait)
@@ -185,7 +183,7 @@ class Client:
         return asked_for
 
     def _pause(self, seconds: float) -> None:
-        if self.stopping.wait(seconds):
+        if self.stopping.wait(self._timing.timer(seconds)):
             raise errors.StoppedError("the exporter is shutting down")
 
     def _send_in_turn(self, endpoint: str, path: str, params: Params) -> bytes:
@@ -194,7 +192,7 @@ class Client:
             self._metrics.waited.labels(self.source).inc(waited)
             self._pause(0)
             key = self._key()
-            began = self._monotonic()
+            began = self._timing.monotonic()
             status = "internal"
             try:
                 response = self._send(endpoint, path, params, key)
@@ -205,7 +203,7 @@ class Client:
             finally:
                 self._metrics.requests.labels(self.source, endpoint, status).inc()
                 self._metrics.durations.labels(self.source, endpoint).observe(
-                    self._monotonic() - began
+                    self._timing.monotonic() - began
                 )
         return self._accept(endpoint, response)
 
@@ -255,7 +253,9 @@ class Client:
         permission = self._permission_of(endpoint)
         if kind is errors.PermissionMissingError and permission:
             message += f"; the key needs the permission {permission}"
-        raise kind(message, retry_after=retry_after_seconds(response.retry_after, self._clock()))
+        raise kind(
+            message, retry_after=retry_after_seconds(response.retry_after, self._timing.clock())
+        )
 
     def _note_key(self, *, refused: bool) -> None:
         with self._noting:
@@ -271,6 +271,7 @@ def _open(
     base_url: str,
     *,
     concurrency: int,
+    connect_seconds: float,
     verify: ssl.SSLContext | bool,
     backend: httpcore.NetworkBackend,
 ) -> httpx.Client:
@@ -278,7 +279,7 @@ def _open(
         client = httpx.Client(
             base_url=base_url,
             headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
-            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(None, connect=connect_seconds),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
             verify=verify,
             trust_env=not is_loopback(urlsplit(base_url).hostname or ""),

@@ -3,8 +3,7 @@
 import logging
 import math
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +25,7 @@ from exporter.errors import (
 from exporter.metrics import Metric
 from exporter.store import Outcome, Store, TaskState
 from exporter.tasks import Task
+from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,7 @@ class Scheduler:
     Args:
         store: where outcomes and samples go.
         registry: where `devin_exporter_task_failures_total` and `…_skipped_total` are kept.
-        clock: Unix seconds; decides what is due, fresh and within a window.
-        monotonic: seconds; measures how long runs take.
+        timing: what decides what is due, fresh and within a window, and how long runs take.
     """
 
     def __init__(
@@ -66,13 +65,12 @@ class Scheduler:
         *,
         store: Store,
         registry: CollectorRegistry,
-        clock: Callable[[], float],
-        monotonic: Callable[[], float] = time.monotonic,
+        timing: Timing,
     ) -> None:
         self._tasks = {task.name: task for task in tasks}
         self._store = store
-        self._clock = clock
-        self._monotonic = monotonic
+        self._timing = timing
+        self._clock = timing.clock
         self._publishing = threading.RLock()
         self._planning = threading.RLock()
         self._again: set[str] = set()
@@ -92,7 +90,7 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin: tasks that wait for no other are due at once."""
-        self._jobs.add_job(self.tick, IntervalTrigger(seconds=TICK_SECONDS, timezone=UTC))
+        self._jobs.add_job(self.tick, self._every(TICK_SECONDS))
         self._jobs.start()
         self._publish([task for task in self._tasks.values() if task.poll is None])
         for task in self._tasks.values():
@@ -106,13 +104,16 @@ class Scheduler:
     def due_in(self, name: str) -> float | None:
         """Seconds until a task's next run; None while none is planned."""
         job = self._jobs.get_job(name)
-        return None if job is None else (job.next_run_time - datetime.now(UTC)).total_seconds()
+        if job is None:
+            return None
+        left: timedelta = job.next_run_time - datetime.now(UTC)
+        return left.total_seconds() * self._timing.speed
 
     def poll(self, task: Task) -> None:
         """Run one task once and publish what changed. Never raises."""
         if task.poll is None:
             return
-        began = self._monotonic()
+        began = self._timing.monotonic()
         before = self._store.states()[task.name]
         window_ends = task.next_end(self._clock())
         self._store.started(task.name, now=self._clock())
@@ -127,7 +128,7 @@ class Scheduler:
             return
         except Exception as failure:  # noqa: BLE001 - a fault of ours must not end the polling
             error = failure
-        duration = self._monotonic() - began
+        duration = self._timing.monotonic() - began
         self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
         self._report(task, before, error)
         self._publish([task, *self._readers(task)])
@@ -145,7 +146,7 @@ class Scheduler:
         if before.switched_off is None:
             logger.info("task is off: %s", why, extra={"task": task.name})
         self._publish([task, *self._readers(task)])
-        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        tomorrow = datetime.now(UTC) + timedelta(days=self._timing.timer(1))
         with suppress(JobLookupError):
             self._jobs.modify_job(task.name, next_run_time=tomorrow)
         if not before.attempted:
@@ -225,8 +226,9 @@ class Scheduler:
         if at == math.inf:
             return
         # A run that ends now must have ended before the next can start.
-        delay = max(at - self._clock(), RESTART_SECONDS)
-        when = datetime.now(UTC) + timedelta(seconds=delay)
+        when = datetime.now(UTC) + timedelta(
+            seconds=max(self._timing.timer(at - self._clock()), RESTART_SECONDS)
+        )
         job = self._jobs.get_job(task.name)
         if job is None:
             self._plan(task, when)
@@ -235,10 +237,12 @@ class Scheduler:
                 self._jobs.modify_job(task.name, next_run_time=when)
 
     def _plan(self, task: Task, first: datetime) -> None:
-        trigger = IntervalTrigger(
-            seconds=task.interval, jitter=task.interval * JITTER_RATIO, timezone=UTC
-        )
+        trigger = self._every(task.interval, jitter=task.interval * JITTER_RATIO)
         self._jobs.add_job(self.poll, trigger, [task], id=task.name, next_run_time=first)
+
+    def _every(self, seconds: float, *, jitter: float = 0.0) -> IntervalTrigger:
+        timer = self._timing.timer
+        return IntervalTrigger(seconds=timer(seconds), jitter=timer(jitter) or None, timezone=UTC)
 
     def _publish(self, tasks: Sequence[Task]) -> None:
         with self._publishing:

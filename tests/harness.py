@@ -25,6 +25,7 @@ from exporter.settings import Section, load
 from exporter.sources import devin
 from exporter.sources.connection import Connection, Fields, Source, Surroundings
 from exporter.store import Store
+from exporter.timing import Timing
 
 KEY = "cog_the_key_of_the_tests"
 KEY_OF = {"devin": "service_user_token", "devin_v2": "api_key", "aione": "token"}
@@ -168,8 +169,7 @@ def make_client(
         ),
         metrics=RequestMetrics(registry or CollectorRegistry()),
         stopping=stopping or threading.Event(),
-        clock=clock,
-        monotonic=monotonic,
+        timing=Timing(clock, monotonic),
     )
 
 
@@ -221,10 +221,11 @@ def rig_of(source: Source, url: str, clock: Clock, **settings: str) -> Iterator[
     loaded = load(source.sections, fields_of(*source.sections, **fields))
     registry = CollectorRegistry()
     stopping = threading.Event()
-    connection = source.open(loaded, Surroundings(clock, stopping, RequestMetrics(registry)))
+    timing = Timing(clock)
+    connection = source.open(loaded, Surroundings(RequestMetrics(registry), stopping, timing))
     assert connection is not None
     store = Store(connection.tasks)
-    scheduler = Scheduler(connection.tasks, store=store, registry=registry, clock=clock)
+    scheduler = Scheduler(connection.tasks, store=store, registry=registry, timing=timing)
     yield Rig(connection, store, scheduler, registry, clock)
     stopping.set()
     connection.client.close()

@@ -14,6 +14,7 @@ from exporter.metrics import Metric, Sample
 from exporter.scheduler import PROGRESS_SECONDS, Scheduler
 from exporter.store import Store
 from exporter.tasks import Snapshot, Task
+from exporter.timing import Timing
 
 VALUE = Metric("some_value", "A value.", ("of",))
 OTHER = Metric("other_value", "Another value.")
@@ -85,8 +86,7 @@ class Bench:
             self.tasks,
             store=self.store,
             registry=self.registry,
-            clock=self.clock,
-            monotonic=self.stopwatch,
+            timing=Timing(self.clock, self.stopwatch),
         )
 
     def poll(self, name: str = "it") -> None:
@@ -400,7 +400,7 @@ def test_a_run_that_is_due_while_the_last_one_lasts_is_counted_as_skipped(
         poll=lasts,
         snapshot=lambda now, max_age: Snapshot(expires=now + max_age),
     )
-    scheduler = Scheduler([task], store=Store([task]), registry=registry, clock=clock)
+    scheduler = Scheduler([task], store=Store([task]), registry=registry, timing=Timing(clock))
     scheduler.start()
     labels = {"task": "it"}
     for _ in range(1_000):

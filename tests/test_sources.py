@@ -27,6 +27,7 @@ from exporter.settings import load
 from exporter.sources import SOURCES
 from exporter.sources.connection import Source, Surroundings, sections_of
 from exporter.store import Store
+from exporter.timing import Timing
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -219,12 +220,12 @@ def all_sources(api: str, clock: Clock) -> Iterator[Rig]:
         given[kind] = {**given[kind], KEY_OF[source.name]: DEMO_KEYS[source.name]}
     settings = load(sections, given)
     registry = CollectorRegistry()
-    shared = Surroundings(clock, NoWaits(), RequestMetrics(registry))
+    shared = Surroundings(RequestMetrics(registry), NoWaits(), Timing(clock))
     opened = [source.open(settings, shared) for source in SOURCES]
     connections = [connection for connection in opened if connection is not None]
     tasks = tuple(task for connection in connections for task in connection.tasks)
     store = Store(tasks)
-    scheduler = Scheduler(tasks, store=store, registry=registry, clock=clock)
+    scheduler = Scheduler(tasks, store=store, registry=registry, timing=Timing(clock))
     try:
         yield Rig(replace(connections[0], tasks=tasks), store, scheduler, registry, clock)
     finally:

@@ -15,6 +15,7 @@ from exporter.request import Fetch
 from exporter.settings import Section, Settings
 from exporter.sources.access import trust
 from exporter.tasks import Task
+from exporter.timing import Timing
 
 Fields = Mapping[type[Section], Mapping[str, str | None]]
 """Values for some fields of some sections, as a command line gives them."""
@@ -29,13 +30,12 @@ class Surroundings:
     """What all sources share.
 
     Attributes:
-        clock: Unix seconds.
         stopping: set when the process is to end.
     """
 
-    clock: Callable[[], float]
-    stopping: threading.Event
     request_metrics: RequestMetrics
+    stopping: threading.Event
+    timing: Timing
 
     def client(
         self,
@@ -57,7 +57,7 @@ class Surroundings:
             stopping=self.stopping,
             verify=trust(ca_file),
             permission_of=permission_of,
-            clock=self.clock,
+            timing=self.timing,
         )
 
 

@@ -28,7 +28,7 @@ def connect(settings: Settings, surroundings: Surroundings) -> Connection | None
     if client is None:
         return None
     seen = dashboard.Dashboard(
-        client, surroundings.clock, range_days=own.range_days, zone=own.zone()
+        client, surroundings.timing.clock, range_days=own.range_days, zone=own.zone()
     )
     return Connection(NAME, client, (seen.task(own.poll_interval),))
 

@@ -49,7 +49,7 @@ def check(settings: Settings, surroundings: Surroundings) -> Report | None:
     client = open_client(settings, surroundings)
     if client is None:
         return None
-    asked = Check(client, settings[DevinSettings], surroundings.clock())
+    asked = Check(client, settings[DevinSettings], surroundings.timing.clock())
     asked.run()
     client.close()
     return asked.report()
@@ -64,7 +64,7 @@ def demo(url: str, key: str) -> Fields:
 
 
 def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) -> list[Task]:
-    clock = surroundings.clock
+    clock = surroundings.timing.clock
     interval = settings.poll_interval
     basis = Basis.of(client, settings, clock)
     who, billing, listed, people = basis.who, basis.billing, basis.listed, basis.people

@@ -50,7 +50,7 @@ def past(all_settings: Settings, surroundings: Surroundings, span: Span) -> Past
     if client is None:
         return None
     settings = all_settings[DevinSettings]
-    clock = surroundings.clock
+    clock = surroundings.timing.clock
     basis = Basis.of(client, settings, clock)
     asking = (basis.who.task(settings.poll_interval),)
     left_out = [*_polled(asking)]

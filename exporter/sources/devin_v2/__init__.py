@@ -33,7 +33,7 @@ def connect(settings: Settings, surroundings: Surroundings) -> Connection | None
     client = open_client(settings, surroundings)
     if client is None:
         return None
-    told = usage.Usage(client, surroundings.clock)
+    told = usage.Usage(client, surroundings.timing.clock)
     return Connection(NAME, client, (told.task(settings[DevinV2Settings].poll_interval),))
 
 

@@ -25,6 +25,7 @@ from exporter.errors import (
 from exporter.metrics import Metric
 from exporter.store import Outcome, Store, TaskState
 from exporter.tasks import Task
+from exporter.ticker import Ticker
 from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,6 @@ METRICS = (FAILURES, SKIPPED)
 
 POLL_AFTER_WINDOW_SECONDS = 5.0
 PROGRESS_SECONDS = 15.0
-TICK_SECONDS = 1.0
 RESTART_SECONDS = 0.5
 JITTER_RATIO = 0.05
 
@@ -86,12 +86,13 @@ class Scheduler:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone=UTC,
         )
+        self._ticker = Ticker(timing, tick=self.tick, jumped=self._clock_jumped)
         self._jobs.add_listener(self._count_skipped, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
 
     def start(self) -> None:
         """Begin: tasks that wait for no other are due at once."""
-        self._jobs.add_job(self.tick, self._every(TICK_SECONDS))
         self._jobs.start()
+        self._ticker.start()
         self._publish([task for task in self._tasks.values() if task.poll is None])
         for task in self._tasks.values():
             if task.poll is not None and not task.after:
@@ -99,6 +100,7 @@ class Scheduler:
 
     def stop(self) -> None:
         """Start no further run; those under way are not waited for."""
+        self._ticker.stop()
         self._jobs.shutdown(wait=False)
 
     def due_in(self, name: str) -> float | None:
@@ -167,6 +169,14 @@ class Scheduler:
             if changed:
                 self._publish(changed)
 
+    def _clock_jumped(self, seconds: float) -> None:
+        """Publish and poll anew: what is due was planned, and answers dated, by another time."""
+        logger.warning("the clock was set by %+.0f s; everything is polled anew", seconds)
+        self._publish(list(self._tasks.values()))
+        for task in self._tasks.values():
+            if task.poll is not None and self._jobs.get_job(task.name) is not None:
+                self._poll_soon(task)
+
     def _judge(
         self, before: Outcome | None, error: Exception | None, *, duration: float
     ) -> Outcome:
@@ -214,21 +224,22 @@ class Scheduler:
         for reader in self._readers(task):
             if reader.poll is None or task.name not in reader.after:
                 continue
-            if not all(states[name].attempted for name in reader.after):
-                continue
-            with self._planning:
-                if states[reader.name].running_since is not None:
-                    self._again.add(reader.name)
-                self._due(reader, self._clock())
+            if all(states[name].attempted for name in reader.after):
+                self._poll_soon(reader)
+
+    def _poll_soon(self, task: Task) -> None:
+        with self._planning:
+            if self._store.states()[task.name].running_since is not None:
+                self._again.add(task.name)
+            self._due(task, self._clock())
 
     def _due(self, task: Task, at: float) -> None:
         """See to it that a task runs at a moment (Unix seconds) or soon after, at the latest."""
         if at == math.inf:
             return
         # A run that ends now must have ended before the next can start.
-        when = datetime.now(UTC) + timedelta(
-            seconds=max(self._timing.timer(at - self._clock()), RESTART_SECONDS)
-        )
+        delay = max(self._timing.timer(at - self._clock()), RESTART_SECONDS)
+        when = datetime.now(UTC) + timedelta(seconds=delay)
         job = self._jobs.get_job(task.name)
         if job is None:
             self._plan(task, when)
@@ -237,12 +248,9 @@ class Scheduler:
                 self._jobs.modify_job(task.name, next_run_time=when)
 
     def _plan(self, task: Task, first: datetime) -> None:
-        trigger = self._every(task.interval, jitter=task.interval * JITTER_RATIO)
+        seconds = self._timing.timer(task.interval)
+        trigger = IntervalTrigger(seconds=seconds, jitter=seconds * JITTER_RATIO, timezone=UTC)
         self._jobs.add_job(self.poll, trigger, [task], id=task.name, next_run_time=first)
-
-    def _every(self, seconds: float, *, jitter: float = 0.0) -> IntervalTrigger:
-        timer = self._timing.timer
-        return IntervalTrigger(seconds=timer(seconds), jitter=timer(jitter) or None, timezone=UTC)
 
     def _publish(self, tasks: Sequence[Task]) -> None:
         with self._publishing:

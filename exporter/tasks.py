@@ -9,6 +9,17 @@ from exporter.metrics import Metric, Sample
 
 T = TypeVar("T")
 
+CLOCK_STEP_SECONDS = 1.0
+"""By how much the clock may be set, as time servers do, without anything being done about it."""
+
+
+def fresh(sent: float, now: float, max_age: float) -> bool:
+    """Whether the answer to a request is young enough to be published (all in Unix seconds).
+
+    One from the future is not: the clock that said so was wrong, and with it, which days are over.
+    """
+    return sent - CLOCK_STEP_SECONDS <= now < sent + max_age
+
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
@@ -19,7 +30,7 @@ class Answer(Generic[T]):
 
     def fresh(self, now: float, max_age: float) -> bool:
         """Whether the answer is young enough to be published."""
-        return now < self.sent + max_age
+        return fresh(self.sent, now, max_age)
 
 
 @dataclass(frozen=True, slots=True)

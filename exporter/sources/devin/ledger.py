@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.sources.devin.windows import Window, billing_day, day_number
+from exporter.tasks import fresh
 
 UNKNOWN_PRODUCT = "unknown"
 TOLERANCE = 1e-9
@@ -166,7 +167,7 @@ class Ledger:
         return {
             entity: account
             for entity, account in self.accounts().items()
-            if now < account.sent + max_age
+            if fresh(account.sent, now, max_age)
         }
 
     def expires(self, now: float, max_age: float) -> float:

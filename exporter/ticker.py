@@ -1,0 +1,60 @@
+"""A second's beat that goes on whatever becomes of the machine's clock, and notices when it is set.
+
+Timers that wait for a time of day stand still while a clock that was set back catches up.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from exporter.tasks import CLOCK_STEP_SECONDS
+from exporter.timing import Timing
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+
+
+class Ticker:
+    """Calls back every second from a thread of its own, from `start` to `stop`.
+
+    Args:
+        tick: called at every beat.
+        jumped: called before it with the seconds, negative for back, by which the clock was set.
+    """
+
+    def __init__(
+        self, timing: Timing, *, tick: Callable[[], None], jumped: Callable[[float], None]
+    ) -> None:
+        self._timing = timing
+        self._tick = tick
+        self._jumped = jumped
+        self._ahead = self._clock_ahead()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more."""
+        self._stopped.set()
+
+    def beat(self) -> None:
+        """One beat."""
+        ahead = self._clock_ahead()
+        step, self._ahead = ahead - self._ahead, ahead
+        if abs(step) > CLOCK_STEP_SECONDS:
+            self._jumped(step)
+        self._tick()
+
+    def _clock_ahead(self) -> float:
+        return self._timing.clock() - self._timing.monotonic()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._timing.timer(TICK_SECONDS)):
+            try:
+                self.beat()
+            except Exception:
+                logger.exception("cannot tick")

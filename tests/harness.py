@@ -4,7 +4,7 @@ import json
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,10 +21,11 @@ from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.http import Client
 from exporter.scheduler import Scheduler
-from exporter.settings import Section, load
+from exporter.settings import Section, Settings, load
 from exporter.sources import devin
 from exporter.sources.connection import Connection, Fields, Source, Surroundings
 from exporter.store import Store
+from exporter.tasks import Task
 from exporter.timing import Timing
 
 KEY = "cog_the_key_of_the_tests"
@@ -45,6 +46,15 @@ class Clock:
     def __call__(self) -> float:
         """Tell the time."""
         return self.now
+
+
+class NoWaits(threading.Event):
+    """A stop signal on which waiting takes no time."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Tell whether to stop."""
+        del timeout
+        return self.is_set()
 
 
 class Waits(threading.Event):
@@ -106,17 +116,27 @@ class Scrape:
 
 @dataclass
 class Rig:
-    """A source with scheduler and store, polled by hand."""
+    """Sources with scheduler and store, polled by hand."""
 
-    connection: Connection
+    connections: Sequence[Connection]
     store: Store
     scheduler: Scheduler
     registry: CollectorRegistry
     clock: Clock
 
+    @property
+    def client(self) -> Client:
+        """The client of the first source."""
+        return self.connections[0].client
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks of all sources, in their order."""
+        return [task for connection in self.connections for task in connection.tasks]
+
     def poll(self, *names: str) -> None:
         """Run these tasks once, or all of them in the order of the source."""
-        for task in self.connection.tasks:
+        for task in self.tasks:
             if not names or task.name in names:
                 self.scheduler.poll(task)
 
@@ -215,20 +235,38 @@ def fields_of(*sections: type[Section], **fields: str) -> Fields:
 
 
 @contextmanager
-def rig_of(source: Source, url: str, clock: Clock, **settings: str) -> Iterator[Rig]:
-    """A source against an API, as composed in production, but polled by hand."""
+def composed(
+    sources: Sequence[Source],
+    settings: Settings,
+    clock: Clock,
+    stopping: threading.Event,
+    *,
+    speed: float = 1.0,
+) -> Iterator[Rig]:
+    """Those of the sources that are turned on, as composed in production, but polled by hand.
+
+    Args:
+        speed: how fast time passes for timeouts.
+    """
+    timing = Timing(clock, lambda: speed * time.monotonic(), speed)
+    registry = CollectorRegistry()
+    shared = Surroundings(RequestMetrics(registry), stopping, timing)
+    opened = [source.open(settings, shared) for source in sources]
+    connections = [connection for connection in opened if connection is not None]
+    tasks = [task for connection in connections for task in connection.tasks]
+    store = Store(tasks)
+    scheduler = Scheduler(tasks, store=store, registry=registry, timing=timing)
+    yield Rig(connections, store, scheduler, registry, clock)
+    stopping.set()
+    for connection in connections:
+        connection.client.close()
+
+
+def rig_of(source: Source, url: str, clock: Clock, **settings: str) -> AbstractContextManager[Rig]:
+    """One source against an API."""
     fields = {"api_url": url, KEY_OF[source.name]: KEY, "requests_per_second": "10000", **settings}
     loaded = load(source.sections, fields_of(*source.sections, **fields))
-    registry = CollectorRegistry()
-    stopping = threading.Event()
-    timing = Timing(clock)
-    connection = source.open(loaded, Surroundings(RequestMetrics(registry), stopping, timing))
-    assert connection is not None
-    store = Store(connection.tasks)
-    scheduler = Scheduler(connection.tasks, store=store, registry=registry, timing=timing)
-    yield Rig(connection, store, scheduler, registry, clock)
-    stopping.set()
-    connection.client.close()
+    return composed((source,), loaded, clock, threading.Event())
 
 
 def rig(url: str, clock: Clock, **settings: str) -> AbstractContextManager[Rig]:

@@ -106,7 +106,7 @@ def test_recorded_answers_become_this_page(api: Api, polled: Rig, golden: Golden
 
 
 def test_every_metric_of_the_source_is_published_by_one_task(polled: Rig) -> None:
-    published = [metric for task in polled.connection.tasks for metric in task.metrics]
+    published = [metric for task in polled.tasks for metric in task.metrics]
     assert sorted(m.name for m in published) == sorted(m.name for m in SOURCE.metrics)
 
 

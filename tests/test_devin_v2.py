@@ -171,7 +171,7 @@ def test_while_it_is_gone_an_outage_says_nothing_new_and_a_good_answer_turns_it_
         for labels, value in polled.own().family("devin_exporter_task_failures_total").items()
     }
     assert set(failures.values()) == {0}
-    assert polled.connection.client.key_refused == (failing == 401)
+    assert polled.client.key_refused == (failing == 401)
     usage.respond(json=payload("v2_usage"))
     with caplog.at_level(logging.INFO):
         clock.now += 86_400
@@ -205,7 +205,7 @@ def test_a_refused_key_keeps_the_last_figures_and_is_a_failure(
     clock.now += 300
     polled.poll()
     assert isinstance(polled.error(TASK), KeyRefusedError)
-    assert polled.connection.client.key_refused
+    assert polled.client.key_refused
     assert polled.scrape().one(SESSIONS) == 412
     assert polled.scrape().one("devin_exporter_task_up", task=TASK) == 0
     clock.now = NOW + 900

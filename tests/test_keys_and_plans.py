@@ -178,7 +178,7 @@ def test_the_cost_that_check_tells_is_what_an_hour_of_polls_sends(
     with rig(api.url, clock) as polled:
         polled.poll()
         sent = 0.0
-        for task in polled.connection.tasks:
+        for task in polled.tasks:
             before = api.traffic.total()
             polled.scheduler.poll(task)
             sent += (api.traffic.total() - before) * 3_600 / task.interval

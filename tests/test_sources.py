@@ -5,29 +5,32 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
 import respx
-from harness import KEY_OF, Clock, Rig, Scrape, at, fields_of, simulated_api
+from harness import (
+    KEY_OF,
+    Clock,
+    NoWaits,
+    Rig,
+    Scrape,
+    at,
+    composed,
+    fields_of,
+    simulated_api,
+)
 from processes import finished, running
-from prometheus_client import CollectorRegistry
 
-from exporter.accounting import RequestMetrics
 from exporter.demo import DEMO_KEYS
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
-from exporter.scheduler import Scheduler
 from exporter.settings import load
 from exporter.sources import SOURCES
-from exporter.sources.connection import Source, Surroundings, sections_of
-from exporter.store import Store
-from exporter.timing import Timing
+from exporter.sources.connection import Source, sections_of
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -187,15 +190,6 @@ def test_a_refused_key_of_one_source_fails_the_check_of_that_one_alone(api: str)
 # One source that fails
 
 
-class NoWaits(threading.Event):
-    """A stop signal on which waiting takes no time."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Tell whether to stop."""
-        del timeout
-        return self.is_set()
-
-
 PATHS = {V3: "/v3", V2: "/v2/", GATEWAY: "/api/"}
 FAILURES: Mapping[str, httpx.Response | type[Exception]] = {
     "refused": httpx.Response(401),
@@ -210,27 +204,14 @@ FAILURES: Mapping[str, httpx.Response | type[Exception]] = {
 }
 
 
-@contextmanager
-def all_sources(api: str, clock: Clock) -> Iterator[Rig]:
-    """Every source at one API, as composed in production, but polled by hand."""
+def all_sources(api: str, clock: Clock) -> AbstractContextManager[Rig]:
+    """Every source at one API, polled by hand."""
     sections = sections_of(SOURCES)
     given = dict(fields_of(*sections, api_url=api, requests_per_second="10000"))
     for source in SOURCES:
         kind = source.sections[0]
         given[kind] = {**given[kind], KEY_OF[source.name]: DEMO_KEYS[source.name]}
-    settings = load(sections, given)
-    registry = CollectorRegistry()
-    shared = Surroundings(RequestMetrics(registry), NoWaits(), Timing(clock))
-    opened = [source.open(settings, shared) for source in SOURCES]
-    connections = [connection for connection in opened if connection is not None]
-    tasks = tuple(task for connection in connections for task in connection.tasks)
-    store = Store(tasks)
-    scheduler = Scheduler(tasks, store=store, registry=registry, timing=Timing(clock))
-    try:
-        yield Rig(replace(connections[0], tasks=tasks), store, scheduler, registry, clock)
-    finally:
-        for connection in connections:
-            connection.client.close()
+    return composed(SOURCES, load(sections, given), clock, NoWaits())
 
 
 def of_others(polled: Rig, failing: Source, tasks: set[str]) -> dict[Key, float]:
@@ -256,7 +237,7 @@ def test_one_source_that_fails_leaves_the_others_untouched(api: str, source: Sou
             route.pass_through()
         polled.poll()
         polled.poll()
-        tasks = {task.name for task in polled.connection.tasks if task.source == source.name}
+        tasks = {task.name for task in polled.tasks if task.source == source.name}
         before = of_others(polled, source, tasks)
         assert len(before) > 20
         assert {name for name, _ in before if "task_up" in name}
@@ -272,7 +253,7 @@ def test_one_source_that_fails_leaves_the_others_untouched(api: str, source: Sou
             own = {value for labels, value in up.items() if dict(labels)["task"] in tasks}
             gone = source.name == V2 and what == "not found"
             assert (own == set()) if gone else (0 in own), what
-            others = {task.name for task in polled.connection.tasks} - tasks
+            others = {task.name for task in polled.tasks} - tasks
             assert not others & set(polled.store.awaited()), what
 
 

@@ -19,7 +19,7 @@ PollError                       never raised itself
 │   └── PagingError             a list that does not end
 ├── CredentialError             the key's file is unreadable or empty
 ├── UnaskableError              an id that no URL path can carry
-├── EntitiesUnknownError        nobody to ask for, as the list of them is not known yet
+├── EntitiesUnknownError        nothing to ask for, as the entities or the cycle are not known yet
 ├── SwitchedOffError            not for this key or deployment: no failure, tried again in a day
 ├── StoppedError                the process is shutting down
 └── PartialError                some of a poll's requests failed, each with an error of its own
@@ -156,7 +156,7 @@ class UnaskableError(PollError):
 
 
 class EntitiesUnknownError(PollError):
-    """Nobody to ask for, as the list of them is not known yet."""
+    """Nothing to ask for, as the list of entities or the billing cycle is not known yet."""
 
     reason = "entities_unknown"
 

@@ -48,13 +48,34 @@ class Clock:
         return self.now
 
 
-class NoWaits(threading.Event):
-    """A stop signal on which waiting takes no time."""
+class SkippedWaits(threading.Event):
+    """A stop signal on which waiting takes no time, though time passes for the thread that waits.
+
+    Args:
+        speed: how fast time passes for timeouts.
+    """
+
+    def __init__(self, *, speed: float = 1.0) -> None:
+        super().__init__()
+        self._speed = speed
+        self._skipped = threading.local()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Tell whether to stop."""
-        del timeout
+        """Skip that time."""
+        assert timeout is not None
+        self._skipped.seconds = self._of_thread() + timeout * self._speed
         return self.is_set()
+
+    def _of_thread(self) -> float:
+        return float(getattr(self._skipped, "seconds", 0.0))
+
+    def monotonic(self) -> float:
+        """Seconds, those that were skipped among them."""
+        return time.monotonic() * self._speed + self._of_thread()
+
+    def timing(self, clock: Clock) -> Timing:
+        """The time that goes with it."""
+        return Timing(clock, self.monotonic, self._speed)
 
 
 class Waits(threading.Event):
@@ -236,37 +257,30 @@ def fields_of(*sections: type[Section], **fields: str) -> Fields:
 
 @contextmanager
 def composed(
-    sources: Sequence[Source],
-    settings: Settings,
-    clock: Clock,
-    stopping: threading.Event,
-    *,
-    speed: float = 1.0,
+    sources: Sequence[Source], settings: Settings, clock: Clock, waits: SkippedWaits
 ) -> Iterator[Rig]:
-    """Those of the sources that are turned on, as composed in production, but polled by hand.
-
-    Args:
-        speed: how fast time passes for timeouts.
-    """
-    timing = Timing(clock, lambda: speed * time.monotonic(), speed)
+    """Those of the sources that are turned on, as composed in production, but polled by hand."""
+    timing = waits.timing(clock)
     registry = CollectorRegistry()
-    shared = Surroundings(RequestMetrics(registry), stopping, timing)
+    shared = Surroundings(RequestMetrics(registry), waits, timing)
     opened = [source.open(settings, shared) for source in sources]
     connections = [connection for connection in opened if connection is not None]
     tasks = [task for connection in connections for task in connection.tasks]
     store = Store(tasks)
     scheduler = Scheduler(tasks, store=store, registry=registry, timing=timing)
-    yield Rig(connections, store, scheduler, registry, clock)
-    stopping.set()
-    for connection in connections:
-        connection.client.close()
+    try:
+        yield Rig(connections, store, scheduler, registry, clock)
+    finally:
+        waits.set()
+        for connection in connections:
+            connection.client.close()
 
 
 def rig_of(source: Source, url: str, clock: Clock, **settings: str) -> AbstractContextManager[Rig]:
     """One source against an API."""
     fields = {"api_url": url, KEY_OF[source.name]: KEY, "requests_per_second": "10000", **settings}
     loaded = load(source.sections, fields_of(*source.sections, **fields))
-    return composed((source,), loaded, clock, threading.Event())
+    return composed((source,), loaded, clock, SkippedWaits())
 
 
 def rig(url: str, clock: Clock, **settings: str) -> AbstractContextManager[Rig]:

@@ -1,15 +1,17 @@
 """A real HTTPS server in front of the simulated APIs, which misbehaves where it is told to."""
 
-import gzip
+import base64
 import json
 import socket
 import ssl
 import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http import HTTPStatus
 from http.client import HTTPException, parse_headers
 from pathlib import Path
@@ -158,15 +160,25 @@ def a_gigabyte(exchange: Exchange) -> None:
         exchange.raw(CHUNK)
 
 
+@cache
+def _packed() -> bytes:
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    parts = (packer.compress(CHUNK) for _ in range(GIGABYTE // len(CHUNK)))
+    return b"".join([*parts, packer.flush()])
+
+
 def bomb(exchange: Exchange) -> None:
-    """A quarter of a gigabyte, packed."""
-    packed = gzip.compress(CHUNK * (GIGABYTE // len(CHUNK) // 4), compresslevel=1)
-    exchange.answer(200, packed, Content_Encoding="gzip")
+    """A gigabyte, packed into a megabyte."""
+    exchange.answer(200, _packed(), Content_Encoding="gzip")
+
+
+AGAIN = base64.urlsafe_b64encode(b"after:0").decode()
+"""The simulated API's cursor of the first page."""
 
 
 def endless(page: JsonObject) -> JsonObject:
     """A page of a list whose cursor comes back."""
-    return {**page, "has_next_page": True, "end_cursor": "again"}
+    return {**page, "has_next_page": True, "end_cursor": AGAIN}
 
 
 def second_page_fails(exchange: Exchange) -> None:

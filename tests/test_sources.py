@@ -15,9 +15,9 @@ import respx
 from harness import (
     KEY_OF,
     Clock,
-    NoWaits,
     Rig,
     Scrape,
+    SkippedWaits,
     at,
     composed,
     fields_of,
@@ -211,7 +211,7 @@ def all_sources(api: str, clock: Clock) -> AbstractContextManager[Rig]:
     for source in SOURCES:
         kind = source.sections[0]
         given[kind] = {**given[kind], KEY_OF[source.name]: DEMO_KEYS[source.name]}
-    return composed(SOURCES, load(sections, given), clock, NoWaits())
+    return composed(SOURCES, load(sections, given), clock, SkippedWaits())
 
 
 def of_others(polled: Rig, failing: Source, tasks: set[str]) -> dict[Key, float]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from pydantic import TypeAdapter
 
+from exporter.errors import EntitiesUnknownError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Page
@@ -72,7 +73,7 @@ class Guardrails:
         sent = self._clock()
         cycle = self._windows(sent).cycle
         if cycle is None:
-            return
+            raise EntitiesUnknownError("the running cycle is not known yet")
         # The API's bounds may or may not be inclusive: a day more on each side, cut here.
         params = {"time_after": int(cycle.start - DAY), "time_before": int(cycle.end + DAY)}
         items = self._client.get_list(ENDPOINT, SHAPE, params=params)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+from exporter.errors import EntitiesUnknownError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin import cycles
@@ -117,14 +118,15 @@ class WindowCounts:
 
     def _ask(self, entity: str, ids: Ids) -> None:
         windows = self._windows(self._clock()).by_name()
+        requests = {
+            str(number): partial(self._ask_one, entity, ids, number, windows[each.window])
+            for number, each in enumerate(self._questions)
+            if each.window in windows
+        }
         try:
-            ask_each(
-                {
-                    str(number): partial(self._ask_one, entity, ids, number, windows[each.window])
-                    for number, each in enumerate(self._questions)
-                    if each.window in windows
-                }
-            )
+            if not requests:
+                raise EntitiesUnknownError("the running cycle is not known yet")
+            ask_each(requests)
         finally:
             with self._lock:
                 self._attempted[entity] = self._clock()

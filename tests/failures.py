@@ -1,0 +1,379 @@
+"""What can break, and what the exporter then shows: the rows of docs/failures.md."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+from enum import StrEnum
+from ssl import SSLContext
+
+from failing import NOW
+from misbehaving import (
+    Behaviour,
+    Certificates,
+    Front,
+    JsonObject,
+    a_gigabyte,
+    bomb,
+    byte_by_byte,
+    changed,
+    cut_off,
+    endless,
+    half,
+    half_open,
+    reset,
+    second_page_fails,
+    status,
+)
+
+from exporter.catalogue import ROOT
+from exporter.demo.endpoints import GATEWAY, V2, V3
+
+PAGE = ROOT / "docs" / "failures.md"
+
+CONSUMPTION = "/v3/enterprise/consumption/daily"
+USERS = "/v3/enterprise/members/users"
+QUEUE = "/v3/enterprise/queue"
+MAIN = {
+    V3: (CONSUMPTION, "enterprise_consumption"),
+    V2: ("/v2/enterprise/metrics/usage", "devin_v2_usage"),
+    GATEWAY: ("/api/v1/obs/dashboard", "aione_dashboard"),
+}
+"""The main endpoint of each source, and its task."""
+
+Breaks = Callable[[Front, Sequence[str]], None]
+"""Has something happen at the server of these sources."""
+
+HTML = b"<html><body>Bad gateway</body></html>"
+
+
+class Series(StrEnum):
+    """What becomes of the series of the tasks that fail; those of all others stay."""
+
+    AGE = "last good values, until they are too old; then absent"
+    NEVER = "absent until the first good answer"
+    KEPT = "unchanged"
+    OFF = "absent: the task is off"
+
+
+class Alert(StrEnum):
+    """The alerts that tell of it, where it lasts."""
+
+    FAILING = "DevinTaskFailing"
+    REFUSED = "DevinKeyRefused"
+    MISSING = "DevinEntitiesMissing"
+    DOWN = "DevinExporterDown"
+
+
+LASTING = (Alert.FAILING, Alert.MISSING)
+REFUSED = (Alert.REFUSED, Alert.FAILING, Alert.MISSING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One thing that breaks.
+
+    Attributes:
+        up: `task_up` of the tasks that it breaks; None where it is not published.
+        reason: of `task_failures_total`; None where nothing is counted.
+        ready: the status of `/-/ready` meanwhile.
+        log: what a line of the log holds; empty where there is none.
+        alerts: what fires where it lasts.
+    """
+
+    name: str
+    series: Series = Series.AGE
+    up: int | None = 0
+    reason: str | None
+    ready: int = 200
+    log: str
+    alerts: tuple[Alert, ...] = LASTING
+
+    @property
+    def slug(self) -> str:
+        """The name as an identifier, which is that of its test."""
+        return "".join(c if c.isalnum() else "_" for c in self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneEndpoint(Row):
+    """One endpoint misbehaves.
+
+    Attributes:
+        sources: the sources at whose main endpoint it is tried.
+        elsewhere: another endpoint of v3 and its task, where the main one will not do.
+        speed: how fast time passes for timeouts.
+    """
+
+    behaviour: Behaviour
+    sources: tuple[str, ...] = (V3, V2, GATEWAY)
+    elsewhere: tuple[str, str] | None = None
+    speed: float = 1.0
+
+    def where(self, source: str) -> tuple[str, str]:
+        """Path and task."""
+        return self.elsewhere or MAIN[source]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeApi(Row):
+    """Nothing of an API, or of the host of two, answers as it should.
+
+    Attributes:
+        breaks: has it happen at the server of these sources.
+        victims: the sources that it is tried with, one group after the other.
+        from_the_start: whether it has never been otherwise.
+    """
+
+    breaks: Breaks
+    victims: tuple[tuple[str, ...], ...] = ((V3, V2), (GATEWAY,))
+    from_the_start: bool = False
+
+
+PATHS = {V3: "/v3*", V2: "/v2*", GATEWAY: "/api*"}
+
+
+def _everywhere(behaviour: Behaviour) -> Breaks:
+    return lambda server, sources: server.misbehave(behaviour, *(PATHS[s] for s in sources))
+
+
+def _showing(certificate: Callable[[Certificates], SSLContext]) -> Breaks:
+    return lambda server, _: server.show(certificate(server.certificates))
+
+
+def _first_day(acus: object) -> Behaviour:
+    def change(answer: JsonObject) -> JsonObject:
+        days = answer["consumption_by_date"]
+        assert isinstance(days, list)
+        return {**answer, "consumption_by_date": [{**days[0], "acus": acus}, *days[1:]]}
+
+    return changed(change)
+
+
+def _numbers() -> Iterator[OneEndpoint]:
+    for name, acus in (
+        ("a number as a string", "12.5"),
+        ("a number that is NaN", float("nan")),
+        ("a number that is infinite", float("inf")),
+        ("an absurd number", 1e300),
+    ):
+        yield OneEndpoint(
+            name=name,
+            behaviour=_first_day(acus),
+            reason="shape",
+            log=f"{CONSUMPTION}: consumption_by_date.[].acus",
+            sources=(V3,),
+        )
+
+
+def _rate_limits() -> Iterator[OneEndpoint]:
+    waits: dict[str, dict[str, str]] = {
+        "seconds": {"Retry_After": "7"},
+        "a date": {"Retry_After": formatdate(NOW + 7, usegmt=True)},
+        "nothing": {},
+    }
+    for what, headers in waits.items():
+        yield OneEndpoint(
+            name=f"429 with {what} to wait",
+            behaviour=status(429, b"", **headers),
+            reason="rate_limited",
+            log="answered 429",
+        )
+
+
+def _server_errors() -> Iterator[OneEndpoint]:
+    for code in (500, 502, 503):
+        yield OneEndpoint(
+            name=str(code), behaviour=status(code), reason="server_error", log=f"answered {code}"
+        )
+
+
+def _redirects() -> Iterator[OneEndpoint]:
+    for where, location in (
+        ("another host", "https://elsewhere.test/"),
+        ("http", "http://localhost:1/"),
+        ("itself", CONSUMPTION),
+    ):
+        yield OneEndpoint(
+            name=f"redirect to {where}",
+            behaviour=status(302, Location=location),
+            reason="redirect",
+            log="answered 302",
+        )
+
+
+ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
+    OneEndpoint(
+        name="403 on one endpoint, then granted",
+        behaviour=status(403),
+        reason="forbidden",
+        log="answered 403",
+    ),
+    OneEndpoint(
+        name="404 on one endpoint",
+        behaviour=status(404),
+        reason="not_found",
+        log="answered 404",
+        sources=(V3, GATEWAY),
+    ),
+    OneEndpoint(name="422", behaviour=status(422), reason="bad_request", log="answered 422"),
+    *_rate_limits(),
+    *_server_errors(),
+    OneEndpoint(
+        name="504 with HTML",
+        behaviour=status(504, HTML, Content_Type="text/html"),
+        reason="server_error",
+        log="answered 504",
+    ),
+    OneEndpoint(
+        name="200 with HTML",
+        behaviour=status(200, HTML, Content_Type="text/html"),
+        reason="not_json",
+        log="answered with something else than JSON",
+    ),
+    OneEndpoint(
+        name="200 with an empty body",
+        behaviour=status(200),
+        reason="not_json",
+        log="answered with something else than JSON",
+    ),
+    OneEndpoint(
+        name="JSON that is cut off",
+        behaviour=half,
+        reason="not_json",
+        log="answered with something else than JSON",
+    ),
+    OneEndpoint(
+        name="valid JSON of another shape",
+        behaviour=status(200, json.dumps({"items": "none"}).encode()),
+        reason="shape",
+        log=": ",
+        sources=(V3, V2),
+    ),
+    *_numbers(),
+    OneEndpoint(
+        name="a negative count",
+        behaviour=changed(lambda answer: {**answer, "queue_size": -1}),
+        elsewhere=(QUEUE, "queue"),
+        reason="shape",
+        log=f"{QUEUE}: ",
+        sources=(V3,),
+    ),
+    OneEndpoint(
+        name="a list that never ends",
+        behaviour=changed(endless),
+        elsewhere=(USERS, "users"),
+        reason="paging",
+        log=f"{USERS} promises a next page but its cursor repeats",
+        sources=(V3,),
+    ),
+    OneEndpoint(
+        name="a page that fails in the middle of a list",
+        behaviour=second_page_fails,
+        elsewhere=(USERS, "users"),
+        reason="server_error",
+        log=f"{USERS} answered 500",
+        sources=(V3,),
+    ),
+    OneEndpoint(
+        name="a body of 1 GB",
+        behaviour=a_gigabyte,
+        reason="too_large",
+        log="answered with more than 32 MiB",
+    ),
+    OneEndpoint(
+        name="a gzip bomb",
+        behaviour=bomb,
+        reason="too_large",
+        log="answered with more than 32 MiB",
+    ),
+    OneEndpoint(
+        name="a byte a second",
+        behaviour=byte_by_byte(0.01),
+        reason="timeout",
+        log="did not answer in time",
+        speed=100,
+    ),
+    OneEndpoint(
+        name="a connection that is cut off",
+        behaviour=cut_off,
+        reason="connection",
+        log="without sending complete message body",
+    ),
+    OneEndpoint(
+        name="a connection that is reset",
+        behaviour=reset,
+        reason="connection",
+        log="task failed: ",
+    ),
+    OneEndpoint(
+        name="a connection that is half open",
+        behaviour=half_open,
+        reason="timeout",
+        log="did not answer in time",
+        speed=100,
+    ),
+    *_redirects(),
+)
+
+
+def _bad_certificates() -> Iterator[WholeApi]:
+    shown: dict[str, tuple[Callable[[Certificates], SSLContext], str]] = {
+        "has expired": (lambda known: known.expired, "certificate has expired"),
+        "is self-signed": (lambda known: known.self_signed, "unable to get local issuer"),
+        "is of another name": (lambda known: known.of_another_name, "Hostname mismatch"),
+    }
+    for what, (certificate, log) in shown.items():
+        yield WholeApi(
+            name=f"a TLS certificate that {what}",
+            breaks=_showing(certificate),
+            from_the_start=True,
+            series=Series.NEVER,
+            reason="connection",
+            ready=503,
+            log=log,
+            alerts=(Alert.FAILING,),
+        )
+
+
+WHOLE_API: tuple[WholeApi, ...] = (
+    WholeApi(
+        name="401 from the start",
+        breaks=_everywhere(status(401)),
+        victims=((V3,), (V2,), (GATEWAY,)),
+        from_the_start=True,
+        series=Series.NEVER,
+        reason="unauthorized",
+        ready=503,
+        log="the API refuses the key (401)",
+        alerts=(Alert.REFUSED, Alert.FAILING),
+    ),
+    WholeApi(
+        name="401 in the middle: a key that is revoked",
+        breaks=_everywhere(status(401)),
+        victims=((V3,), (V2,), (GATEWAY,)),
+        reason="unauthorized",
+        ready=503,
+        log="the API refuses the key (401)",
+        alerts=REFUSED,
+    ),
+    WholeApi(
+        name="connections are refused",
+        breaks=lambda server, _: server.refuse(),
+        reason="connection",
+        log="Connection refused",
+    ),
+    WholeApi(
+        name="connections are reset",
+        breaks=_everywhere(reset),
+        reason="connection",
+        log="task failed: ",
+    ),
+    WholeApi(
+        name="a TLS certificate that expires",
+        breaks=_showing(lambda known: known.expired),
+        reason="connection",
+        log="certificate has expired",
+    ),
+    *_bad_certificates(),
+)

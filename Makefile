@@ -38,6 +38,7 @@ generate: $(VENV)/dev.stamp
 	$(BIN)/python -m exporter.catalogue
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
+	PYTHONPATH=.:tests $(BIN)/python tests/failures.py
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/exposition.py

@@ -74,3 +74,8 @@ class Exporter:
         self._stopping.set()
         self.scheduler.stop()
         self._web.stop()
+
+    def close(self) -> None:
+        """Give the connections back, once no poll is under way any more."""
+        for connection in self._connections:
+            connection.client.close()

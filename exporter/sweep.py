@@ -1,7 +1,7 @@
 """Asking one thing of many entities, as the API has no bulk lists."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from exporter.errors import (
@@ -75,7 +75,7 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
         raise PartialError(failures, asked=asked, asked_everyone=asked == len(entities))
 
 
-def ask_each(requests: dict[str, Callable[[], None]]) -> None:
+def ask_each(requests: Mapping[str, Callable[[], None]]) -> None:
     """Make a few different requests in turn, all of them even where one fails.
 
     Raises:

@@ -1,17 +1,22 @@
 """The exporter with all its sources beside servers that misbehave, polled by hand."""
 
 import logging
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from socket import socket
 
 import httpx
 import pytest
 from harness import Clock, Rig, Scrape, SkippedWaits, at, composed
 from misbehaving import Certificates, Front, Healthy, forwarding
+from processes import BETWEEN_LOOKS
 
+from exporter.app import SECTIONS, Exporter
 from exporter.demo.answers import Answers
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
@@ -19,10 +24,10 @@ from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.logs import LogfmtFormatter
 from exporter.server import Site, WebServer, listen
-from exporter.settings import load
+from exporter.settings import Settings, load
 from exporter.sources import SOURCES
-from exporter.sources.connection import sections_of
-from exporter.sources.devin import unattributed
+from exporter.sources.devin import metering, unattributed
+from exporter.timing import Timing
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 Figures = Mapping[Key, float]
@@ -35,8 +40,15 @@ KEYS = {
     V2: "apk_user_3hJ6yNc0PwD5uG7tEa2X",
     GATEWAY: "gw_8sKv4BqZ1rMf6YjUo9Ci",
 }
+NEW_KEY = "cog_5rTn8WpLx3CgQ7yMv0Zk"
+"""Another that opens v3."""
+
+LOOKS = 500
 PART_OF_A_KEY = 6
-"""So many characters of a key in a row are a part of it."""
+"""So many characters in a row give a part of a key away."""
+
+LAST_POLLS_SECONDS = 10
+UNCHANGED: Mapping[str, str | None] = {}
 
 
 @dataclass(frozen=True)
@@ -100,10 +112,11 @@ def servers(folder: Path) -> Iterator[Servers]:
     """The servers, for as many stages as like."""
     clock = Clock(NOW)
     world = World(SIZE, start=NOW)
-    api = DemoApi(Answers(world, clock), {key: DemoKey(api=api) for api, key in KEYS.items()})
+    keys = {key: DemoKey(api=api) for api, key in KEYS.items()} | {NEW_KEY: DemoKey()}
+    api = DemoApi(Answers(world, clock), keys)
     api.start()
     certificates = Certificates(folder)
-    with httpx.Client(base_url=api.url) as client:
+    with httpx.Client(base_url=api.url, trust_env=False) as client:
         healthy = remembered(forwarding(client), clock)
         devin, gateway = Front(healthy, certificates), Front(healthy, certificates)
         yield Servers(world, clock, devin, gateway, certificates)
@@ -126,23 +139,12 @@ def remembered(healthy: Healthy, clock: Clock) -> Healthy:
 
 
 @dataclass
-class Stage:
-    """The exporter, polled by hand, and everything that it has written."""
+class Watched:
+    """The exporter, watched from outside, and everything that it has written."""
 
-    servers: Servers
-    rig: Rig
     web: httpx.Client
     log: StringIO
     written: list[str] = field(default_factory=list)
-
-    @property
-    def clock(self) -> Clock:
-        """The exporter's clock; that of the APIs stands still."""
-        return self.rig.clock
-
-    def poll(self, *tasks: str) -> None:
-        """Poll these tasks once, or all."""
-        self.rig.poll(*tasks)
 
     def look(self) -> Look:
         """Look at everything that is served."""
@@ -150,6 +152,15 @@ class Stage:
         metrics, page, ready, healthy = (self.web.get(path) for path in paths)
         self.written += [metrics.text, page.text, ready.text, healthy.text]
         return Look(Scrape.of(metrics.text), ready.status_code, healthy.status_code)
+
+    def until(self, holds: Callable[[Look], bool]) -> Look:
+        """Look again and again until something holds."""
+        for _ in range(LOOKS):
+            look = self.look()
+            if holds(look):
+                return look
+            BETWEEN_LOOKS.wait(0.02)
+        raise AssertionError(f"it never came; down: {look.down()}; log:\n{self.log.getvalue()}")
 
     def logged(self) -> str:
         """What was logged since the last time."""
@@ -159,26 +170,45 @@ class Stage:
         self.log.truncate()
         return text
 
+    def assert_no_part_of_a_key(self) -> None:
+        """Look through everything that it has written."""
+        self.logged()
+        assert_no_part_of_a_key(*self.written)
+
+
+@dataclass
+class Stage(Watched):
+    """The exporter, polled by hand; its clock, and that of the APIs, are set by hand."""
+
+    rig: Rig = field(kw_only=True)
+
+    @property
+    def clock(self) -> Clock:
+        """The exporter's clock."""
+        return self.rig.clock
+
 
 @contextmanager
-def stage(of: Servers, *, speed: float = 1.0, **settings: str | None) -> Iterator[Stage]:
+def stage(
+    of: Servers,
+    settings: Mapping[str, str | None] = UNCHANGED,
+    *,
+    at: float = NOW,
+    speed: float = 1.0,
+) -> Iterator[Stage]:
     """The exporter with all sources turned on, which has not polled yet.
 
     Args:
-        speed: how fast time passes for timeouts.
         settings: further ones by variable; None for one that is not to be set.
+        at: Unix seconds, for the exporter and for the APIs.
+        speed: how fast time passes for timeouts.
     """
     of.heal()
-    of.clock.now = NOW
+    of.clock.now = at
+    clock = Clock(at)
     with ExitStack() as stack:
-        with pytest.MonkeyPatch.context() as environment:
-            for variable, value in {**_turned_on(of), **settings}.items():
-                if value is not None:
-                    environment.setenv(variable, value)
-            loaded = load(sections_of(SOURCES), {})
-        clock = Clock(NOW)
+        loaded = stack.enter_context(_set(of, settings))
         rig = stack.enter_context(composed(SOURCES, loaded, clock, SkippedWaits(speed=speed)))
-        log = stack.enter_context(_logged())
         site = Site(
             store=rig.store,
             registry=rig.registry,
@@ -193,9 +223,66 @@ def stage(of: Servers, *, speed: float = 1.0, **settings: str | None) -> Iterato
         server = WebServer(site.app(), sockets)
         server.start()
         stack.callback(server.stop)
-        url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-        web = stack.enter_context(httpx.Client(base_url=url))
-        yield Stage(of, rig, web, log)
+        web, log = stack.enter_context(_asking(sockets[0])), stack.enter_context(_logged())
+        staged = Stage(web, log, rig=rig)
+        yield staged
+        staged.assert_no_part_of_a_key()
+
+
+@dataclass
+class FastClock:
+    """Unix seconds that pass faster than the machine's, and can be set."""
+
+    now: float
+    speed: float
+    began: float = field(default_factory=time.monotonic)
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now + self.speed * (time.monotonic() - self.began)
+
+    def timing(self) -> Timing:
+        """The time that goes with it."""
+        return Timing(self, lambda: self.speed * time.monotonic(), self.speed)
+
+
+@contextmanager
+def live(
+    of: Servers, clock: FastClock, settings: Mapping[str, str | None] = UNCHANGED
+) -> Iterator[Watched]:
+    """The exporter with all sources turned on, which polls by itself."""
+    of.heal()
+    of.clock.now = NOW
+    with ExitStack() as stack:
+        sockets = listen([("127.0.0.1", 0)])
+        loaded = stack.enter_context(_set(of, settings))
+        exporter = Exporter(loaded, sockets, clock.timing())
+        web, log = stack.enter_context(_asking(sockets[0])), stack.enter_context(_logged())
+        exporter.start()
+        watched = Watched(web, log)
+        try:
+            yield watched
+        finally:
+            exporter.stop()
+            for thread in threading.enumerate():
+                if thread.name.startswith(("ThreadPoolExecutor", "sweep")):
+                    thread.join(LAST_POLLS_SECONDS)
+            exporter.close()
+        watched.assert_no_part_of_a_key()
+
+
+@contextmanager
+def _set(of: Servers, settings: Mapping[str, str | None]) -> Iterator[Settings]:
+    with pytest.MonkeyPatch.context() as environment:
+        for variable, value in {**_turned_on(of), **settings}.items():
+            if value is not None:
+                environment.setenv(variable, value)
+        yield load(SECTIONS, {})
+
+
+def _asking(listening: socket) -> httpx.Client:
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    return httpx.Client(base_url=url, trust_env=False)
 
 
 def _turned_on(of: Servers) -> dict[str, str]:
@@ -225,3 +312,58 @@ def _logged() -> Iterator[StringIO]:
     yield log
     ours.setLevel(level)
     root.removeHandler(handler)
+
+
+def families_of(at: Stage, tasks: set[str]) -> set[str]:
+    """What these tasks publish, and what is derived from them."""
+    derived = {
+        task.name
+        for task in at.rig.tasks
+        if task.poll is None and tasks & {*task.after, *task.reads}
+    }
+    return {
+        metric.name
+        for task in at.rig.tasks
+        if task.name in tasks | derived
+        for metric in task.metrics
+    }
+
+
+def polled_tasks(at: Stage, sources: tuple[str, ...]) -> set[str]:
+    """The tasks of these sources that poll."""
+    return {t.name for t in at.rig.tasks if t.source in sources and t.poll is not None}
+
+
+def assert_gone(before: Figures, after: Figures, families: set[str]) -> None:
+    """Of these families something is gone; all else is as before, and nothing is new."""
+    assert after.items() <= before.items()
+    gone = {name for name, _ in before.keys() - after.keys()}
+    assert bool(gone) == bool(families)
+    assert gone <= families
+
+
+def assert_failed(look: Look, tasks: set[str], reasons: set[str | None]) -> None:
+    """Each of the tasks, and no other, has failed, for one of these reasons."""
+    assert {task for task, _ in look.failures()} == tasks
+    assert {reason for _, reason in look.failures()} <= reasons
+
+
+def assert_comes_back_from_nothing(of: Servers, at: Stage, broken: Look, tasks: set[str]) -> None:
+    """Nothing of these tasks was there, all else was; and all is there once the API behaves."""
+    families = families_of(at, tasks)
+    # That something was metered once stays true.
+    assert families & {name for name, _ in broken.data()} <= {metering.METERED.name}
+    of.heal()
+    at.rig.poll()
+    healed = at.look()
+    assert_gone(healed.data(), broken.data(), families)
+    assert (healed.down(), healed.ready) == (set(), 200)
+
+
+def assert_no_part_of_a_key(*written: str) -> None:
+    """Look for any part of any key but the prefix that all keys of a kind share."""
+    for key in (*KEYS.values(), NEW_KEY):
+        secret = key.rpartition("_")[2]
+        for place in range(len(secret) - PART_OF_A_KEY + 1):
+            part = secret[place : place + PART_OF_A_KEY]
+            assert not any(part in text for text in written), "a part of a key was written"

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from enum import StrEnum
 from ssl import SSLContext
 
-from failing import NOW
+from failing import NOW, Look
 from misbehaving import (
     Behaviour,
     Certificates,
@@ -53,7 +53,11 @@ class Series(StrEnum):
     AGE = "last good values, until they are too old; then absent"
     NEVER = "absent until the first good answer"
     KEPT = "unchanged"
-    OFF = "absent: the task is off"
+    ENTITY = "the others' are unchanged; that one's as above"
+    WINDOWS = "of windows that have ended: absent at that second; else last good values, as above"
+    ANEW = "absent until polled anew, at once"
+    OFF = "as above; the task is off, and tried again in a day"
+    NOBODY = "none: the exporter does not start"
 
 
 class Alert(StrEnum):
@@ -76,23 +80,25 @@ class Row:
     Attributes:
         up: `task_up` of the tasks that it breaks; None where it is not published.
         reason: of `task_failures_total`; None where nothing is counted.
-        ready: the status of `/-/ready` meanwhile.
+        ready: the status of `/-/ready` meanwhile; None where nobody answers.
         log: what a line of the log holds; empty where there is none.
         alerts: what fires where it lasts.
+        lasts: for how many minutes, where it does not last.
     """
 
     name: str
     series: Series = Series.AGE
     up: int | None = 0
     reason: str | None
-    ready: int = 200
+    ready: int | None = 200
     log: str
     alerts: tuple[Alert, ...] = LASTING
+    lasts: int | None = None
 
     @property
     def slug(self) -> str:
         """The name as an identifier, which is that of its test."""
-        return "".join(c if c.isalnum() else "_" for c in self.name)
+        return "".join(c if c.isalnum() else "_" for c in self.name.lower())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,20 +194,6 @@ def _server_errors() -> Iterator[OneEndpoint]:
         )
 
 
-def _redirects() -> Iterator[OneEndpoint]:
-    for where, location in (
-        ("another host", "https://elsewhere.test/"),
-        ("http", "http://localhost:1/"),
-        ("itself", CONSUMPTION),
-    ):
-        yield OneEndpoint(
-            name=f"redirect to {where}",
-            behaviour=status(302, Location=location),
-            reason="redirect",
-            log="answered 302",
-        )
-
-
 ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
     OneEndpoint(
         name="403 on one endpoint, then granted",
@@ -247,7 +239,7 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         name="valid JSON of another shape",
         behaviour=status(200, json.dumps({"items": "none"}).encode()),
         reason="shape",
-        log=": ",
+        log="Field required",
         sources=(V3, V2),
     ),
     *_numbers(),
@@ -313,14 +305,23 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         log="did not answer in time",
         speed=100,
     ),
-    *_redirects(),
+    OneEndpoint(
+        name="a redirect in a loop",
+        behaviour=lambda exchange: exchange.answer(302, Location=exchange.target),
+        reason="redirect",
+        log="answered 302",
+    ),
 )
 
 
 def _bad_certificates() -> Iterator[WholeApi]:
     shown: dict[str, tuple[Callable[[Certificates], SSLContext], str]] = {
         "has expired": (lambda known: known.expired, "certificate has expired"),
-        "is self-signed": (lambda known: known.self_signed, "unable to get local issuer"),
+        "is self-signed": (lambda known: known.self_signed, "self-signed certificate"),
+        "is of an unknown authority": (
+            lambda known: known.of_an_unknown_authority,
+            "unable to get local issuer certificate",
+        ),
         "is of another name": (lambda known: known.of_another_name, "Hostname mismatch"),
     }
     for what, (certificate, log) in shown.items():
@@ -377,3 +378,209 @@ WHOLE_API: tuple[WholeApi, ...] = (
     ),
     *_bad_certificates(),
 )
+
+OF_ITS_OWN: tuple[Row, ...] = (
+    Row(
+        name="a redirect to another host",
+        reason="redirect",
+        log="answered 302",
+    ),
+    Row(
+        name="a redirect to http",
+        reason="redirect",
+        log="answered 302",
+    ),
+    Row(
+        name="DNS that fails",
+        series=Series.NEVER,
+        reason="connection",
+        ready=503,
+        log="task failed: ",
+        alerts=(Alert.FAILING,),
+    ),
+    Row(
+        name="a proxy that is down",
+        series=Series.NEVER,
+        reason="connection",
+        ready=503,
+        log="Connection refused",
+        alerts=(Alert.FAILING,),
+    ),
+    Row(
+        name="429 for ten minutes",
+        reason="rate_limited",
+        log="answered 429",
+        alerts=(),
+        lasts=10,
+    ),
+    Row(
+        name="the API is down for an hour, then back",
+        reason="connection",
+        log="Connection refused",
+        alerts=(Alert.FAILING,),
+        lasts=60,
+    ),
+    Row(
+        name="the API is down across 00:00 UTC",
+        series=Series.WINDOWS,
+        reason="connection",
+        log="Connection refused",
+    ),
+    Row(
+        name="the API is down across 08:00 UTC",
+        series=Series.WINDOWS,
+        reason="connection",
+        log="Connection refused",
+    ),
+    Row(
+        name="the API is down across the end of a cycle",
+        series=Series.WINDOWS,
+        reason="connection",
+        log="Connection refused",
+    ),
+    Row(
+        name="404 of the whole v2 API: it is gone",
+        series=Series.OFF,
+        up=None,
+        reason=None,
+        log="task is off: ",
+        alerts=(),
+    ),
+    Row(
+        name="one user whose endpoint always fails",
+        series=Series.ENTITY,
+        reason="server_error",
+        log="1 of 5 failed (server_error 1)",
+    ),
+    Row(
+        name="a list of members that is empty for one poll",
+        series=Series.KEPT,
+        up=1,
+        reason=None,
+        log="",
+        alerts=(),
+    ),
+    Row(
+        name="a poll that takes longer than its interval",
+        series=Series.KEPT,
+        up=1,
+        reason=None,
+        log="",
+        alerts=(),
+    ),
+    Row(
+        name="the clock of the machine is set forward by an hour",
+        series=Series.ANEW,
+        up=1,
+        reason=None,
+        log="the clock was set by +3600 s",
+        alerts=(),
+    ),
+    Row(
+        name="the clock of the machine is set back by an hour",
+        series=Series.ANEW,
+        up=1,
+        reason=None,
+        log="the clock was set by -3600 s",
+        alerts=(),
+    ),
+    Row(
+        name="the file of a key is rewritten",
+        series=Series.KEPT,
+        up=1,
+        reason=None,
+        log="",
+        alerts=(),
+    ),
+    Row(
+        name="the file of a key is emptied",
+        reason="credential",
+        log="the key's file is empty",
+        alerts=REFUSED,
+    ),
+    Row(
+        name="the file of a key is deleted",
+        reason="credential",
+        log="the key's file cannot be read: No such file or directory",
+        alerts=REFUSED,
+    ),
+    Row(
+        name="the file of a key is unreadable",
+        reason="credential",
+        log="the key's file cannot be read: Permission denied",
+        alerts=REFUSED,
+    ),
+    Row(
+        name="the port is taken",
+        series=Series.NOBODY,
+        up=None,
+        reason=None,
+        ready=None,
+        log="Address already in use",
+        alerts=(Alert.DOWN,),
+    ),
+)
+
+ROWS: tuple[Row, ...] = (*WHOLE_API, *ONE_ENDPOINT, *OF_ITS_OWN)
+BY_SLUG = {row.slug: row for row in ROWS}
+
+
+def assert_as_the_row_says(row: Row, look: Look, tasks: set[str]) -> None:
+    """These tasks, and no others, are down, and the health checks say what the row says."""
+    assert look.down() == tasks
+    assert look.ready == row.ready
+    assert look.healthy == 200
+
+
+def page() -> str:
+    """The document."""
+    lines = "".join(
+        f"| {row.name} | {row.series} | {_or_none(row.up)} | {_code(row.reason)} | "
+        f"{_or_none(row.ready)} | {200 if row.ready else NONE} | {_code(row.log)} | "
+        f"{', '.join(row.alerts) or NONE} |\n"
+        for row in ROWS
+    )
+    return INTRODUCTION + lines
+
+
+NONE = "\N{EN DASH}"
+
+
+def _or_none(value: int | None) -> str:
+    return NONE if value is None else str(value)
+
+
+def _code(text: str | None) -> str:
+    return f"`{text}`" if text else NONE
+
+
+INTRODUCTION = """\
+# What breaks, and what the exporter then shows
+
+<!-- Generated by `make generate` from tests/failures.py; do not edit. -->
+
+Each row is a test of the same name (in `tests/test_failures.py` and `test_further_failures.py`), in
+which the exporter with all three sources asks real HTTPS servers, and these misbehave. In every row
+- what the other tasks and the other sources publish is untouched;
+- a failed poll leaves the last good values as they are, and `task_up` says 0. A value is too old
+  when its own last good answer is older than three intervals (15 minutes for consumption; or twice
+  the last full run and an interval, if that is longer). It is absent then, and
+  `devin_exporter_task_entities_missing` counts it; nowhere stands a 0, a NaN or a part of a sum in
+  its place;
+- once the cause is gone, the next poll brings everything back;
+- nothing that the exporter writes holds any part of a key.
+
+`task_up` and `failures_total{reason}` stand for `devin_exporter_task_up` and
+`devin_exporter_task_failures_total` of the tasks that it breaks; «log» for a part of the line that
+tells of it, once at its beginning. The alerts fire where it lasts: `DevinTaskFailing` after two
+failed attempts and 15 minutes, `DevinKeyRefused` and `DevinExporterDown` after 5 minutes,
+`DevinEntitiesMissing` when the data has been gone for an hour.
+
+| what breaks | series of the tasks that fail | `task_up` | `failures_total{reason}` | \
+`/-/ready` | `/-/healthy` | log | alert |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

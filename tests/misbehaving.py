@@ -49,7 +49,11 @@ class Certificates:
         self.expired = _context(
             ca.issue_cert(HOST, not_before=yesterday - timedelta(days=1), not_after=yesterday)
         )
-        self.self_signed = _context(nobody.issue_cert(HOST))
+        self.of_an_unknown_authority = _context(nobody.issue_cert(HOST))
+        itself = folder / "self-signed.pem"
+        itself.write_bytes(nobody.private_key_pem.bytes() + nobody.cert_pem.bytes())
+        self.self_signed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.self_signed.load_cert_chain(itself)
         self.of_another_name = _context(ca.issue_cert("elsewhere.test"))
 
 
@@ -65,12 +69,14 @@ class Exchange:
 
     Attributes:
         target: path and query.
+        authorization: the header.
         healthy: what the simulated API answers: status and body.
         over: whether the connection ends with it.
         server_ends: set when the server is to end.
     """
 
     target: str
+    authorization: str
     connection: ssl.SSLSocket
     healthy: Callable[[], tuple[int, bytes]]
     server_ends: threading.Event
@@ -109,6 +115,28 @@ def changed(change: Callable[[JsonObject], object]) -> Behaviour:
     def behave(exchange: Exchange) -> None:
         code, body = exchange.healthy()
         exchange.answer(code, json.dumps(change(json.loads(body))).encode())
+
+    return behave
+
+
+def slow(seconds: float) -> Behaviour:
+    """The simulated API's answer, after so many seconds."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.server_ends.wait(seconds)
+        forward(exchange)
+
+    return behave
+
+
+def only(key: str) -> Behaviour:
+    """The simulated API's answer to this key; 401 to any other."""
+
+    def behave(exchange: Exchange) -> None:
+        if exchange.authorization == f"Bearer {key}":
+            forward(exchange)
+        else:
+            exchange.answer(401)
 
     return behave
 
@@ -310,7 +338,11 @@ class Front:
         path = target.partition("?")[0]
         self.asked.append(path)
         exchange = Exchange(
-            target, connection, lambda: self.healthy(target, authorization), self._ends
+            target,
+            authorization,
+            connection,
+            lambda: self.healthy(target, authorization),
+            self._ends,
         )
         self._behaviour(path)(exchange)
         return not exchange.over
@@ -332,11 +364,55 @@ def forwarding(client: httpx.Client) -> Healthy:
     return ask
 
 
-@contextmanager
-def front(healthy: Healthy, certificates: Certificates) -> Iterator[Front]:
-    """A server for the length of a test."""
-    made = Front(healthy, certificates)
-    try:
-        yield made
-    finally:
-        made.stop()
+@dataclass
+class Proxy:
+    """An HTTP proxy that tunnels to whatever stands behind one port of this machine.
+
+    Attributes:
+        asked: the request lines and headers that it has seen.
+    """
+
+    behind: int
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def stop(self) -> None:
+        """End; tunnels end with the connections behind them."""
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                asking, _ = self._listening.accept()
+                threading.Thread(target=self._tunnel, args=(asking,), daemon=True).start()
+
+    def _tunnel(self, asking: socket.socket) -> None:
+        with asking, socket.create_connection(("127.0.0.1", self.behind)) as behind:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += asking.recv(1)
+            self.asked.append(head.decode())
+            asking.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=_pour, args=(behind, asking), daemon=True)
+            back.start()
+            _pour(asking, behind)
+            back.join()
+
+
+def _pour(source: socket.socket, into: socket.socket) -> None:
+    with suppress(OSError):
+        while chunk := source.recv(1 << 16):
+            into.sendall(chunk)
+        into.shutdown(socket.SHUT_WR)

@@ -3,11 +3,21 @@
 from collections.abc import Iterator
 
 import pytest
-from failing import INTERVAL, Figures, Look, Servers, Stage, servers, stage
-from failures import ONE_ENDPOINT, WHOLE_API, OneEndpoint, Row, WholeApi
+from failing import (
+    INTERVAL,
+    Servers,
+    assert_comes_back_from_nothing,
+    assert_failed,
+    assert_gone,
+    families_of,
+    polled_tasks,
+    servers,
+    stage,
+)
+from failures import ONE_ENDPOINT, WHOLE_API, OneEndpoint, WholeApi, assert_as_the_row_says
 
 from exporter.demo.endpoints import GATEWAY
-from exporter.sources.devin import identity, metering
+from exporter.sources.devin import identity
 
 HOUR = 3_600.0
 
@@ -16,35 +26,6 @@ HOUR = 3_600.0
 def of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with servers(tmp_path_factory.mktemp("certificates")) as made:
         yield made
-
-
-def families_of(at: Stage, tasks: set[str]) -> set[str]:
-    """What these tasks publish, and what is derived from them alone."""
-    derived = {
-        task.name
-        for task in at.rig.tasks
-        if task.poll is None and tasks & {*task.after, *task.reads}
-    }
-    return {
-        metric.name
-        for task in at.rig.tasks
-        if task.name in tasks | derived
-        for metric in task.metrics
-    }
-
-
-def assert_as_the_row_says(row: Row, look: Look, tasks: set[str]) -> None:
-    assert look.down() == tasks
-    assert look.ready == row.ready
-    assert look.healthy == 200
-
-
-def assert_gone(before: Figures, after: Figures, families: set[str]) -> None:
-    """Of these families something is gone; all else is as before, and nothing is new."""
-    assert after.items() <= before.items()
-    gone = {name for name, _ in before.keys() - after.keys()}
-    assert gone
-    assert gone <= families
 
 
 @pytest.mark.parametrize(
@@ -58,24 +39,24 @@ def assert_gone(before: Figures, after: Figures, families: set[str]) -> None:
 def test_one_endpoint(of: Servers, row: OneEndpoint, source: str) -> None:
     path, task = row.where(source)
     with stage(of, speed=row.speed) as at:
-        at.poll()
+        at.rig.poll()
         before = at.look()
         assert (before.down(), before.ready, before.failures()) == (set(), 200, {})
         at.logged()
         (of.gateway if source == GATEWAY else of.devin).misbehave(row.behaviour, path)
-        at.poll()
+        at.rig.poll()
         broken = at.look()
         assert broken.data() == before.data()
         assert broken.failures() == {(task, row.reason): 1}
         assert_as_the_row_says(row, broken, {task})
         assert row.log in at.logged()
         at.clock.now += 3 * INTERVAL + 1
-        at.poll()
+        at.rig.poll()
         late = at.look()
         assert_as_the_row_says(row, late, {task})
         assert late.missing(task) == 1
         of.heal()
-        at.poll()
+        at.rig.poll()
         healed = at.look()
         assert_gone(healed.data(), late.data(), families_of(at, {task}))
         assert (healed.down(), healed.ready) == (set(), 200)
@@ -94,15 +75,11 @@ def whole_apis(*, from_the_start: bool) -> pytest.MarkDecorator:
     )
 
 
-def polled_tasks(at: Stage, sources: tuple[str, ...]) -> set[str]:
-    return {t.name for t in at.rig.tasks if t.source in sources and t.poll is not None}
-
-
 @whole_apis(from_the_start=True)
 def test_a_whole_api_from_the_start(of: Servers, row: WholeApi, sources: tuple[str, ...]) -> None:
     with stage(of) as at:
         row.breaks(of.gateway if GATEWAY in sources else of.devin, sources)
-        at.poll()
+        at.rig.poll()
         broken = at.look()
         tasks = polled_tasks(at, sources)
         assert_as_the_row_says(row, broken, tasks)
@@ -114,11 +91,11 @@ def test_a_whole_api_from_the_start(of: Servers, row: WholeApi, sources: tuple[s
 @whole_apis(from_the_start=False)
 def test_a_whole_api_in_the_middle(of: Servers, row: WholeApi, sources: tuple[str, ...]) -> None:
     with stage(of) as at:
-        at.poll()
+        at.rig.poll()
         before = at.look()
         at.logged()
         row.breaks(of.gateway if GATEWAY in sources else of.devin, sources)
-        at.poll()
+        at.rig.poll()
         broken = at.look()
         tasks = polled_tasks(at, sources)
         assert broken.data() == before.data()
@@ -126,26 +103,8 @@ def test_a_whole_api_in_the_middle(of: Servers, row: WholeApi, sources: tuple[st
         assert row.log in at.logged()
         assert_failed(broken, tasks, {row.reason})
         at.clock.now += HOUR + 1
-        at.poll()
+        at.rig.poll()
         late = at.look()
         assert_as_the_row_says(row, late, tasks)
         assert all(late.missing(task) for task in tasks - {identity.TASK})
         assert_comes_back_from_nothing(of, at, late, tasks)
-
-
-def assert_failed(look: Look, tasks: set[str], reasons: set[str | None]) -> None:
-    """Each of the tasks, and no other, has failed, for one of these reasons."""
-    assert {task for task, _ in look.failures()} == tasks
-    assert {reason for _, reason in look.failures()} <= reasons
-
-
-def assert_comes_back_from_nothing(of: Servers, at: Stage, broken: Look, tasks: set[str]) -> None:
-    """Nothing of these tasks was there, all else was; and all is there once the API behaves."""
-    families = families_of(at, tasks)
-    # That something was metered once stays true.
-    assert families & {name for name, _ in broken.data()} <= {metering.METERED.name}
-    of.heal()
-    at.poll()
-    healed = at.look()
-    assert_gone(healed.data(), broken.data(), families)
-    assert (healed.down(), healed.ready) == (set(), 200)

@@ -173,9 +173,9 @@ class Scheduler:
         """Publish and poll anew: what is due was planned, and answers dated, by another time."""
         logger.warning("the clock was set by %+.0f s; everything is polled anew", seconds)
         self._publish(list(self._tasks.values()))
-        for task in self._tasks.values():
-            if task.poll is not None and self._jobs.get_job(task.name) is not None:
-                self._poll_soon(task)
+        for job in self._jobs.get_jobs():
+            self._poll_soon(self._tasks[job.id])
+        self._jobs.wakeup()
 
     def _judge(
         self, before: Outcome | None, error: Exception | None, *, duration: float
@@ -277,8 +277,7 @@ class Scheduler:
         return max(3 * task.interval, 2 * run + task.interval)
 
     def _count_skipped(self, event: JobExecutionEvent) -> None:
-        if event.job_id in self._tasks:
-            self._skipped.labels(event.job_id).inc()
+        self._skipped.labels(event.job_id).inc()
 
 
 def _reasons(error: Exception | None) -> frozenset[str]:

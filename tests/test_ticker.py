@@ -1,0 +1,75 @@
+"""The beat that notices when the machine's clock is set."""
+
+import threading
+
+import pytest
+from harness import Clock
+
+from exporter.tasks import CLOCK_STEP_SECONDS, fresh
+from exporter.ticker import Ticker
+from exporter.timing import Timing
+
+
+class Beaten:
+    """A ticker on two clocks, and what it called back."""
+
+    def __init__(self) -> None:
+        self.clock, self.monotonic = Clock(1_000_000.0), Clock(50.0)
+        self.ticks = 0
+        self.jumps: list[float] = []
+        timing = Timing(self.clock, self.monotonic)
+        self.ticker = Ticker(timing, tick=self.tick, jumped=self.jumps.append)
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+    def pass_(self, seconds: float, *, set_by: float = 0.0) -> None:
+        """Let time pass, and set the clock meanwhile."""
+        self.monotonic.now += seconds
+        self.clock.now += seconds + set_by
+        self.ticker.beat()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 90.0])
+def test_time_that_passes_is_no_jump(seconds: float) -> None:
+    beaten = Beaten()
+    for _ in range(3):
+        beaten.pass_(seconds)
+    assert (beaten.ticks, beaten.jumps) == (3, [])
+
+
+@pytest.mark.parametrize("step", [3_600.0, -3_600.0, CLOCK_STEP_SECONDS + 0.1])
+def test_a_clock_that_is_set_is_told_once(step: float) -> None:
+    beaten = Beaten()
+    beaten.pass_(1.0)
+    beaten.pass_(1.0, set_by=step)
+    beaten.pass_(1.0)
+    assert beaten.jumps == [pytest.approx(step)]
+
+
+def test_small_steps_are_none_even_if_they_add_up() -> None:
+    beaten = Beaten()
+    for _ in range(10):
+        beaten.pass_(1.0, set_by=-CLOCK_STEP_SECONDS / 2)
+    assert beaten.jumps == []
+
+
+def test_it_beats_on_where_a_tick_fails() -> None:
+    beats = threading.Semaphore(0)
+
+    def tick() -> None:
+        beats.release()
+        raise RuntimeError("once more")
+
+    ticker = Ticker(Timing(speed=1_000), tick=tick, jumped=lambda _: None)
+    ticker.start()
+    assert beats.acquire(timeout=10)
+    assert beats.acquire(timeout=10)
+    ticker.stop()
+
+
+def test_an_answer_from_the_future_is_not_fresh() -> None:
+    assert fresh(sent=100.0, now=100.0, max_age=10.0)
+    assert fresh(sent=100.0, now=100.0 - CLOCK_STEP_SECONDS, max_age=10.0)
+    assert not fresh(sent=100.0, now=98.0, max_age=10.0)
+    assert not fresh(sent=100.0, now=110.0, max_age=10.0)

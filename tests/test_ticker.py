@@ -21,6 +21,7 @@ class Beaten:
         self.ticker = Ticker(timing, tick=self.tick, jumped=self.jumps.append)
 
     def tick(self) -> None:
+        """Count."""
         self.ticks += 1
 
     def pass_(self, seconds: float, *, set_by: float = 0.0) -> None:

@@ -1,6 +1,7 @@
 """What a query reads, found by parsing its PromQL: metrics, labels, and what stands around them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 import promql_parser as promql
 import yaml
@@ -100,12 +101,14 @@ COUNTERS = {m.name for m in PUBLISHED if m.kind == "counter"} | {
 }
 
 
-def rules() -> list[Rule]:
+@cache
+def rules() -> tuple[Rule, ...]:
     """The shipped rules, in their order."""
     groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+    return tuple(rule for group in groups for rule in group["rules"])
 
 
+@cache
 def recorded() -> dict[str, set[str]]:
     """The names of what the shipped rules record, with the labels that what they read has."""
     found: dict[str, set[str]] = {}

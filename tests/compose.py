@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import loopback
 import yaml
 from prometheus import BETWEEN_LOOKS, NEWER, ROOT, free_address
 
@@ -185,7 +186,7 @@ class Machine:
         if check[0] == "wget":  # busybox has it
             parts = urlsplit(check[-1])
             try:
-                return httpx.get(parts.geturl()).is_success
+                return loopback.get(parts.geturl()).is_success
             except httpx.TransportError:
                 return False
         asked = subprocess.run(

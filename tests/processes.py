@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import loopback
 
 EXPORTER = str(Path(sys.executable).with_name("devin-exporter"))
 STARTED = b"Metrics: "
@@ -32,7 +33,7 @@ class Running:
 
     def get(self, path: str = "/metrics", **headers: str) -> httpx.Response:
         """Ask it."""
-        return httpx.get(self.url + path, headers=headers)
+        return loopback.get(self.url + path, headers=headers)
 
     def until(self, text: str, *, path: str = "/metrics") -> str:
         """Ask until a page holds a text."""

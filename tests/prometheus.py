@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import loopback
 
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
@@ -44,7 +45,7 @@ class Prometheus:
     """A server that runs, asked over its HTTP API."""
 
     url: str
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60), repr=False)
+    client: httpx.Client = field(default_factory=lambda: loopback.client(timeout=60), repr=False)
 
     def ask(self, path: str, **params: str | float) -> object:
         """The `data` of an answer."""
@@ -171,7 +172,7 @@ def until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(url).status_code == httpx.codes.OK:
+            if loopback.get(url).status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             pass

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx
+import loopback
 import pytest
 from harness import Clock, Scrape
 from prometheus_client import CollectorRegistry, Counter
@@ -88,7 +89,7 @@ def served() -> Iterator[Served]:
 
 def test_the_text_format_is_the_default(served: Served) -> None:
     served.publish(expires=5_000.0)
-    answer = httpx.get(f"{served.url}/metrics")
+    answer = loopback.get(f"{served.url}/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     scrape = Scrape.of(answer.text)
     assert scrape.one("some_value", of="it") == 1.5
@@ -97,7 +98,7 @@ def test_the_text_format_is_the_default(served: Served) -> None:
 
 def test_openmetrics_is_given_to_whom_asks_for_it(served: Served) -> None:
     served.publish(expires=5_000.0)
-    answer = httpx.get(f"{served.url}/metrics", headers={"Accept": OPENMETRICS})
+    answer = loopback.get(f"{served.url}/metrics", headers={"Accept": OPENMETRICS})
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     families = {family.name for family in openmetrics_families(answer.text)}
     assert families == {"some_value", "own"}
@@ -109,7 +110,7 @@ def test_openmetrics_is_given_to_whom_asks_for_it(served: Served) -> None:
 )
 def test_no_accept_header_breaks_a_scrape(served: Served, accept: str) -> None:
     served.publish(expires=5_000.0)
-    answer = httpx.get(f"{served.url}/metrics", headers={"Accept": accept})
+    answer = loopback.get(f"{served.url}/metrics", headers={"Accept": accept})
     assert answer.status_code == 200
     assert "some_value" in answer.text
 
@@ -121,7 +122,7 @@ def test_gzip_is_given_to_whom_asks_for_it_and_to_nobody_else(served: Served) ->
     ) as answer:
         packed = b"".join(answer.iter_raw())
     assert answer.headers["Content-Encoding"] == "gzip"
-    plain = httpx.get(f"{served.url}/metrics", headers={"Accept-Encoding": "identity"})
+    plain = loopback.get(f"{served.url}/metrics", headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
     assert gzip.decompress(packed) == plain.content
 
@@ -132,7 +133,7 @@ def test_what_is_refused_by_a_quality_of_zero_is_not_given(served: Served, quali
         "Accept": f"application/openmetrics-text;version=1.0.0;q={quality}, text/plain",
         "Accept-Encoding": f"gzip;q={quality}, identity",
     }
-    answer = httpx.get(f"{served.url}/metrics", headers=headers)
+    answer = loopback.get(f"{served.url}/metrics", headers=headers)
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert "Content-Encoding" not in answer.headers
 
@@ -140,41 +141,41 @@ def test_what_is_refused_by_a_quality_of_zero_is_not_given(served: Served, quali
 def test_a_scrape_after_the_pages_time_sees_it_made_anew(served: Served) -> None:
     served.publish(expires=served.clock() + 100)
     served.clock.now += 99
-    httpx.get(f"{served.url}/metrics")
+    loopback.get(f"{served.url}/metrics")
     assert served.refreshed == 0
     served.clock.now += 1
-    httpx.get(f"{served.url}/metrics")
-    httpx.get(f"{served.url}/metrics")
+    loopback.get(f"{served.url}/metrics")
+    loopback.get(f"{served.url}/metrics")
     assert served.refreshed == 1
 
 
 def test_healthy_is_200_whatever_the_vendor_does(served: Served) -> None:
     served.refused.append("devin")
     served.ended(error=ServerFailedError("/v3/x answered 500"))
-    assert httpx.get(f"{served.url}/-/healthy").status_code == 200
+    assert loopback.get(f"{served.url}/-/healthy").status_code == 200
 
 
 def test_ready_comes_with_the_first_success_and_outlives_failures(served: Served) -> None:
-    answer = httpx.get(f"{served.url}/-/ready")
+    answer = loopback.get(f"{served.url}/-/ready")
     assert (answer.status_code, answer.text) == (503, "not ready: no success yet of: it<\n")
     served.ended()
-    assert httpx.get(f"{served.url}/-/ready").status_code == 200
+    assert loopback.get(f"{served.url}/-/ready").status_code == 200
 
 
 def test_a_refused_key_is_never_ready(served: Served) -> None:
     served.ended()
     served.refused.append("devin")
-    answer = httpx.get(f"{served.url}/-/ready")
+    answer = loopback.get(f"{served.url}/-/ready")
     assert answer.status_code == 503
     assert answer.text == "not ready: the API refuses the key of: devin\n"
 
 
 def test_the_page_shows_every_task_escaped(served: Served) -> None:
-    answer = httpx.get(f"{served.url}/")
+    answer = loopback.get(f"{served.url}/")
     assert "<td>it&lt;</td>" in answer.text
     assert "waiting" in answer.text
     served.ended(error=ServerFailedError("/v3/<x> answered 500"))
-    answer = httpx.get(f"{served.url}/")
+    answer = loopback.get(f"{served.url}/")
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "/v3/&lt;x&gt; answered 500" in answer.text
     assert "down" in answer.text
@@ -185,7 +186,7 @@ def test_the_page_shows_every_task_escaped(served: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready"])
 def test_head_is_as_get_without_a_body(served: Served, path: str) -> None:
-    get, head = httpx.get(served.url + path), httpx.head(served.url + path)
+    get, head = loopback.get(served.url + path), httpx.head(served.url + path)
     assert head.status_code == get.status_code
     assert head.headers["Content-Type"] == get.headers["Content-Type"]
     assert head.content == b""
@@ -193,7 +194,7 @@ def test_head_is_as_get_without_a_body(served: Served, path: str) -> None:
 
 def test_everything_else_is_404_or_405(served: Served) -> None:
     for path in ("/other", "/metrics/", "/-/", "//metrics"):
-        assert httpx.get(served.url + path).status_code == 404, path
+        assert loopback.get(served.url + path).status_code == 404, path
     for method in ("POST", "PUT", "DELETE"):
         assert httpx.request(method, f"{served.url}/metrics").status_code == 405
 
@@ -210,6 +211,6 @@ def test_an_empty_host_listens_everywhere_and_several_addresses_at_once(served: 
     server.start()
     everywhere, v6, v4 = [opened.getsockname()[1] for opened in sockets]
     for address in (f"127.0.0.1:{everywhere}", f"[::1]:{everywhere}", f"[::1]:{v6}"):
-        assert httpx.get(f"http://{address}/-/healthy").status_code == 200
-    assert httpx.get(f"http://127.0.0.1:{v4}/-/healthy").status_code == 200
+        assert loopback.get(f"http://{address}/-/healthy").status_code == 200
+    assert loopback.get(f"http://127.0.0.1:{v4}/-/healthy").status_code == 200
     server.stop()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import loopback
 import pytest
 from compose import Machine, services, up
 from panels import DASHBOARDS, Dashboard, Range, Viewer, panel
@@ -84,7 +84,7 @@ def test_alertmanager_is_known_to_prometheus_and_ready(
     assert isinstance(told, dict)
     (active,) = told["activeAlertmanagers"]
     assert active["url"] == f"{machine.url('alertmanager:9093')}/api/v2/alerts"
-    assert httpx.get(f"{machine.url('alertmanager:9093')}/-/ready").is_success
+    assert loopback.get(f"{machine.url('alertmanager:9093')}/-/ready").is_success
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import loopback
 import pytest
 from processes import STARTED
 
@@ -248,7 +248,7 @@ def test_it_runs_as_an_ordinary_user_who_can_write_nothing(image: Image) -> None
             assert process.stdout is not None
             line = next(line for line in process.stdout if line.startswith(STARTED))
             port = re.findall(rb":(\d+)/", line)[0].decode()
-            page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            page = loopback.get(f"http://127.0.0.1:{port}/metrics").text
             assert f'version="{__version__}",revision="{REVISION}"' in page
             here = {"WEB_LISTEN_ADDRESS": f":{port}"}
             with run_in(image, image.health_check, **here) as check:

@@ -14,6 +14,9 @@ CYCLE_DAY_OF_MONTH = 5
 ORGANIZATION_PRODUCTS = frozenset({"devin", "review"})
 """Cascade and terminal are tied to users, not to organizations."""
 
+KEPT_PERSON_DAYS = 30_000
+"""Days of people that are not worked out anew: in a small enterprise all that are asked for."""
+
 Use = Mapping[str, float]
 
 
@@ -46,6 +49,7 @@ class World:
         self.founded = billing_day(start) - size.days
         self.population = Population(size, self.founded)
         self._recent = lru_cache(maxsize=3)(self._person_days)
+        self._lived = lru_cache(maxsize=KEPT_PERSON_DAYS)(self._day_of)
         self._finished = lru_cache(maxsize=4 * size.days)(self._finished_day)
         self._finished_sessions = lru_cache(maxsize=4 * size.days)(self._sessions_of_day)
         self._searching = lru_cache(maxsize=4 * size.days)(self._searching_on)
@@ -96,7 +100,7 @@ class World:
         """ACUs by day and product of one user or service user, as told at a moment."""
         told: dict[int, Use] = {}
         for day in self._days_until(days, at):
-            use = self.population.day_of(person, day).consumed(at)
+            use = self._lived(person.index, day).consumed(at)
             use["devin"] *= self._factor(day, restated=self._restated(day, at))
             if any(use.values()):
                 told[day] = use
@@ -162,8 +166,11 @@ class World:
         restatement = self.restatement(day)
         return restatement.factor if restated and restatement else 1.0
 
+    def _day_of(self, index: int, day: int) -> PersonDay:
+        return self.population.day_of(self.people[index], day)
+
     def _person_days(self, day: int) -> tuple[PersonDay, ...]:
-        return tuple(self.population.day_of(person, day) for person in self.people)
+        return tuple(self._lived(person.index, day) for person in self.people)
 
     def _finished_day(self, day: int, restated: bool) -> dict[int | None, Use]:  # noqa: FBT001 - a cache key
         return self._add_up(self._person_days(day), end_of(day), restated)

@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pip is run from outside, as some systems ship venv without it.
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet
-# One more than there are processors, as some tests do little but wait.
-WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+# Two more than there are processors: one for what does nothing but wait, which ends with that.
+WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 
 .PHONY: demo test check lint tests rules generate bench lock tools clean

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 pytest_plugins = ["scene"]
 
@@ -23,14 +24,45 @@ PREFIXES = ("DEVIN_", "WEB_", "LOG_", "DEMO_", "AIONE_", "STATE_")
 
 ON_SHARED_SERVERS = {"test_dashboards_in_prometheus.py", "test_ledger_in_prometheus.py"}
 """What asks the Prometheus servers of `scene.py`, which take half a minute each to be filled."""
+SHARED_SERVERS = "shared servers"
+WAITING = "test_alerts.py"
+"""What waits for two minutes and does little."""
+LONGEST_FIRST = (
+    WAITING,
+    SHARED_SERVERS,
+    "test_process.py",
+    "test_rules.py",
+    "test_compose_up.py",
+    "test_backfill.py",
+    "test_sources.py",
+    "test_demo.py",
+    "test_keys_and_plans.py",
+    "test_sessions_and_users.py",
+    "test_consumption_equals_the_ledger.py",
+    "test_page_over_random_histories.py",
+    "test_image.py",
+    "test_days_of_the_gateway.py",
+    "test_victoria_metrics.py",
+)
+"""So that nothing long is left when all else is done; then those of many tests."""
 
 
 class InTheirPlace(LoadFileScheduling):  # type: ignore[misc]
     """Each file's tests in one process, and those that share servers in the same."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return "shared servers" if Path(file).name in ON_SHARED_SERVERS else file
+        file = Path(super()._split_scope(nodeid)).name
+        return SHARED_SERVERS if file in ON_SHARED_SERVERS else file
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        self.workqueue.move_to_end(min(self.workqueue, key=_place), last=False)
+        super()._assign_work_unit(node)
+        if WAITING in self.assigned_work[node] and len(self.nodes) > 1:
+            node.shutdown()  # when this is done: nothing is to wait behind it
+
+
+def _place(unit: str) -> int:
+    return LONGEST_FIRST.index(unit) if unit in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.hookimpl(optionalhook=True)

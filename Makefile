@@ -7,6 +7,8 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check insta
 # Two more than there are processors: one for what does nothing but wait, which ends with that.
 WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
+# The tests start the product more than a hundred times, which would compile it each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check lint tests rules generate bench lock tools clean
 

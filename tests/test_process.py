@@ -24,7 +24,7 @@ from processes import (
 from exporter import __version__
 from exporter.demo import DEMO_KEYS
 from exporter.demo.endpoints import V3
-from exporter.demo.people import Size
+from exporter.demo.people import DAY, Size
 from exporter.sources.devin import SOURCE
 
 KEY = "cog_the_key_of_the_tests"
@@ -54,7 +54,7 @@ def silent_api() -> Iterator[str]:
 def acus_of_the_newest_day(api: str) -> float:
     """As the simulated API tells it now."""
     answer = loopback.get(
-        f"{api}/v3/enterprise/consumption/daily",
+        f"{api}/v3/enterprise/consumption/daily?time_after={int(time.time()) - 2 * DAY}",
         headers={"Authorization": f"Bearer {DEMO_KEYS[V3]}"},
     ).raise_for_status()
     return float(answer.json()["consumption_by_date"][-1]["acus"])

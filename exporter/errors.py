@@ -26,7 +26,9 @@ PollError                       never raised itself
 """
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound=Exception)
 
 
 class PollError(Exception):
@@ -205,6 +207,12 @@ class PartialError(PollError):
     def asked_everyone(self) -> bool:
         """Whether every entity was asked for."""
         return self._asked_everyone
+
+
+def without_calls(error: E) -> E:
+    """The same error without the calls that it came through, which keep whole answers in memory."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
 
 
 def failure_reasons() -> tuple[str, ...]:

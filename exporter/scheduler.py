@@ -21,6 +21,7 @@ from exporter.errors import (
     StoppedError,
     SwitchedOffError,
     failure_reasons,
+    without_calls,
 )
 from exporter.metrics import Metric
 from exporter.store import Outcome, Store, TaskState
@@ -133,6 +134,8 @@ class Scheduler:
         duration = self._timing.monotonic() - began
         self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
         self._report(task, before, error)
+        if error is not None:
+            without_calls(error)
         self._publish([task, *self._readers(task)])
         with self._planning:
             # Whether the window ends later or has ended in the middle of this run.

@@ -13,6 +13,7 @@ from exporter.errors import (
     RateLimitedError,
     ServerFailedError,
     StoppedError,
+    without_calls,
 )
 
 MOST_FAILURES = 16
@@ -48,7 +49,7 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
             if isinstance(error, StoppedError):
                 over.set()
                 raise
-            failure = error
+            failure = without_calls(error)
         except BaseException:
             over.set()
             raise
@@ -88,7 +89,7 @@ def ask_each(requests: Mapping[str, Callable[[], None]]) -> None:
         except (StoppedError, KeyRefusedError):
             raise
         except PollError as failure:
-            failures[name] = failure
+            failures[name] = without_calls(failure)
     if len({failure.reasons for failure in failures.values()}) > 1:
         raise PartialError(failures, asked=len(requests), asked_everyone=True)
     if failures:

@@ -1,6 +1,7 @@
 """Each data set of the v3 API: recorded payloads in, published series out."""
 
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 
 import httpx
@@ -644,6 +645,20 @@ def test_a_sweep_ends_at_once_when_the_key_is_refused() -> None:
         sweep([str(n) for n in range(1_000)], ask, threads=1)
     assert len(asked) == 1
     assert not failure.value.asked_everyone
+
+
+def test_a_sweep_holds_no_answers_of_those_who_have_failed() -> None:
+    held: list[weakref.ref[httpx.Response]] = []
+
+    def ask(_: str) -> None:
+        assert not any(answer() for answer in held)
+        answer = httpx.Response(200)
+        held.append(weakref.ref(answer))
+        raise errors.ShapeError("it is not what it should be")
+
+    with pytest.raises(errors.PartialError):
+        sweep(["a", "b", "c"], ask, threads=1)
+    assert len(held) == 3
 
 
 def asked_until_given_up(answers: Callable[[int], errors.PollError | None]) -> int:

@@ -1,7 +1,9 @@
 """Polling, publishing and time: tasks made by hand, a clock set by hand."""
 
+import gc
 import math
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -231,6 +233,26 @@ def test_a_partial_failure_counts_each_reason_once(bench: Bench, double: Double)
     double.error = errors.PartialError(parts, asked=9, asked_everyone=True)
     bench.poll()
     assert bench.failures("timeout") == bench.failures("server_error") == 1
+
+
+class Answer:
+    """Stands for what a poll holds when it fails."""
+
+
+def test_what_a_failed_poll_held_is_let_go_with_it(bench: Bench, double: Double) -> None:
+    held: list[weakref.ref[Answer]] = []
+
+    def hold_and_fail() -> None:
+        answer = Answer()
+        held.append(weakref.ref(answer))
+        raise errors.ShapeError("it is not what it should be")
+
+    double.while_polling = hold_and_fail
+    gc.disable()
+    bench.poll()
+    gc.enable()
+    assert bench.store.states()["it"].up is False
+    assert held[0]() is None
 
 
 def test_what_cannot_be_published_goes_and_is_told(

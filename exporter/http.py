@@ -9,7 +9,7 @@ import random
 import ssl
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -37,6 +37,7 @@ LONGEST_WAIT_SECONDS = 60.0
 TOTAL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 LARGEST_BODY_BYTES = 32 * 2**20
+BLOCK_BYTES = 2**16
 _PROVE_THE_KEY = frozenset({200, 403, 404, 422})
 """Answers that only whoever has accepted the key gives; a gateway's failures say nothing of it."""
 
@@ -226,21 +227,28 @@ class Client:
             raise errors.ConnectionFailedError(f"{endpoint}: {failure}") from None
 
     def _read(self, endpoint: str, response: httpx.Response) -> bytes:
-        """Read a body within the limit, however well it is compressed."""
+        """Read a body within the limit, however well it is compressed.
+
+        In small blocks: what a single large one leaves free, the system's allocator keeps.
+        """
         gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
         unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if gzipped else None
-        body = bytearray()
+        blocks = [bytearray()]
+        size = 0
         for chunk in response.iter_raw():
-            room = LARGEST_BODY_BYTES + 1 - len(body)
             try:
-                body += unpack.decompress(chunk, room) if unpack else chunk
+                for piece in _unpacked(unpack, chunk) if unpack else (chunk,):
+                    size += len(piece)
+                    if size > LARGEST_BODY_BYTES:
+                        raise errors.BodyTooLargeError(
+                            f"{endpoint} answered with more than {LARGEST_BODY_BYTES >> 20} MiB"
+                        )
+                    if len(blocks[-1]) >= BLOCK_BYTES:
+                        blocks.append(bytearray())
+                    blocks[-1] += piece
             except zlib.error:
                 raise errors.NotJsonError(f"{endpoint} answered with broken gzip") from None
-            if len(body) > LARGEST_BODY_BYTES:
-                raise errors.BodyTooLargeError(
-                    f"{endpoint} answered with more than {LARGEST_BODY_BYTES >> 20} MiB"
-                )
-        return bytes(body)
+        return b"".join(blocks)
 
     def _accept(self, endpoint: str, response: _Response) -> bytes:
         status = response.status
@@ -265,6 +273,13 @@ class Client:
             logger.error("the API refuses the key (401)", extra={"source": self.source})
         elif changed:
             logger.info("the API accepts the key again", extra={"source": self.source})
+
+
+def _unpacked(unpack: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
+    """Unpack in small pieces, as zlib needs twice the room of what it gives at once."""
+    while chunk:
+        yield unpack.decompress(chunk, BLOCK_BYTES)
+        chunk = unpack.unconsumed_tail
 
 
 def _open(

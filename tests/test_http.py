@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from email.utils import formatdate
 from itertools import pairwise
@@ -259,10 +260,43 @@ def test_gzip_that_unpacks_to_more_than_the_limit_is_not_taken_in() -> None:
         make_client(url).get("/v3/queue", NUMBER)
 
 
+def test_gzip_that_unpacks_to_much_takes_little_more_memory_than_the_limit() -> None:
+    bomb = gzip.compress(b" " * (4 * LARGEST_BODY_BYTES))
+    with raw_server(gzip_answer(bomb)) as url:
+        client = make_client(url)
+        tracemalloc.start()
+        with pytest.raises(errors.BodyTooLargeError):
+            client.get("/v3/queue", NUMBER)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 1.5 * LARGEST_BODY_BYTES
+
+
 def test_a_body_above_the_limit_is_not_taken_in(api: respx.Router, client: Client) -> None:
     api.get("/v3/queue").respond(200, content=b" " * (LARGEST_BODY_BYTES + 1))
     with pytest.raises(errors.BodyTooLargeError):
         client.get("/v3/queue", NUMBER)
+
+
+class Measured(httpx.SyncByteStream):
+    """A body in small chunks, with the largest piece of memory that is in use at its end."""
+
+    largest = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        tracemalloc.start()
+        for _ in range(256):
+            yield bytes(2**14)
+        self.largest = max(trace.size for trace in tracemalloc.take_snapshot().traces)
+        tracemalloc.stop()
+
+
+def test_a_body_is_held_in_small_blocks(api: respx.Router, client: Client) -> None:
+    body = Measured()
+    api.get("/v3/queue").mock(side_effect=lambda _: httpx.Response(200, stream=body))
+    with pytest.raises(errors.NotJsonError):
+        client.get("/v3/queue", NUMBER)
+    assert 2**14 < body.largest < 2**18
 
 
 SLOWLY = 0.05

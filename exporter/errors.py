@@ -215,6 +215,13 @@ def without_calls(error: E) -> E:
     return error
 
 
+def reasons_of(error: Exception | None) -> frozenset[str]:
+    """Why a poll failed; `internal` for our own faults, nothing for none."""
+    if error is None:
+        return frozenset()
+    return error.reasons if isinstance(error, PollError) else frozenset({"internal"})
+
+
 def failure_reasons() -> tuple[str, ...]:
     """The closed list of reasons that a poll can fail for, and `internal` for our own faults."""
 

@@ -8,8 +8,7 @@ import logging
 import random
 import ssl
 import threading
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ import httpcore
 import httpx
 from pydantic import TypeAdapter
 
-from exporter import errors
+from exporter import body, errors
 from exporter.accounting import Budget, Limits, RequestMetrics, retry_after_seconds
 from exporter.deadline import Deadline, LimitedBackend
 from exporter.paths import fill
@@ -36,8 +35,6 @@ BACKOFF_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 TOTAL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
-LARGEST_BODY_BYTES = 32 * 2**20
-BLOCK_BYTES = 2**16
 _PROVE_THE_KEY = frozenset({200, 403, 404, 422})
 """Answers that only whoever has accepted the key gives; a gateway's failures say nothing of it."""
 
@@ -217,38 +214,14 @@ class Client:
                 ) as response,
             ):
                 ok = response.status_code == httpx.codes.OK
-                body = self._read(endpoint, response) if ok else b""
-                return _Response(response.status_code, response.headers.get("Retry-After"), body)
+                content = body.read(endpoint, response) if ok else b""
+                return _Response(response.status_code, response.headers.get("Retry-After"), content)
         except httpx.TimeoutException:
             raise errors.DeadlineError(f"{endpoint} did not answer in time") from None
         except httpx.InvalidURL:
             raise errors.UnaskableError(f"{endpoint}: an id is too long for a URL") from None
         except (httpx.TransportError, UnicodeError) as failure:
             raise errors.ConnectionFailedError(f"{endpoint}: {failure}") from None
-
-    def _read(self, endpoint: str, response: httpx.Response) -> bytes:
-        """Read a body within the limit, however well it is compressed.
-
-        In small blocks: what a single large one leaves free, the system's allocator keeps.
-        """
-        gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
-        unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if gzipped else None
-        blocks = [bytearray()]
-        size = 0
-        for chunk in response.iter_raw():
-            try:
-                for piece in _unpacked(unpack, chunk) if unpack else (chunk,):
-                    size += len(piece)
-                    if size > LARGEST_BODY_BYTES:
-                        raise errors.BodyTooLargeError(
-                            f"{endpoint} answered with more than {LARGEST_BODY_BYTES >> 20} MiB"
-                        )
-                    if len(blocks[-1]) >= BLOCK_BYTES:
-                        blocks.append(bytearray())
-                    blocks[-1] += piece
-            except zlib.error:
-                raise errors.NotJsonError(f"{endpoint} answered with broken gzip") from None
-        return b"".join(blocks)
 
     def _accept(self, endpoint: str, response: _Response) -> bytes:
         status = response.status
@@ -273,13 +246,6 @@ class Client:
             logger.error("the API refuses the key (401)", extra={"source": self.source})
         elif changed:
             logger.info("the API accepts the key again", extra={"source": self.source})
-
-
-def _unpacked(unpack: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
-    """Unpack in small pieces, as zlib needs twice the room of what it gives at once."""
-    while chunk:
-        yield unpack.decompress(chunk, BLOCK_BYTES)
-        chunk = unpack.unconsumed_tail
 
 
 def _open(

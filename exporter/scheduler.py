@@ -21,6 +21,7 @@ from exporter.errors import (
     StoppedError,
     SwitchedOffError,
     failure_reasons,
+    reasons_of,
     without_calls,
 )
 from exporter.metrics import Metric
@@ -195,7 +196,7 @@ class Scheduler:
 
     def _report(self, task: Task, before: TaskState, error: Exception | None) -> None:
         known = before.outcome.error if before.outcome else None
-        for reason in _reasons(error):
+        for reason in reasons_of(error):
             self._failures.labels(task.name, reason).inc()
         if error is None:
             if before.switched_off is not None:
@@ -205,7 +206,7 @@ class Scheduler:
         elif not isinstance(error, PollError):
             logger.error("task failed", extra={"task": task.name}, exc_info=error)
         elif not _told_elsewhere(error) and str(error) != str(known):
-            extra = {"task": task.name, "reason": ",".join(sorted(_reasons(error)))}
+            extra = {"task": task.name, "reason": ",".join(sorted(reasons_of(error)))}
             logger.warning("task failed: %s", error, extra=extra)
 
     def _readers(self, task: Task) -> list[Task]:
@@ -283,15 +284,9 @@ class Scheduler:
         self._skipped.labels(event.job_id).inc()
 
 
-def _reasons(error: Exception | None) -> frozenset[str]:
-    if error is None:
-        return frozenset()
-    return error.reasons if isinstance(error, PollError) else frozenset({"internal"})
-
-
 def _told_elsewhere(error: Exception | None) -> bool:
     """Nothing to tell, or a failure whose cause the client or another task tells once."""
-    return _reasons(error) <= {KeyRefusedError.reason, EntitiesUnknownError.reason}
+    return reasons_of(error) <= {KeyRefusedError.reason, EntitiesUnknownError.reason}
 
 
 def _run_seconds(state: TaskState, now: float) -> float:

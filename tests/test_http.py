@@ -18,7 +18,8 @@ from pydantic import TypeAdapter
 
 from exporter import errors
 from exporter.accounting import Budget
-from exporter.http import ATTEMPTS, LARGEST_BODY_BYTES, LONGEST_WAIT_SECONDS, Client
+from exporter.body import LARGEST_BODY_BYTES
+from exporter.http import ATTEMPTS, LONGEST_WAIT_SECONDS, Client
 from exporter.shapes import Page
 
 URL = "https://api.test"

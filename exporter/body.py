@@ -1,0 +1,53 @@
+"""The body of an answer, within a limit however well it is compressed.
+
+It is put together from small blocks: what a single large one leaves free, the allocator keeps.
+"""
+
+import zlib
+from collections.abc import Iterator
+
+import httpx
+
+from exporter.errors import BodyTooLargeError, NotJsonError
+
+LARGEST_BODY_BYTES = 32 * 2**20
+BLOCK_BYTES = 2**16
+
+
+def read(endpoint: str, response: httpx.Response) -> bytes:
+    """Read and unpack.
+
+    Args:
+        endpoint: for the errors' messages.
+
+    Raises:
+        BodyTooLargeError: as soon as it is known to be.
+        NotJsonError: if it is broken gzip.
+    """
+    blocks = [bytearray()]
+    size = 0
+    try:
+        for piece in _pieces(response):
+            size += len(piece)
+            if size > LARGEST_BODY_BYTES:
+                raise BodyTooLargeError(
+                    f"{endpoint} answered with more than {LARGEST_BODY_BYTES >> 20} MiB"
+                )
+            if len(blocks[-1]) >= BLOCK_BYTES:
+                blocks.append(bytearray())
+            blocks[-1] += piece
+    except zlib.error:
+        raise NotJsonError(f"{endpoint} answered with broken gzip") from None
+    return b"".join(blocks)
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    if response.headers.get("Content-Encoding", "").lower() != "gzip":
+        yield from response.iter_raw()
+        return
+    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    for chunk in response.iter_raw():
+        packed = chunk
+        while packed:
+            yield unpack.decompress(packed, BLOCK_BYTES)
+            packed = unpack.unconsumed_tail

@@ -50,4 +50,8 @@ def _pieces(response: httpx.Response) -> Iterator[bytes]:
         packed = chunk
         while packed:
             yield unpack.decompress(packed, BLOCK_BYTES)
+            if unpack.unused_data:
+                raise zlib.error("something stands behind the end")
             packed = unpack.unconsumed_tail
+    if not unpack.eof:
+        raise zlib.error("the end is missing")

@@ -46,6 +46,11 @@ class PollError(Exception):
         """Whether the poll still asked for every entity it meant to, whatever they answered."""
         return False
 
+    @property
+    def gist(self) -> str:
+        """What must change for the failure to be told once more."""
+        return str(self)
+
 
 class UnavailableError(PollError):
     """No answer came."""
@@ -207,6 +212,11 @@ class PartialError(PollError):
     def asked_everyone(self) -> bool:
         """Whether every entity was asked for."""
         return self._asked_everyone
+
+    @property
+    def gist(self) -> str:
+        """The reasons; how many have failed differs from one attempt to the next."""
+        return ", ".join(sorted(self.reasons))
 
 
 def without_calls(error: E) -> E:

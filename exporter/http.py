@@ -35,9 +35,6 @@ BACKOFF_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 TOTAL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
-_PROVE_THE_KEY = frozenset({200, 403, 404, 422})
-"""Answers that only whoever has accepted the key gives; a gateway's failures say nothing of it."""
-
 PAGE_SIZE = 200
 MOST_PAGES = 10_000
 
@@ -123,7 +120,10 @@ class Client:
             PollError: any leaf of the tree but `PagingError` and `PartialError`.
         """
         path = fill(endpoint, ids or {})
-        return parse(endpoint, shape, self._send_with_retries(endpoint, path, params or {}))
+        answer = parse(endpoint, shape, self._send_with_retries(endpoint, path, params or {}))
+        # Anything else may come from a gateway that has not looked at the key.
+        self._note_key(endpoint, refused=False)
+        return answer
 
     def get_list(
         self,
@@ -172,13 +172,14 @@ class Client:
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
     def _wait_before_retry(self, failure: errors.PollError, attempt: int) -> float:
+        # Spreading retries needs no secrecy.
+        backoff = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311
         asked_for = failure.retry_after if isinstance(failure, errors.RejectedError) else None
         if asked_for is None:
-            # Spreading retries needs no secrecy.
-            return random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311
+            return backoff
         if isinstance(failure, errors.RateLimitedError):
             self._budget.hold(min(asked_for, LONGEST_WAIT_SECONDS))
-        return asked_for
+        return max(asked_for, backoff)
 
     def _pause(self, seconds: float) -> None:
         if self.stopping.wait(self._timing.timer(seconds)):
@@ -221,12 +222,12 @@ class Client:
         except httpx.InvalidURL:
             raise errors.UnaskableError(f"{endpoint}: an id is too long for a URL") from None
         except (httpx.TransportError, UnicodeError) as failure:
-            raise errors.ConnectionFailedError(f"{endpoint}: {failure}") from None
+            raise errors.ConnectionFailedError(f"{endpoint}: {_told_of(failure)}") from None
 
     def _accept(self, endpoint: str, response: _Response) -> bytes:
         status = response.status
-        if status == httpx.codes.UNAUTHORIZED or status in _PROVE_THE_KEY:
-            self._note_key(refused=status == httpx.codes.UNAUTHORIZED)
+        if status == httpx.codes.UNAUTHORIZED:
+            self._note_key(endpoint, refused=True)
         if status == httpx.codes.OK:
             return response.body
         kind = errors.rejection(status)
@@ -238,14 +239,29 @@ class Client:
             message, retry_after=retry_after_seconds(response.retry_after, self._timing.clock())
         )
 
-    def _note_key(self, *, refused: bool) -> None:
+    def _note_key(self, endpoint: str, *, refused: bool) -> None:
         with self._noting:
             changed = refused != self.key_refused
             self.key_refused = refused
+        where = {"source": self.source, "endpoint": endpoint}
         if changed and refused:
-            logger.error("the API refuses the key (401)", extra={"source": self.source})
+            logger.error("the API refuses the key (401)", extra=where)
         elif changed:
-            logger.info("the API accepts the key again", extra={"source": self.source})
+            logger.info("the API accepts the key again", extra=where)
+
+
+def _told_of(failure: Exception) -> str:
+    """What the system says of a connection; none of the other side's bytes, which may hold a key."""
+    if isinstance(failure, httpx.NetworkError):
+        return str(failure)
+    if isinstance(failure, httpx.ProxyError):
+        return "the proxy refuses to connect"
+    return "the answer broke off or is no HTTP"
+
+
+def _forget_location(response: httpx.Response) -> None:
+    """Nobody is to go there, and httpx refuses answers where it is no URL."""
+    response.headers.pop("Location", None)
 
 
 def _open(
@@ -265,6 +281,7 @@ def _open(
             verify=verify,
             trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
             follow_redirects=False,
+            event_hooks={"response": [_forget_location]},
         )
     except (ImportError, ValueError, httpx.InvalidURL):
         raise SettingsError(

@@ -205,7 +205,7 @@ class Scheduler:
                 logger.info("task recovered", extra={"task": task.name})
         elif not isinstance(error, PollError):
             logger.error("task failed", extra={"task": task.name}, exc_info=error)
-        elif not _told_elsewhere(error) and str(error) != str(known):
+        elif not _told_elsewhere(error) and error.gist != getattr(known, "gist", None):
             extra = {"task": task.name, "reason": ",".join(sorted(reasons_of(error)))}
             logger.warning("task failed: %s", error, extra=extra)
 

@@ -17,6 +17,7 @@ from exporter.errors import (
 )
 
 MOST_FAILURES = 16
+LONG_WAIT_SECONDS = 5.0
 _API_AT_FAULT = frozenset(
     error.reason
     for error in (ConnectionFailedError, DeadlineError, RateLimitedError, ServerFailedError)
@@ -26,8 +27,9 @@ _API_AT_FAULT = frozenset(
 def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) -> None:
     """Ask for every entity, several at a time, and go on where one fails.
 
-    The sweep ends early once the key is refused, and once the API rather than an entity is at
-    fault: so many have failed and none succeeded, or so many in a row for want of an answer.
+    The sweep ends early once the key is refused, once the API asks for a long wait, and once the
+    API rather than an entity is at fault: so many have failed and none succeeded, or so many in a
+    row for want of an answer.
 
     Raises:
         PartialError: if any failed, with the error of each.
@@ -61,7 +63,8 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
                 failures[entity] = failure
                 refused = KeyRefusedError.reason in failure.reasons
                 nobody = len(failures) == asked >= MOST_FAILURES
-                if refused or nobody or unanswered_in_a_row >= MOST_FAILURES:
+                in_vain = nobody or unanswered_in_a_row >= MOST_FAILURES
+                if refused or in_vain or _is_told_to_wait(failure):
                     over.set()
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="sweep")
@@ -74,6 +77,11 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
         pool.shutdown(cancel_futures=True)
     if failures:
         raise PartialError(failures, asked=asked, asked_everyone=asked == len(entities))
+
+
+def _is_told_to_wait(failure: PollError) -> bool:
+    """Whether to go on would only prolong the wait of all who ask the same API."""
+    return isinstance(failure, RateLimitedError) and (failure.retry_after or 0) > LONG_WAIT_SECONDS
 
 
 def ask_each(requests: Mapping[str, Callable[[], None]]) -> None:

@@ -50,7 +50,13 @@ class Ticker:
         self._tick()
 
     def _clock_ahead(self) -> float:
-        return self._timing.clock() - self._timing.monotonic()
+        """By how much the clock is ahead of the monotonic one, which is read at the same time."""
+        while True:
+            before = self._timing.monotonic()
+            clock = self._timing.clock()
+            took = self._timing.monotonic() - before
+            if took < CLOCK_STEP_SECONDS / 2:
+                return clock - before
 
     def _run(self) -> None:
         while not self._stopped.wait(self._timing.timer(TICK_SECONDS)):

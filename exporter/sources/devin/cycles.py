@@ -22,7 +22,7 @@ from exporter.sources.devin.windows import (
     ending_on,
     seconds,
 )
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.tasks import Answer, Snapshot, Task, fresh
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Cycles:
         self._known: Answer[tuple[Window, ...]] = Answer(-math.inf, ())
         self._told_at = -math.inf
         self._fell_back = False
+        self._doubted = False
 
     def task(self, poll_interval: float) -> Task:
         """The task that keeps them."""
@@ -94,8 +95,13 @@ class Cycles:
             self._told_at = sent
             raise type(refusal)(f"{refusal}; {STANDS_IN}") from None
         windows = tuple(Window(seconds(item.after), seconds(item.before)) for item in items)
-        self._known = Answer(sent, windows)
         self._told_at = sent
+        lost = covering(windows, sent) is None and covering(self._known.value, sent) is not None
+        # As of all lists, it is believed at the second time that what was there is gone.
+        self._doubted = lost and not self._doubted
+        if self._doubted:
+            return
+        self._known = Answer(sent, windows)
         self._note_fallback(sent)
 
     def windows(self, now: float) -> BillingWindows:
@@ -137,11 +143,11 @@ class Cycles:
         """The running cycle's bounds, as long as the answer is young enough."""
         if self._told_at == -math.inf:
             return Snapshot()
-        expires = self._told_at + max_age
-        if now >= expires:
+        if not fresh(self._told_at, now, max_age):
             return Snapshot(missing=1)
         windows = self.windows(now)
-        return Snapshot(tuple(_samples(windows.cycle)) if windows.cycle else (), expires=expires)
+        samples = tuple(_samples(windows.cycle)) if windows.cycle else ()
+        return Snapshot(samples, expires=self._told_at + max_age)
 
     def _note_fallback(self, now: float) -> None:
         fell_back = covering(self._known.value, now) is None

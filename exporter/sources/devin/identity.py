@@ -82,6 +82,7 @@ def where_there_is_one(task: Task) -> Task:
     unless_absent = UnlessAbsent(
         poll,
         absent=(NotFoundError, PermissionMissingError),
+        after_success=False,
         because=lambda absent: f"not on this deployment: {absent}",
     )
     return replace(task, poll=unless_absent)

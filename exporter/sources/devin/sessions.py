@@ -18,7 +18,7 @@ from exporter.sources.devin.fields import Acus, Id, Timestamp
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.windows import DAY, seconds
-from exporter.tasks import Snapshot, Task
+from exporter.tasks import Snapshot, Task, fresh
 
 TASK = "sessions"
 ENDPOINT = "/v3/enterprise/sessions"
@@ -136,8 +136,10 @@ class Sessions:
     def poll(self) -> None:
         """Ask for what changed since the last good poll. Raises `PollError`."""
         sent = self._clock()
-        first = self._complete_at == -math.inf
-        items = self._updated_after(max(self._complete_at - OVERLAP_SECONDS, sent - DAY))
+        # Whatever a clock that was ahead has dated is asked for once more.
+        known_until = self._complete_at if fresh(self._complete_at, sent, math.inf) else -math.inf
+        first = known_until == -math.inf
+        items = self._updated_after(max(known_until - OVERLAP_SECONDS, sent - DAY))
         for days in FURTHER_BACK_DAYS if first else ():
             if len(items) < self._table.rows:
                 items = self._updated_after(sent - days * DAY)
@@ -180,13 +182,14 @@ class Sessions:
         """Counts by state, and the table, as long as the last poll is young enough."""
         if self._complete_at == -math.inf:
             return Snapshot()
-        expires = self._complete_at + max_age
-        if now >= expires:
+        if not fresh(self._complete_at, now, max_age):
             return Snapshot(missing=1)
         with self._lock:
             recent = [item for item in self._known.values() if _updated_since(item, now - DAY)]
             newest = self._newest()
-        return Snapshot((*_counts(recent), *self._rows(newest)), expires=expires)
+        return Snapshot(
+            (*_counts(recent), *self._rows(newest)), expires=self._complete_at + max_age
+        )
 
     def _rows(self, newest: list[SessionItem]) -> Iterator[Sample]:
         # Users write names into titles.

@@ -78,7 +78,7 @@ class Usage:
             source=self._client.source,
             interval=poll_interval,
             metrics=METRICS,
-            poll=UnlessAbsent(self.poll, absent=(NotFoundError,)),
+            poll=UnlessAbsent(self.poll, absent=(NotFoundError,), after_success=True),
             snapshot=self.snapshot,
             next_end=next_billing_day,
             main=lambda: True,

@@ -251,7 +251,7 @@ class Client:
 
 
 def _told_of(failure: Exception) -> str:
-    """What the system says of a connection; none of the other side's bytes, which may hold a key."""
+    """What the system says of a connection; no bytes of the other side, which may hold a key."""
     if isinstance(failure, httpx.NetworkError):
         return str(failure)
     if isinstance(failure, httpx.ProxyError):

@@ -184,6 +184,35 @@ def test_a_cycle_once_known_holds_while_its_endpoint_fails(
     assert scrape.one("devin_billing_cycle_start_timestamp_seconds") is None
 
 
+def test_a_list_without_the_running_cycle_is_believed_at_the_second_time(
+    api: Api, polled: Rig, clock: Clock
+) -> None:
+    known, nothing = (
+        httpx.Response(200, json={"items": [MARCH, FEBRUARY]}),
+        httpx.Response(200, json={"items": []}),
+    )
+    answers = [known, nothing, known, nothing, nothing]
+    api.get(CYCLES).mock(side_effect=answers)
+    starts = []
+    for _ in answers:
+        polled.poll("cycles")
+        starts.append(polled.scrape().one("devin_billing_cycle_start_timestamp_seconds"))
+        clock.now += 60
+    assert starts == [*[MARCH["after"]] * 4, at("2026-03-01 08:00:00")]
+
+
+def test_a_cycle_that_a_clock_ahead_has_dated_is_not_shown(
+    api: Api, polled: Rig, clock: Clock
+) -> None:
+    api.get(CYCLES).respond(json={"items": [MARCH, FEBRUARY]})
+    polled.poll("cycles")
+    clock.now -= 3_600
+    (cycles,) = [task for task in polled.tasks if task.name == "cycles"]
+    assert cycles.snapshot(clock(), 900.0).samples == ()
+    polled.poll("cycles")
+    assert polled.scrape().one("devin_billing_cycle_start_timestamp_seconds") == MARCH["after"]
+
+
 def test_a_cycle_that_ends_before_it_starts_is_no_answer(api: Api, polled: Rig) -> None:
     api.get(CYCLES).respond(json=listing({"after": 10, "before": 10}))
     polled.poll("cycles")
@@ -631,6 +660,19 @@ def test_a_403_names_the_permission(api: Api, polled: Rig) -> None:
     )
 
 
+@pytest.mark.parametrize(("status", "reason"), [(403, "forbidden"), (404, "not_found")])
+def test_an_endpoint_that_was_there_and_is_refused_now_is_down_and_not_off(
+    api: Api, polled: Rig, status: int, reason: str
+) -> None:
+    known = httpx.Response(200, json={"items": []})
+    api.get("/v3/enterprise/hypervisors").mock(side_effect=[known, httpx.Response(status), known])
+    for up in (1, 0, 1):
+        polled.poll("hypervisors")
+        assert polled.scrape().one("devin_exporter_task_up", task="hypervisors") == up
+    labels = {"task": "hypervisors", "reason": reason}
+    assert polled.counted("devin_exporter_task_failures_total", **labels) == 1
+
+
 # Sweeps
 
 
@@ -645,6 +687,22 @@ def test_a_sweep_ends_at_once_when_the_key_is_refused() -> None:
         sweep([str(n) for n in range(1_000)], ask, threads=1)
     assert len(asked) == 1
     assert not failure.value.asked_everyone
+
+
+@pytest.mark.parametrize(("retry_after", "asked_for"), [(60.0, 1), (1.0, 20), (None, 20)])
+def test_a_sweep_ends_where_the_api_asks_for_a_long_wait(
+    retry_after: float | None, asked_for: int
+) -> None:
+    asked: list[str] = []
+
+    def ask(entity: str) -> None:
+        asked.append(entity)
+        if len(asked) == 1:
+            raise errors.RateLimitedError("429", retry_after=retry_after)
+
+    with pytest.raises(errors.PartialError):
+        sweep([str(n) for n in range(20)], ask, threads=1)
+    assert len(asked) == asked_for
 
 
 def test_a_sweep_holds_no_answers_of_those_who_have_failed() -> None:

@@ -4,6 +4,7 @@ import gzip
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from email.utils import formatdate
 from itertools import pairwise
 
@@ -176,6 +177,16 @@ def test_retry_after_is_respected_as_seconds_and_as_a_date(
     assert max(waits.seconds) == pytest.approx(17, abs=0.01)
 
 
+@pytest.mark.parametrize("header", ["0", formatdate(NOW - 60, usegmt=True)])
+def test_no_time_to_wait_is_the_usual_wait(
+    api: respx.Router, client: Client, waits: Waits, header: str
+) -> None:
+    busy = httpx.Response(429, headers={"Retry-After": header})
+    api.get("/v3/queue").mock(side_effect=[busy, httpx.Response(200, json={})])
+    client.get("/v3/queue", NUMBER)
+    assert 0 < sum(waits.seconds) <= 2.01
+
+
 @pytest.mark.parametrize("header", ["soon", "", "-5", "1e3", "Sun, 99 Foo 2026"])
 def test_a_senseless_retry_after_is_ignored(
     api: respx.Router, client: Client, waits: Waits, header: str
@@ -271,6 +282,16 @@ def test_gzip_that_unpacks_to_much_takes_little_more_memory_than_the_limit() -> 
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert most < 1.5 * LARGEST_BODY_BYTES
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b'{"n": 1}')[:-8], gzip.compress(b'{"n": 1}') + b" " * 100],
+    ids=["its end is missing", "something stands behind it"],
+)
+def test_gzip_that_is_not_whole_is_not_json(packed: bytes) -> None:
+    with raw_server(gzip_answer(packed)) as url, pytest.raises(errors.NotJsonError):
+        make_client(url).get("/v3/queue", NUMBER)
 
 
 def test_a_body_above_the_limit_is_not_taken_in(api: respx.Router, client: Client) -> None:
@@ -385,6 +406,63 @@ def test_a_refused_key_is_logged_once_and_its_return_too(
         "the API refuses the key (401)",
         "the API accepts the key again",
     ]
+
+
+@pytest.mark.parametrize(
+    "unproven",
+    [
+        httpx.Response(403),
+        httpx.Response(404),
+        httpx.Response(422),
+        httpx.Response(502),
+        httpx.Response(200, html="<html>We are back soon</html>"),
+    ],
+    ids=lambda answer: str(answer.status_code),
+)
+def test_only_a_good_answer_proves_that_a_key_is_accepted_again(
+    api: respx.Router, client: Client, unproven: httpx.Response
+) -> None:
+    refused, accepted = httpx.Response(401), httpx.Response(200, json={})
+    api.get("/v3/queue").mock(side_effect=[refused, *[unproven] * ATTEMPTS, accepted])
+    for _ in range(2):
+        with pytest.raises(errors.PollError):
+            client.get("/v3/queue", NUMBER)
+        assert client.key_refused
+    while client.key_refused:
+        with suppress(errors.PollError):
+            client.get("/v3/queue", NUMBER)
+    assert api.calls.last.response.status_code == 200
+
+
+REFLECTED = b"Authorization Bearer " + KEY.encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        REFLECTED + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + REFLECTED + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + REFLECTED + b"\r\n\r\n",
+        b"HTTP/1.1 500 " + REFLECTED + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: https://x:" + REFLECTED + b"/\r\n"
+        b"Content-Length: 0\r\n\r\n",
+    ],
+    ids=["status line", "header", "length", "phrase", "location"],
+)
+def test_no_bytes_of_the_other_side_reach_a_message(answer: bytes, clock: Clock) -> None:
+    with raw_server(answer) as url:
+        client = make_client(url, stopping=Waits(clock))
+        with pytest.raises(errors.PollError) as failure:
+            client.get("/v3/queue", NUMBER)
+        client.close()
+    assert KEY not in str(failure.value)
+    assert "Authorization" not in str(failure.value)
+
+
+def test_a_redirect_to_what_is_no_url_is_a_redirect(api: respx.Router, client: Client) -> None:
+    api.get("/v3/queue").respond(302, headers={"Location": "https://x:port/"})
+    with pytest.raises(errors.RedirectedError):
+        client.get("/v3/queue", NUMBER)
 
 
 def test_once_stopping_nothing_is_sent(api: respx.Router, client: Client, waits: Waits) -> None:

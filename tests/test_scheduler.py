@@ -255,6 +255,16 @@ def test_what_a_failed_poll_held_is_let_go_with_it(bench: Bench, double: Double)
     assert held[0]() is None
 
 
+def test_a_failure_of_some_is_told_again_only_for_other_reasons(
+    bench: Bench, double: Double, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow, down = errors.DeadlineError("slow"), errors.ServerFailedError("500")
+    for failures in ({"a": slow}, {"a": slow, "b": slow}, {"a": slow, "b": down}):
+        double.error = errors.PartialError(dict(failures), asked=3, asked_everyone=True)
+        bench.poll()
+    assert sum("task failed" in record.message for record in caplog.records) == 2
+
+
 def test_what_cannot_be_published_goes_and_is_told(
     double: Double, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -107,6 +107,21 @@ def test_the_table_holds_the_newest_first_and_nothing_that_fell_out(
         assert seen[0] != seen[2]
 
 
+def test_sessions_that_a_clock_ahead_has_dated_are_asked_for_once_more(
+    simulated: tuple[World, DemoApi], clock: Clock
+) -> None:
+    _, api = simulated
+    expected, _ = polled_page(api, clock)
+    for ahead in (3_600, DAY):
+        with rig(api.url, Clock(NOW + ahead)) as polled:
+            polled.poll("sessions")
+            polled.clock.now = NOW
+            (task,) = [task for task in polled.tasks if task.name == "sessions"]
+            assert task.snapshot(polled.clock(), 900.0).samples == ()
+            polled.poll("sessions")
+            assert polled.scrape().family("devin_sessions") == expected.family("devin_sessions")
+
+
 def item(session_id: str, updated: float, **fields: object) -> dict[str, object]:
     return {
         "session_id": session_id,

@@ -55,6 +55,16 @@ def test_small_steps_are_none_even_if_they_add_up() -> None:
     assert beaten.jumps == []
 
 
+def test_two_clocks_that_are_not_read_at_once_are_read_again() -> None:
+    beaten = Beaten()
+    readings = iter([0.0, 5.0, 6.0, 6.1])
+    interrupted = Timing(beaten.clock, lambda: beaten.monotonic() + next(readings, 6.1))
+    ticker = Ticker(interrupted, tick=beaten.tick, jumped=beaten.jumps.append)
+    beaten.clock.now += 6.1
+    ticker.beat()
+    assert beaten.jumps == [pytest.approx(6.1, abs=0.2)]
+
+
 def test_it_beats_on_where_a_tick_fails() -> None:
     beats = threading.Semaphore(0)
 

@@ -8,9 +8,13 @@ import httpx
 import pytest
 import respx
 from conftest import Golden
-from harness import Clock, Rig, at, payload, rig
+from harness import KEY, Clock, Rig, SkippedWaits, at, fields_of, payload, rig
+from prometheus_client import CollectorRegistry
 
 from exporter import errors
+from exporter.accounting import RequestMetrics
+from exporter.settings import load
+from exporter.sources.connection import Surroundings
 from exporter.sources.devin import SOURCE
 from exporter.sweep import MOST_FAILURES, sweep
 
@@ -122,6 +126,18 @@ def test_unknown_values_and_fields_become_labels_or_are_ignored(api: Api, polled
     assert {"webapp", "carrier_pigeon"} <= {dict(labels)["origin"] for labels in origins}
     assert scrape.family("devin_exporter_task_up").values()
     assert set(scrape.family("devin_exporter_task_up").values()) == {1.0}
+
+
+# Identity
+
+
+def test_a_key_of_an_organization_without_an_id_is_no_answer(api: Api, polled: Rig) -> None:
+    answer_everything(api)
+    api.get("/v3/self").respond(json={"org_id": ""})
+    polled.poll()
+    assert isinstance(polled.error("identity"), errors.ShapeError)
+    assert polled.error("sessions") is None
+    assert polled.scrape().one("devin_organizations") == 2
 
 
 # Cycles
@@ -467,6 +483,30 @@ def test_names_too_old_are_no_longer_shown(api: Api, polled: Rig, clock: Clock) 
     scrape = polled.scrape()
     assert scrape.one("devin_service_users") is None
     assert scrape.one("devin_exporter_task_up", task="service_users") == 0
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "fine", "told"),
+    [
+        (253_402_300_799_999, True, "the key expires at 9999-12-31 23:59 UTC"),
+        (253_402_300_800_000, False, "expires_at"),
+    ],
+)
+def test_a_timestamp_after_the_year_9999_is_no_answer_and_does_not_end_the_check(
+    api: Api, clock: Clock, *, expires_at: int, fine: bool, told: str
+) -> None:
+    answer_everything(api)
+    bot = {"service_user_id": "service-user-1", "name": "ci", "expires_at": expires_at}
+    api.get(SERVICE_USERS).respond(json=listing(bot))
+    settings = load(
+        SOURCE.sections, fields_of(*SOURCE.sections, api_url=URL, service_user_token=KEY)
+    )
+    waits = SkippedWaits()
+    shared = Surroundings(RequestMetrics(CollectorRegistry()), waits, waits.timing(clock))
+    report = SOURCE.report(settings, shared)
+    assert report is not None
+    assert report.fine == fine
+    assert told in "\n".join(report.lines)
 
 
 # Activity

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-Timestamp = Annotated[int, Field(ge=0, le=10**15)]
-"""Unix seconds; or milliseconds, where the reader says so."""
+Timestamp = Annotated[int, Field(ge=0, lt=253_402_300_800_000)]
+"""Unix seconds; or milliseconds, where the reader says so. No later than the year 9999."""
 
 Acus = Annotated[float, Field(ge=-(10**12), le=10**12)]
 """ACUs; a restated day may hold a negative correction."""

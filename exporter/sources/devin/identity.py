@@ -11,6 +11,7 @@ from exporter.errors import NotFoundError, PermissionMissingError, SwitchedOffEr
 from exporter.http import Client
 from exporter.shapes import ApiModel
 from exporter.sources.absence import UnlessAbsent
+from exporter.sources.devin.fields import Id
 from exporter.tasks import Snapshot, Task
 
 TASK = "identity"
@@ -24,7 +25,7 @@ class SelfAnswer(ApiModel):
     principal_type: str | None = None
     service_user_id: str | None = None
     service_user_name: str | None = None
-    org_id: str | None = None
+    org_id: Id | None = None
 
 
 SHAPE = TypeAdapter(SelfAnswer)

@@ -11,7 +11,6 @@ from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExe
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 from prometheus_client import CollectorRegistry, Counter
 
 from exporter.errors import (
@@ -27,7 +26,7 @@ from exporter.errors import (
 from exporter.metrics import Metric
 from exporter.store import Outcome, Store, TaskState
 from exporter.tasks import Task
-from exporter.ticker import Ticker
+from exporter.ticker import Every, Ticker
 from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -253,7 +252,7 @@ class Scheduler:
 
     def _plan(self, task: Task, first: datetime) -> None:
         seconds = self._timing.timer(task.interval)
-        trigger = IntervalTrigger(seconds=seconds, jitter=seconds * JITTER_RATIO, timezone=UTC)
+        trigger = Every(seconds=seconds, jitter=seconds * JITTER_RATIO, timezone=UTC)
         self._jobs.add_job(self.poll, trigger, [task], id=task.name, next_run_time=first)
 
     def _publish(self, tasks: Sequence[Task]) -> None:

@@ -6,6 +6,9 @@ Timers that wait for a time of day stand still while a clock that was set back c
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
+
+from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.tasks import CLOCK_STEP_SECONDS
 from exporter.timing import Timing
@@ -13,6 +16,17 @@ from exporter.timing import Timing
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+
+
+class Every(IntervalTrigger):  # type: ignore[misc] # APScheduler ships no type information
+    """Run again and again; runs that a clock's jump has left behind are not counted one by one."""
+
+    def get_next_fire_time(
+        self, previous_fire_time: datetime | None, now: datetime
+    ) -> datetime | None:
+        """When to run after a run, at the earliest now."""
+        following: datetime | None = super().get_next_fire_time(previous_fire_time, now)
+        return following and max(following, now)
 
 
 class Ticker:

@@ -1,12 +1,13 @@
 """The beat that notices when the machine's clock is set."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from harness import Clock
 
 from exporter.tasks import CLOCK_STEP_SECONDS, fresh
-from exporter.ticker import Ticker
+from exporter.ticker import Every, Ticker
 from exporter.timing import Timing
 
 
@@ -63,6 +64,17 @@ def test_two_clocks_that_are_not_read_at_once_are_read_again() -> None:
     beaten.clock.now += 6.1
     ticker.beat()
     assert beaten.jumps == [pytest.approx(6.1, abs=0.2)]
+
+
+def test_a_clock_that_jumps_over_decades_makes_one_run_due() -> None:
+    every = Every(seconds=60, timezone=UTC)
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    due = [datetime(1970, 1, 1, tzinfo=UTC)]
+    while due[-1] <= now and len(due) < 10:
+        following = every.get_next_fire_time(due[-1], now)
+        assert following is not None
+        due.append(following)
+    assert due[1:] == [now, now + timedelta(seconds=60)]
 
 
 def test_it_beats_on_where_a_tick_fails() -> None:

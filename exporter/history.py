@@ -49,8 +49,8 @@ class Grid:
         self._texts = lru_cache(maxsize=64)(self._timestamps)
 
     def timestamps(self, start: float, end: float) -> tuple[bytes, ...]:
-        """The moments with `start < moment < end`, each as the end of a line."""
-        return self._texts(start, end)
+        """The moments with `start < moment < end`, each ending a line; `start` may be inf."""
+        return self._texts(start, end) if start < end else ()
 
     def _timestamps(self, start: float, end: float) -> tuple[bytes, ...]:
         half = self._every // 2

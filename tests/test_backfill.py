@@ -54,7 +54,8 @@ def simulated() -> Iterator[tuple[World, DemoApi]]:
     world = World(SIZE, start=now)
     own = DemoKey(org_id=world.organizations[0][0])
     blind = DemoKey(frozenset({"ViewAccountConsumption", "ManageOrganizations"}))
-    keys = {KEY: DemoKey(), "cog_own": own, "cog_blind": blind}
+    counting = DemoKey(frozenset({"ViewAccountMetrics"}))
+    keys = {KEY: DemoKey(), "cog_own": own, "cog_blind": blind, "cog_counting": counting}
     with simulated_api(SIZE, Clock(now), keys=keys) as made:
         yield made
 
@@ -338,6 +339,17 @@ def test_what_a_key_does_not_open_is_left_out_and_named(
     left_out = [line for line in ended.stderr.splitlines() if line.startswith("left out: ")]
     assert any("ViewAccountMembership" in line for line in left_out)
     assert any("ViewAccountMetrics" in line for line in left_out)
+
+
+def test_a_key_that_tells_of_no_beginning_gets_a_history_without_days(
+    simulated: tuple[World, DemoApi],
+) -> None:
+    _, api = simulated
+    given = settings(api, DEVIN_SERVICE_USER_TOKEN="cog_counting")
+    ended = finished("backfill", "--days=10", "--output=-", "--until=now", **given)
+    assert ended.returncode == 0, ended.stderr
+    assert "devin_acu_price" in ended.stdout
+    assert "devin_sessions_created_yesterday{" not in ended.stdout
 
 
 def test_a_server_that_fails_leaves_no_file_and_the_answers_are_kept(

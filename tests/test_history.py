@@ -1,5 +1,7 @@
 """The past as text: moments off every boundary, families and series in one piece."""
 
+import math
+
 import pytest
 from harness import at
 from hypothesis import given
@@ -50,6 +52,11 @@ def test_no_sample_stands_on_a_full_hour_or_outside_of_its_stretch(
     assert moments == sorted(set(moments))
     if last >= end:
         assert len(moments) >= hours * HOUR // every
+
+
+@pytest.mark.parametrize("start", [NOON, NOON + HOUR, math.inf])
+def test_a_stretch_that_never_begins_has_no_sample(start: float) -> None:
+    assert "some_acus{" not in text(acus("a", start, NOON))
 
 
 @pytest.mark.parametrize("every", [0, -60, 7, 7_200])

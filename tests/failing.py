@@ -3,9 +3,11 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from socket import socket
@@ -35,6 +37,7 @@ Figures = Mapping[Key, float]
 SIZE = Size(organizations=2, users=5, days=60)
 NOW = at("2026-03-20 15:30:00")
 INTERVAL = 300.0
+HOUR = 3_600.0
 KEYS = {
     V3: "cog_9fQ2xVb7LmT4zR8kHs1W",
     V2: "apk_user_3hJ6yNc0PwD5uG7tEa2X",
@@ -47,6 +50,7 @@ LOOKS = 500
 PART_OF_A_KEY = 6
 """So many characters in a row give a part of a key away."""
 
+OPENMETRICS = "application/openmetrics-text"
 LAST_POLLS_SECONDS = 10
 UNCHANGED: Mapping[str, str | None] = {}
 
@@ -59,12 +63,14 @@ class Look:
     ready: int
     healthy: int
 
+    @cached_property
     def data(self) -> Figures:
         """The series of the sources, without those about the exporter itself."""
         return {
             (name, labels): value
             for (name, labels), value in self.page.values.items()
-            if not name.startswith("devin_exporter_") or name == unattributed.UNATTRIBUTED.name
+            if not name.startswith(("devin_exporter_", "process_", "python_"))
+            or name == unattributed.UNATTRIBUTED.name
         }
 
     def up(self, task: str) -> float | None:
@@ -101,6 +107,10 @@ class Servers:
     gateway: Front
     certificates: Certificates
 
+    def of(self, sources: Sequence[str]) -> Front:
+        """The server of these sources."""
+        return self.gateway if GATEWAY in sources else self.devin
+
     def heal(self) -> None:
         """Have both behave."""
         self.devin.heal()
@@ -118,7 +128,9 @@ def servers(folder: Path) -> Iterator[Servers]:
     certificates = Certificates(folder)
     with httpx.Client(base_url=api.url, trust_env=False) as client:
         healthy = remembered(forwarding(client), clock)
-        devin, gateway = Front(healthy, certificates), Front(healthy, certificates)
+        gateway = Front(healthy, certificates)
+        devin = Front(healthy, certificates, neighbour=gateway.url)
+        gateway.neighbour = devin.url
         yield Servers(world, clock, devin, gateway, certificates)
         devin.stop()
         gateway.stop()
@@ -169,6 +181,12 @@ class Watched:
         self.log.seek(0)
         self.log.truncate()
         return text
+
+    def look_at_openmetrics(self) -> None:
+        """Look at the other format of the metrics."""
+        asked = self.web.get("/metrics", headers={"Accept": OPENMETRICS})
+        assert asked.headers["Content-Type"].startswith(OPENMETRICS)
+        self.written.append(asked.text)
 
     def assert_no_part_of_a_key(self) -> None:
         """Look through everything that it has written."""
@@ -226,6 +244,7 @@ def stage(
         web, log = stack.enter_context(_asking(sockets[0])), stack.enter_context(_logged())
         staged = Stage(web, log, rig=rig)
         yield staged
+        staged.look_at_openmetrics()
         staged.assert_no_part_of_a_key()
 
 
@@ -262,6 +281,7 @@ def live(
         watched = Watched(web, log)
         try:
             yield watched
+            watched.look_at_openmetrics()
         finally:
             exporter.stop()
             for thread in threading.enumerate():
@@ -302,39 +322,182 @@ def _turned_on(of: Servers) -> dict[str, str]:
 
 @contextmanager
 def _logged() -> Iterator[StringIO]:
+    """Whatever would be logged in production at the level `debug`."""
     log = StringIO()
     handler = logging.StreamHandler(log)
     handler.setFormatter(LogfmtFormatter())
     root, ours = logging.getLogger(), logging.getLogger("exporter")
-    level = ours.level
+    levels = root.level, ours.level
     root.addHandler(handler)
+    root.setLevel(logging.ERROR)
     ours.setLevel(logging.DEBUG)
     yield log
-    ours.setLevel(level)
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
     root.removeHandler(handler)
 
 
-def families_of(at: Stage, tasks: set[str]) -> set[str]:
+def polled(at: Stage, *tasks: str) -> Look:
+    """What is seen after a poll."""
+    at.rig.poll(*tasks)
+    return at.look()
+
+
+def own_families(at: Stage, tasks: AbstractSet[str]) -> set[str]:
+    """What these tasks publish."""
+    return {metric.name for task in at.rig.tasks if task.name in tasks for metric in task.metrics}
+
+
+def families_of(at: Stage, tasks: AbstractSet[str]) -> set[str]:
     """What these tasks publish, and what is derived from them."""
     derived = {
         task.name
         for task in at.rig.tasks
         if task.poll is None and tasks & {*task.after, *task.reads}
     }
-    return {
-        metric.name
-        for task in at.rig.tasks
-        if task.name in tasks | derived
-        for metric in task.metrics
-    }
+    return own_families(at, tasks | derived)
 
 
-def polled_tasks(at: Stage, sources: tuple[str, ...]) -> set[str]:
+def polled_tasks(at: Stage, sources: Sequence[str]) -> set[str]:
     """The tasks of these sources that poll."""
     return {t.name for t in at.rig.tasks if t.source in sources and t.poll is not None}
 
 
-def assert_gone(before: Figures, after: Figures, families: set[str]) -> None:
+def names(figures: Figures) -> set[str]:
+    """The names of the series."""
+    return {name for name, _ in figures}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What is published as something breaks and is mended again.
+
+    Attributes:
+        lost: the families that nobody can tell meanwhile.
+        follow: those that may be lost with them.
+        before: while all is well; None where it never was.
+        broken: as soon as it is broken.
+        late: once the last good answers are too old; None where that is not waited for.
+        healed: after the next poll without it; None where there is nothing to mend.
+        ended: the families of the windows that end as it is broken.
+        entity: the label of the only one that is lost.
+    """
+
+    lost: AbstractSet[str]
+    follow: AbstractSet[str] = frozenset()
+    before: Figures | None
+    broken: Figures
+    late: Figures | None = None
+    healed: Figures | None = None
+    ended: AbstractSet[str] = frozenset()
+    entity: tuple[str, str] | None = None
+
+
+def course_of(
+    at: Stage,
+    tasks: AbstractSet[str],
+    *,
+    before: Look | None,
+    broken: Look,
+    late: Look | None = None,
+    healed: Look | None = None,
+) -> Course:
+    """How it goes for tasks that are of no use to any other without their answers."""
+    # That something was metered once stays true.
+    follow = {metering.METERED.name}
+    return Course(
+        lost=families_of(at, tasks) - follow,
+        follow=follow,
+        before=before.data if before else None,
+        broken=broken.data,
+        late=late.data if late else None,
+        healed=healed.data if healed else None,
+    )
+
+
+def assert_kept(course: Course) -> None:
+    """Nothing has changed."""
+    assert course.late is None
+    assert course.broken == course.before
+    assert course.healed in (None, course.before)
+
+
+def assert_aged(course: Course) -> None:
+    """Nothing has changed but what was too old in the end."""
+    assert course.broken == course.before
+    _assert_too_old_and_back(course)
+
+
+def assert_ended(course: Course) -> None:
+    """Only the windows that had ended were gone at first, then all that was too old."""
+    assert course.before is not None
+    assert course.ended
+    assert not course.ended & names(course.broken)
+    assert_gone(course.before, course.broken, course.ended)
+    _assert_too_old_and_back(course)
+
+
+def _assert_too_old_and_back(course: Course) -> None:
+    assert course.before is not None
+    assert course.late is not None
+    assert course.healed is not None
+    assert course.lost & names(course.before)
+    # In another window there may be something else to tell.
+    assert course.ended or course.lost & names(course.before) <= names(course.healed)
+    assert not course.lost & names(course.late)
+    assert_gone(course.healed, course.late, course.lost | course.follow)
+
+
+def assert_aged_for_one(course: Course) -> None:
+    """Nothing has changed but what was too old of one entity in the end."""
+    assert course.before is not None
+    assert course.late is not None
+    assert course.healed is not None
+    assert course.broken == course.before
+    assert course.before.keys() == course.healed.keys()
+    of_that_one = {
+        (name, labels)
+        for name, labels in course.healed
+        if name in course.lost and course.entity in labels
+    }
+    gone = course.healed.keys() - course.late.keys()
+    assert of_that_one
+    assert {key for key in gone if key[0] in course.lost} == of_that_one
+    assert_gone(course.healed, course.late, course.lost | course.follow)
+
+
+def assert_never_there(course: Course) -> None:
+    """Nothing of it was there until it was mended."""
+    assert course.before is None
+    assert course.late is None
+    assert course.healed is not None
+    assert course.lost & names(course.healed)
+    assert not course.lost & names(course.broken)
+    assert_gone(course.healed, course.broken, course.lost | course.follow)
+
+
+def assert_told_anew(course: Course) -> None:
+    """All of it was gone, and is back."""
+    assert course.before is not None
+    assert course.late is None
+    assert course.lost & names(course.before)
+    assert not course.lost & names(course.broken)
+    assert_gone(course.before, course.broken, course.lost)
+    assert course.healed is not None
+    assert _without(course.follow, course.healed) == _without(course.follow, course.before)
+
+
+def _without(families: AbstractSet[str], figures: Figures) -> Figures:
+    return {key: value for key, value in figures.items() if key[0] not in families}
+
+
+def assert_nobody_tells(course: Course) -> None:
+    """There is nothing at all."""
+    assert (course.before, course.late, course.healed) == (None, None, None)
+    assert not course.broken
+
+
+def assert_gone(before: Figures, after: Figures, families: AbstractSet[str]) -> None:
     """Of these families something is gone; all else is as before, and nothing is new."""
     assert after.items() <= before.items()
     gone = {name for name, _ in before.keys() - after.keys()}
@@ -342,22 +505,10 @@ def assert_gone(before: Figures, after: Figures, families: set[str]) -> None:
     assert gone <= families
 
 
-def assert_failed(look: Look, tasks: set[str], reasons: set[str | None]) -> None:
+def assert_failed(look: Look, tasks: AbstractSet[str], reasons: AbstractSet[str | None]) -> None:
     """Each of the tasks, and no other, has failed, for one of these reasons."""
     assert {task for task, _ in look.failures()} == tasks
     assert {reason for _, reason in look.failures()} <= reasons
-
-
-def assert_comes_back_from_nothing(of: Servers, at: Stage, broken: Look, tasks: set[str]) -> None:
-    """Nothing of these tasks was there, all else was; and all is there once the API behaves."""
-    families = families_of(at, tasks)
-    # That something was metered once stays true.
-    assert families & {name for name, _ in broken.data()} <= {metering.METERED.name}
-    of.heal()
-    at.rig.poll()
-    healed = at.look()
-    assert_gone(healed.data(), broken.data(), families)
-    assert (healed.down(), healed.ready) == (set(), 200)
 
 
 def assert_no_part_of_a_key(*written: str) -> None:

@@ -2,15 +2,34 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import StrEnum
 from ssl import SSLContext
 
-from failing import NOW, Look
+from failing import (
+    NOW,
+    Course,
+    Look,
+    Stage,
+    assert_aged,
+    assert_aged_for_one,
+    assert_ended,
+    assert_failed,
+    assert_kept,
+    assert_never_there,
+    assert_nobody_tells,
+    assert_told_anew,
+    course_of,
+    polled,
+    polled_tasks,
+)
 from misbehaving import (
+    ELSEWHERE,
     Behaviour,
     Certificates,
+    Exchange,
     Front,
     JsonObject,
     a_gigabyte,
@@ -28,11 +47,15 @@ from misbehaving import (
 
 from exporter.catalogue import ROOT
 from exporter.demo.endpoints import GATEWAY, V2, V3
+from exporter.errors import EntitiesUnknownError
 
 PAGE = ROOT / "docs" / "failures.md"
 
 CONSUMPTION = "/v3/enterprise/consumption/daily"
 USERS = "/v3/enterprise/members/users"
+FAST = 30.0
+"""How fast time passes where a request is to run out of it."""
+
 QUEUE = "/v3/enterprise/queue"
 MAIN = {
     V3: (CONSUMPTION, "enterprise_consumption"),
@@ -45,6 +68,13 @@ Breaks = Callable[[Front, Sequence[str]], None]
 """Has something happen at the server of these sources."""
 
 HTML = b"<html><body>Bad gateway</body></html>"
+
+
+Victims = tuple[tuple[str, ...], ...]
+EACH: Victims = ((V3,), (V2,), (GATEWAY,))
+EACH_HOST: Victims = ((V3, V2), (GATEWAY,))
+HOST_OF_DEVIN: Victims = ((V3, V2),)
+ONLY_V3: Victims = ((V3,),)
 
 
 class Series(StrEnum):
@@ -78,6 +108,7 @@ class Row:
     """One thing that breaks.
 
     Attributes:
+        victims: the sources that it is tried with, one group after the other.
         up: `task_up` of the tasks that it breaks; None where it is not published.
         reason: of `task_failures_total`; None where nothing is counted.
         ready: the status of `/-/ready` meanwhile; None where nobody answers.
@@ -87,6 +118,7 @@ class Row:
     """
 
     name: str
+    victims: Victims
     series: Series = Series.AGE
     up: int | None = 0
     reason: str | None
@@ -106,13 +138,13 @@ class OneEndpoint(Row):
     """One endpoint misbehaves.
 
     Attributes:
-        sources: the sources at whose main endpoint it is tried.
+        victims: the sources at whose main endpoint it is tried.
         elsewhere: another endpoint of v3 and its task, where the main one will not do.
         speed: how fast time passes for timeouts.
     """
 
     behaviour: Behaviour
-    sources: tuple[str, ...] = (V3, V2, GATEWAY)
+    victims: Victims = EACH
     elsewhere: tuple[str, str] | None = None
     speed: float = 1.0
 
@@ -127,12 +159,11 @@ class WholeApi(Row):
 
     Attributes:
         breaks: has it happen at the server of these sources.
-        victims: the sources that it is tried with, one group after the other.
         from_the_start: whether it has never been otherwise.
     """
 
     breaks: Breaks
-    victims: tuple[tuple[str, ...], ...] = ((V3, V2), (GATEWAY,))
+    victims: Victims = EACH_HOST
     from_the_start: bool = False
 
 
@@ -168,7 +199,7 @@ def _numbers() -> Iterator[OneEndpoint]:
             behaviour=_first_day(acus),
             reason="shape",
             log=f"{CONSUMPTION}: consumption_by_date.[].acus",
-            sources=(V3,),
+            victims=ONLY_V3,
         )
 
 
@@ -194,6 +225,22 @@ def _server_errors() -> Iterator[OneEndpoint]:
         )
 
 
+def _redirects() -> Iterator[OneEndpoint]:
+    places: dict[str, Callable[[Exchange], str]] = {
+        "in a loop": lambda exchange: exchange.target,
+        "to another host": lambda exchange: exchange.neighbour + ELSEWHERE,
+        "to http": lambda exchange: exchange.neighbour.replace("https", "http") + ELSEWHERE,
+    }
+    for where, place in places.items():
+
+        def behave(exchange: Exchange, place: Callable[[Exchange], str] = place) -> None:
+            exchange.answer(302, Location=place(exchange))
+
+        yield OneEndpoint(
+            name=f"a redirect {where}", behaviour=behave, reason="redirect", log="answered 302"
+        )
+
+
 ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
     OneEndpoint(
         name="403 on one endpoint, then granted",
@@ -206,7 +253,7 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         behaviour=status(404),
         reason="not_found",
         log="answered 404",
-        sources=(V3, GATEWAY),
+        victims=((V3,), (GATEWAY,)),
     ),
     OneEndpoint(name="422", behaviour=status(422), reason="bad_request", log="answered 422"),
     *_rate_limits(),
@@ -240,7 +287,7 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         behaviour=status(200, json.dumps({"items": "none"}).encode()),
         reason="shape",
         log="Field required",
-        sources=(V3, V2),
+        victims=((V3,), (V2,)),
     ),
     *_numbers(),
     OneEndpoint(
@@ -249,7 +296,7 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         elsewhere=(QUEUE, "queue"),
         reason="shape",
         log=f"{QUEUE}: ",
-        sources=(V3,),
+        victims=ONLY_V3,
     ),
     OneEndpoint(
         name="a list that never ends",
@@ -257,7 +304,7 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         elsewhere=(USERS, "users"),
         reason="paging",
         log=f"{USERS} promises a next page but its cursor repeats",
-        sources=(V3,),
+        victims=ONLY_V3,
     ),
     OneEndpoint(
         name="a page that fails in the middle of a list",
@@ -265,7 +312,7 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         elsewhere=(USERS, "users"),
         reason="server_error",
         log=f"{USERS} answered 500",
-        sources=(V3,),
+        victims=ONLY_V3,
     ),
     OneEndpoint(
         name="a body of 1 GB",
@@ -281,10 +328,10 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
     ),
     OneEndpoint(
         name="a byte a second",
-        behaviour=byte_by_byte(0.01),
+        behaviour=byte_by_byte(1 / FAST),
         reason="timeout",
         log="did not answer in time",
-        speed=100,
+        speed=FAST,
     ),
     OneEndpoint(
         name="a connection that is cut off",
@@ -296,21 +343,16 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         name="a connection that is reset",
         behaviour=reset,
         reason="connection",
-        log="task failed: ",
+        log="Server disconnected without sending a response",
     ),
     OneEndpoint(
         name="a connection that is half open",
         behaviour=half_open,
         reason="timeout",
         log="did not answer in time",
-        speed=100,
+        speed=FAST,
     ),
-    OneEndpoint(
-        name="a redirect in a loop",
-        behaviour=lambda exchange: exchange.answer(302, Location=exchange.target),
-        reason="redirect",
-        log="answered 302",
-    ),
+    *_redirects(),
 )
 
 
@@ -341,7 +383,7 @@ WHOLE_API: tuple[WholeApi, ...] = (
     WholeApi(
         name="401 from the start",
         breaks=_everywhere(status(401)),
-        victims=((V3,), (V2,), (GATEWAY,)),
+        victims=EACH,
         from_the_start=True,
         series=Series.NEVER,
         reason="unauthorized",
@@ -352,7 +394,7 @@ WHOLE_API: tuple[WholeApi, ...] = (
     WholeApi(
         name="401 in the middle: a key that is revoked",
         breaks=_everywhere(status(401)),
-        victims=((V3,), (V2,), (GATEWAY,)),
+        victims=EACH,
         reason="unauthorized",
         ready=503,
         log="the API refuses the key (401)",
@@ -368,7 +410,7 @@ WHOLE_API: tuple[WholeApi, ...] = (
         name="connections are reset",
         breaks=_everywhere(reset),
         reason="connection",
-        log="task failed: ",
+        log="Server disconnected without sending a response",
     ),
     WholeApi(
         name="a TLS certificate that expires",
@@ -381,25 +423,17 @@ WHOLE_API: tuple[WholeApi, ...] = (
 
 OF_ITS_OWN: tuple[Row, ...] = (
     Row(
-        name="a redirect to another host",
-        reason="redirect",
-        log="answered 302",
-    ),
-    Row(
-        name="a redirect to http",
-        reason="redirect",
-        log="answered 302",
-    ),
-    Row(
         name="DNS that fails",
+        victims=HOST_OF_DEVIN,
         series=Series.NEVER,
         reason="connection",
         ready=503,
-        log="task failed: ",
+        log="[Errno -2] Name ",
         alerts=(Alert.FAILING,),
     ),
     Row(
         name="a proxy that is down",
+        victims=HOST_OF_DEVIN,
         series=Series.NEVER,
         reason="connection",
         ready=503,
@@ -408,6 +442,7 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="429 for ten minutes",
+        victims=ONLY_V3,
         reason="rate_limited",
         log="answered 429",
         alerts=(),
@@ -415,6 +450,7 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="the API is down for an hour, then back",
+        victims=HOST_OF_DEVIN,
         reason="connection",
         log="Connection refused",
         alerts=(Alert.FAILING,),
@@ -422,24 +458,28 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="the API is down across 00:00 UTC",
+        victims=HOST_OF_DEVIN,
         series=Series.WINDOWS,
         reason="connection",
         log="Connection refused",
     ),
     Row(
         name="the API is down across 08:00 UTC",
+        victims=HOST_OF_DEVIN,
         series=Series.WINDOWS,
         reason="connection",
         log="Connection refused",
     ),
     Row(
         name="the API is down across the end of a cycle",
+        victims=HOST_OF_DEVIN,
         series=Series.WINDOWS,
         reason="connection",
         log="Connection refused",
     ),
     Row(
         name="404 of the whole v2 API: it is gone",
+        victims=((V2,),),
         series=Series.OFF,
         up=None,
         reason=None,
@@ -448,12 +488,14 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="one user whose endpoint always fails",
+        victims=ONLY_V3,
         series=Series.ENTITY,
         reason="server_error",
         log="1 of 5 failed (server_error 1)",
     ),
     Row(
         name="a list of members that is empty for one poll",
+        victims=ONLY_V3,
         series=Series.KEPT,
         up=1,
         reason=None,
@@ -462,6 +504,7 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="a poll that takes longer than its interval",
+        victims=ONLY_V3,
         series=Series.KEPT,
         up=1,
         reason=None,
@@ -470,6 +513,7 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="the clock of the machine is set forward by an hour",
+        victims=((V3, V2, GATEWAY),),
         series=Series.ANEW,
         up=1,
         reason=None,
@@ -478,6 +522,7 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="the clock of the machine is set back by an hour",
+        victims=((V3, V2, GATEWAY),),
         series=Series.ANEW,
         up=1,
         reason=None,
@@ -486,6 +531,7 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="the file of a key is rewritten",
+        victims=ONLY_V3,
         series=Series.KEPT,
         up=1,
         reason=None,
@@ -494,24 +540,28 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="the file of a key is emptied",
+        victims=ONLY_V3,
         reason="credential",
         log="the key's file is empty",
         alerts=REFUSED,
     ),
     Row(
         name="the file of a key is deleted",
+        victims=ONLY_V3,
         reason="credential",
         log="the key's file cannot be read: No such file or directory",
         alerts=REFUSED,
     ),
     Row(
         name="the file of a key is unreadable",
+        victims=ONLY_V3,
         reason="credential",
         log="the key's file cannot be read: Permission denied",
         alerts=REFUSED,
     ),
     Row(
         name="the port is taken",
+        victims=(),
         series=Series.NOBODY,
         up=None,
         reason=None,
@@ -525,22 +575,80 @@ ROWS: tuple[Row, ...] = (*WHOLE_API, *ONE_ENDPOINT, *OF_ITS_OWN)
 BY_SLUG = {row.slug: row for row in ROWS}
 
 
-def assert_as_the_row_says(row: Row, look: Look, tasks: set[str]) -> None:
-    """These tasks, and no others, are down, and the health checks say what the row says."""
-    assert look.down() == tasks
+def assert_as_the_row_says(row: Row, look: Look, tasks: AbstractSet[str]) -> None:
+    """These tasks, and no others, fare as the row says, and so do the health checks."""
+    assert {look.up(task) for task in tasks} == {row.up}
+    assert look.down() == (tasks if row.up == 0 else set())
+    assert {task for task, _ in look.failures()} == (tasks if row.reason else set())
+    reasons = {reason for _, reason in look.failures()} - {EntitiesUnknownError.reason}
+    assert reasons == ({row.reason} if row.reason else set())
     assert look.ready == row.ready
     assert look.healthy == 200
+
+
+WHAT_BECOMES: dict[Series, Callable[[Course], None]] = {
+    Series.AGE: assert_aged,
+    Series.NEVER: assert_never_there,
+    Series.KEPT: assert_kept,
+    Series.ENTITY: assert_aged_for_one,
+    Series.WINDOWS: assert_ended,
+    Series.ANEW: assert_told_anew,
+    Series.OFF: assert_aged,
+    Series.NOBODY: assert_nobody_tells,
+}
+
+
+def assert_series(row: Row, course: Course) -> None:
+    """What was published is what the row says becomes of the series."""
+    assert (row.series in (Series.OFF, Series.NOBODY)) == (row.up is None)
+    WHAT_BECOMES[row.series](course)
+
+
+def assert_aged_and_back(
+    row: Row, at: Stage, tasks: AbstractSet[str], *, before: Look, broken: Look, late: Look
+) -> None:
+    """Once these tasks have answers again, it has gone as the row says."""
+    healed = polled(at)
+    assert (healed.down(), healed.ready) == (set(), 200)
+    course = course_of(
+        at,
+        tasks,
+        before=before,
+        broken=broken,
+        late=late,
+        healed=healed,
+    )
+    assert_series(row, course)
+
+
+def assert_never_answered(
+    row: Row, at: Stage, sources: Sequence[str], heal: Callable[[], object]
+) -> None:
+    """All goes as the row says from the start, and when it has been healed."""
+    broken = polled(at)
+    tasks = polled_tasks(at, sources)
+    assert_as_the_row_says(row, broken, tasks)
+    assert_failed(broken, tasks, {row.reason, EntitiesUnknownError.reason})
+    assert row.log in at.logged()
+    heal()
+    healed = polled(at)
+    assert (healed.down(), healed.ready) == (set(), 200)
+    assert_series(row, course_of(at, tasks, before=None, broken=broken, healed=healed))
 
 
 def page() -> str:
     """The document."""
     lines = "".join(
-        f"| {row.name} | {row.series} | {_or_none(row.up)} | {_code(row.reason)} | "
-        f"{_or_none(row.ready)} | {200 if row.ready else NONE} | {_code(row.log)} | "
-        f"{', '.join(row.alerts) or NONE} |\n"
+        f"| {row.name} | {_sources(row)} | {row.series} | {_or_none(row.up)} | "
+        f"{_code(row.reason)} | {_or_none(row.ready)} | {200 if row.ready else NONE} | "
+        f"{_code(row.log)} | {', '.join(row.alerts) or NONE} |\n"
         for row in ROWS
     )
     return INTRODUCTION + lines
+
+
+def _sources(row: Row) -> str:
+    return ", ".join("+".join(sources) for sources in row.victims) or NONE
 
 
 NONE = "\N{EN DASH}"
@@ -559,8 +667,8 @@ INTRODUCTION = """\
 
 <!-- Generated by `make generate` from tests/failures.py; do not edit. -->
 
-Each row is a test of the same name (in `tests/test_failures.py` and `test_further_failures.py`), in
-which the exporter with all three sources asks real HTTPS servers, and these misbehave. In every row
+Each row is a test of the same name (in `tests/test_failures.py` and those beside it), in which the
+exporter with all three sources asks real HTTPS servers, and these misbehave. In every row
 - what the other tasks and the other sources publish is untouched;
 - a failed poll leaves the last good values as they are, and `task_up` says 0. A value is too old
   when its own last good answer is older than three intervals (15 minutes for consumption; or twice
@@ -570,15 +678,16 @@ which the exporter with all three sources asks real HTTPS servers, and these mis
 - once the cause is gone, the next poll brings everything back;
 - nothing that the exporter writes holds any part of a key.
 
-`task_up` and `failures_total{reason}` stand for `devin_exporter_task_up` and
-`devin_exporter_task_failures_total` of the tasks that it breaks; «log» for a part of the line that
-tells of it, once at its beginning. The alerts fire where it lasts: `DevinTaskFailing` after two
-failed attempts and 15 minutes, `DevinKeyRefused` and `DevinExporterDown` after 5 minutes,
-`DevinEntitiesMissing` when the data has been gone for an hour.
+«Sources» are those that it is tried with, one after the other; `+` joins those that fail together,
+as the two APIs of one host do. `task_up` and `failures_total{reason}` stand for
+`devin_exporter_task_up` and `devin_exporter_task_failures_total` of the tasks that it breaks; «log»
+for a part of the line that tells of it, once at its beginning. The alerts fire where it lasts:
+`DevinTaskFailing` after two failed attempts and 15 minutes, `DevinKeyRefused` and
+`DevinExporterDown` after 5 minutes, `DevinEntitiesMissing` when the data has been gone for an hour.
 
-| what breaks | series of the tasks that fail | `task_up` | `failures_total{reason}` | \
+| what breaks | sources | series of the tasks that fail | `task_up` | `failures_total{reason}` | \
 `/-/ready` | `/-/healthy` | log | alert |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 

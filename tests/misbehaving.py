@@ -21,8 +21,11 @@ import httpx
 import trustme
 
 HOST = "localhost"
-BEHIND_A_PROXY = "api.devin.test"
-"""A name that no resolver knows: only a proxy finds the server by it."""
+UNKNOWN_NAME = "api.devin.test"
+"""A name that no resolver knows, though the server's certificate holds it."""
+ELSEWHERE = "/elsewhere"
+"""A path that nothing leads to but a redirect."""
+PLAIN_HTTP = "plain HTTP"
 
 CHUNK = b" " * (1 << 16)
 GIGABYTE = 1 << 30
@@ -45,7 +48,7 @@ class Certificates:
         yesterday = datetime.now(UTC) - timedelta(days=1)
         self.authority = folder / "authority.pem"
         ca.cert_pem.write_to_path(self.authority)
-        self.good = _context(ca.issue_cert(HOST, BEHIND_A_PROXY))
+        self.good = _context(ca.issue_cert(HOST, UNKNOWN_NAME))
         self.expired = _context(
             ca.issue_cert(HOST, not_before=yesterday - timedelta(days=1), not_after=yesterday)
         )
@@ -71,6 +74,7 @@ class Exchange:
         target: path and query.
         authorization: the header.
         healthy: what the simulated API answers: status and body.
+        neighbour: where another server is.
         over: whether the connection ends with it.
         server_ends: set when the server is to end.
     """
@@ -79,6 +83,7 @@ class Exchange:
     authorization: str
     connection: ssl.SSLSocket
     healthy: Callable[[], tuple[int, bytes]]
+    neighbour: str
     server_ends: threading.Event
     over: bool = False
 
@@ -124,6 +129,16 @@ def slow(seconds: float) -> Behaviour:
 
     def behave(exchange: Exchange) -> None:
         exchange.server_ends.wait(seconds)
+        forward(exchange)
+
+    return behave
+
+
+def held(until: threading.Event) -> Behaviour:
+    """The simulated API's answer, no sooner than that."""
+
+    def behave(exchange: Exchange) -> None:
+        until.wait(IDLE_SECONDS)
         forward(exchange)
 
     return behave
@@ -190,9 +205,12 @@ def a_gigabyte(exchange: Exchange) -> None:
 
 @cache
 def _packed() -> bytes:
-    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
-    parts = (packer.compress(CHUNK) for _ in range(GIGABYTE // len(CHUNK)))
-    return b"".join([*parts, packer.flush()])
+    """Of one block again and again: nobody reads as far as to the checksum, which is not true."""
+    head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    block = packer.compress(CHUNK) + packer.flush(zlib.Z_FULL_FLUSH)
+    untrue = struct.pack("<II", 0, GIGABYTE)
+    return head + block * (GIGABYTE // len(CHUNK)) + packer.flush() + untrue
 
 
 def bomb(exchange: Exchange) -> None:
@@ -219,19 +237,27 @@ def second_page_fails(exchange: Exchange) -> None:
     exchange.answer(code, json.dumps(page).encode())
 
 
+def bound(port: int = 0) -> socket.socket:
+    """A port of this machine on which nobody listens."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind(("127.0.0.1", port))
+    return made
+
+
 @dataclass
 class Front:
     """The server: forwards, but for the paths that were told to misbehave.
 
     Attributes:
-        asked: the paths that were asked for, in order.
-        handshakes: how many connections were made, whatever became of them.
+        neighbour: where another server is.
+        asked: the paths that were asked for, in order; `PLAIN_HTTP` for whatever was asked so.
     """
 
     healthy: Healthy
     certificates: Certificates
+    neighbour: str = ""
     asked: list[str] = field(default_factory=list)
-    handshakes: int = 0
 
     def __post_init__(self) -> None:
         self._behaviours: dict[str, Behaviour] = {}
@@ -239,7 +265,7 @@ class Front:
         self._ends = threading.Event()
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listening = self._bound(0)
+        self._listening = bound()
         self.port = int(self._listening.getsockname()[1])
         self._listen()
 
@@ -260,7 +286,7 @@ class Front:
     def refuse(self) -> None:
         """Accept no connection; the port stays ours."""
         self._close()
-        self._listening = self._bound(self.port)
+        self._listening = bound(self.port)
 
     def heal(self) -> None:
         """Behave again."""
@@ -277,12 +303,6 @@ class Front:
         self._ends.set()
         self._close()
         self._listening.close()
-
-    def _bound(self, port: int) -> socket.socket:
-        bound = socket.socket()
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(("127.0.0.1", port))
-        return bound
 
     def _listen(self) -> None:
         self._listening.listen(128)
@@ -307,13 +327,17 @@ class Front:
             while True:
                 connection, _ = self._listening.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.handshakes += 1
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
         plain.settimeout(IDLE_SECONDS)
         with suppress(OSError, HTTPException), self._tracked(plain):
-            secure = self._context.wrap_socket(plain, server_side=True)
+            try:
+                secure = self._context.wrap_socket(plain, server_side=True)
+            except ssl.SSLError as failed:
+                if failed.reason == "HTTP_REQUEST":
+                    self.asked.append(PLAIN_HTTP)
+                raise
             with self._tracked(secure), secure.makefile("rb") as reader:
                 while self._answer_one(secure, reader):
                     pass
@@ -342,6 +366,7 @@ class Front:
             authorization,
             connection,
             lambda: self.healthy(target, authorization),
+            self.neighbour,
             self._ends,
         )
         self._behaviour(path)(exchange)
@@ -369,33 +394,35 @@ class Proxy:
     """An HTTP proxy that tunnels to whatever stands behind one port of this machine.
 
     Attributes:
+        listening: where it is.
         asked: the request lines and headers that it has seen.
     """
 
     behind: int
+    listening: socket.socket = field(default_factory=bound)
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.listening.listen()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.listening.getsockname()[1]}"
 
     def stop(self) -> None:
         """End; tunnels end with the connections behind them."""
         with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
+            self.listening.shutdown(socket.SHUT_RDWR)
         self._accepting.join()
-        self._listening.close()
+        self.listening.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                asking, _ = self._listening.accept()
+                asking, _ = self.listening.accept()
                 threading.Thread(target=self._tunnel, args=(asking,), daemon=True).start()
 
     def _tunnel(self, asking: socket.socket) -> None:

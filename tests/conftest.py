@@ -34,7 +34,7 @@ LONGEST_FIRST = (
     "test_rules.py",
     "test_failures.py",
     "test_compose_up.py",
-    "test_further_failures.py",
+    "test_failures_over_time.py",
     "test_backfill.py",
     "test_sources.py",
     "test_demo.py",

@@ -337,13 +337,13 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         name="a connection that is cut off",
         behaviour=cut_off,
         reason="connection",
-        log="without sending complete message body",
+        log="the answer broke off or is no HTTP",
     ),
     OneEndpoint(
         name="a connection that is reset",
         behaviour=reset,
         reason="connection",
-        log="Server disconnected without sending a response",
+        log="the answer broke off or is no HTTP",
     ),
     OneEndpoint(
         name="a connection that is half open",
@@ -410,7 +410,7 @@ WHOLE_API: tuple[WholeApi, ...] = (
         name="connections are reset",
         breaks=_everywhere(reset),
         reason="connection",
-        log="Server disconnected without sending a response",
+        log="the answer broke off or is no HTTP",
     ),
     WholeApi(
         name="a TLS certificate that expires",

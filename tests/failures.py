@@ -40,6 +40,7 @@ from misbehaving import (
     endless,
     half,
     half_open,
+    repeat,
     reset,
     second_page_fails,
     status,
@@ -340,6 +341,12 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         log="the answer broke off or is no HTTP",
     ),
     OneEndpoint(
+        name="an answer that is no HTTP and repeats the request",
+        behaviour=repeat,
+        reason="connection",
+        log="the answer broke off or is no HTTP",
+    ),
+    OneEndpoint(
         name="a connection that is reset",
         behaviour=reset,
         reason="connection",
@@ -495,6 +502,15 @@ OF_ITS_OWN: tuple[Row, ...] = (
     ),
     Row(
         name="a list of members that is empty for one poll",
+        victims=ONLY_V3,
+        series=Series.KEPT,
+        up=1,
+        reason=None,
+        log="",
+        alerts=(),
+    ),
+    Row(
+        name="a list of cycles that is empty for one poll",
         victims=ONLY_V3,
         series=Series.KEPT,
         up=1,
@@ -674,7 +690,8 @@ exporter with all three sources asks real HTTPS servers, and these misbehave. In
   when its own last good answer is older than three intervals (15 minutes for consumption; or twice
   the last full run and an interval, if that is longer). It is absent then, and
   `devin_exporter_task_entities_missing` counts it; nowhere stands a 0, a NaN or a part of a sum in
-  its place;
+  its place. The gateway's answer is read value by value: one that nobody can read is absent at once,
+  and `aione_unreadable_values` counts it;
 - once the cause is gone, the next poll brings everything back;
 - nothing that the exporter writes holds any part of a key.
 

@@ -176,6 +176,12 @@ def reset(exchange: Exchange) -> None:
     exchange.over = True
 
 
+def repeat(exchange: Exchange) -> None:
+    """What was asked, key and all, in place of an answer."""
+    asked = f"GET {exchange.target} Authorization: {exchange.authorization}"
+    exchange.raw(f"{asked}\r\n\r\n".encode())
+
+
 def half_open(exchange: Exchange) -> None:
     """Never say anything."""
     exchange.over = True

@@ -24,7 +24,7 @@ from processes import STARTED, finished
 
 from exporter.demo.endpoints import GATEWAY, V2, V3
 from exporter.paths import fill
-from exporter.sources.devin import unattributed
+from exporter.sources.devin import cycles, unattributed
 from exporter.sources.devin.scopes import USER_SCOPE
 
 
@@ -95,12 +95,20 @@ def test_one_user_whose_endpoint_always_fails(of: Servers, row: Row) -> None:
 
 
 def test_a_list_of_members_that_is_empty_for_one_poll(of: Servers, row: Row) -> None:
+    empty_for_one_poll(of, row, "/v3/enterprise/members*")
+
+
+def test_a_list_of_cycles_that_is_empty_for_one_poll(of: Servers, row: Row) -> None:
+    empty_for_one_poll(of, row, cycles.ENDPOINT)
+
+
+def empty_for_one_poll(of: Servers, row: Row, path: str) -> None:
     (sources,) = row.victims
     with stage(of) as staged:
         before = polled(staged)
         staged.logged()
-        nobody = changed(lambda page: {**page, "items": [], "total": 0})
-        of.devin.misbehave(nobody, "/v3/enterprise/members*")
+        nothing = changed(lambda page: {**page, "items": [], "total": 0})
+        of.devin.misbehave(nothing, path)
         broken = polled(staged)
         tasks = polled_tasks(staged, sources)
         assert_as_the_row_says(row, broken, tasks)

@@ -8,10 +8,12 @@ from email.utils import formatdate
 from enum import StrEnum
 from ssl import SSLContext
 
+import pytest
 from failing import (
     NOW,
     Course,
     Look,
+    Servers,
     Stage,
     assert_aged,
     assert_aged_for_one,
@@ -24,6 +26,7 @@ from failing import (
     course_of,
     polled,
     polled_tasks,
+    servers,
 )
 from misbehaving import (
     ELSEWHERE,
@@ -591,6 +594,19 @@ ROWS: tuple[Row, ...] = (*WHOLE_API, *ONE_ENDPOINT, *OF_ITS_OWN)
 BY_SLUG = {row.slug: row for row in ROWS}
 
 
+@pytest.fixture(scope="module")
+def of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The servers of all tests of a file."""
+    with servers(tmp_path_factory.mktemp("certificates")) as made:
+        yield made
+
+
+@pytest.fixture
+def row(request: pytest.FixtureRequest) -> Row:
+    """The row that has the test's name."""
+    return BY_SLUG[request.node.name.removeprefix("test_")]
+
+
 def assert_as_the_row_says(row: Row, look: Look, tasks: AbstractSet[str]) -> None:
     """These tasks, and no others, fare as the row says, and so do the health checks."""
     assert {look.up(task) for task in tasks} == {row.up}
@@ -690,8 +706,8 @@ exporter with all three sources asks real HTTPS servers, and these misbehave. In
   when its own last good answer is older than three intervals (15 minutes for consumption; or twice
   the last full run and an interval, if that is longer). It is absent then, and
   `devin_exporter_task_entities_missing` counts it; nowhere stands a 0, a NaN or a part of a sum in
-  its place. The gateway's answer is read value by value: one that nobody can read is absent at once,
-  and `aione_unreadable_values` counts it;
+  its place. The gateway's answer is read value by value: one that nobody can read is absent at
+  once, and `aione_unreadable_values` counts it;
 - once the cause is gone, the next poll brings everything back;
 - nothing that the exporter writes holds any part of a key.
 

@@ -1,7 +1,5 @@
 """Each row of docs/failures.md against real servers that misbehave."""
 
-from collections.abc import Iterator
-
 import pytest
 from failing import (
     HOUR,
@@ -13,7 +11,6 @@ from failing import (
     own_families,
     polled,
     polled_tasks,
-    servers,
     stage,
 )
 from failures import (
@@ -30,12 +27,6 @@ from misbehaving import ELSEWHERE, PLAIN_HTTP
 
 from exporter.sources import SOURCES
 from exporter.sources.devin import identity
-
-
-@pytest.fixture(scope="module")
-def of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("certificates")) as made:
-        yield made
 
 
 @pytest.mark.parametrize(

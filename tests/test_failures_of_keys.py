@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from failing import (
     HOUR,
     KEYS,
@@ -15,27 +14,14 @@ from failing import (
     course_of,
     polled,
     polled_tasks,
-    servers,
     stage,
 )
-from failures import BY_SLUG, Row, assert_aged_and_back, assert_as_the_row_says, assert_series
+from failures import Row, assert_aged_and_back, assert_as_the_row_says, assert_series
 from misbehaving import only
 
 from exporter.demo.endpoints import V3
 
 NOBODY = 65_534
-
-
-@pytest.fixture(scope="module")
-def of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("certificates")) as made:
-        yield made
-
-
-@pytest.fixture
-def row(request: pytest.FixtureRequest) -> Row:
-    """The row that has the test's name."""
-    return BY_SLUG[request.node.name.removeprefix("test_")]
 
 
 def from_file(file: Path) -> dict[str, str | None]:

@@ -26,11 +26,9 @@ from failing import (
     own_families,
     polled,
     polled_tasks,
-    servers,
     stage,
 )
 from failures import (
-    BY_SLUG,
     MAIN,
     Row,
     assert_aged_and_back,
@@ -48,18 +46,6 @@ from exporter.sources.devin.scopes import USER_SCOPE
 from exporter.store import LAST_SUCCESS
 
 FAST = 10.0
-
-
-@pytest.fixture(scope="module")
-def of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("certificates")) as made:
-        yield made
-
-
-@pytest.fixture
-def row(request: pytest.FixtureRequest) -> Row:
-    """The row that has the test's name."""
-    return BY_SLUG[request.node.name.removeprefix("test_")]
 
 
 def test_429_for_ten_minutes(of: Servers, row: Row) -> None:

@@ -1,9 +1,7 @@
 """The rows of docs/failures.md about parts of the data, and that of the port."""
 
 import socket
-from collections.abc import Iterator
 
-import pytest
 from failing import (
     INTERVAL,
     KEYS,
@@ -14,10 +12,9 @@ from failing import (
     own_families,
     polled,
     polled_tasks,
-    servers,
     stage,
 )
-from failures import BY_SLUG, MAIN, Row, assert_as_the_row_says, assert_series
+from failures import MAIN, Row, assert_as_the_row_says, assert_series
 from harness import Scrape
 from misbehaving import changed, status
 from processes import STARTED, finished
@@ -26,18 +23,6 @@ from exporter.demo.endpoints import GATEWAY, V2, V3
 from exporter.paths import fill
 from exporter.sources.devin import cycles, unattributed
 from exporter.sources.devin.scopes import USER_SCOPE
-
-
-@pytest.fixture(scope="module")
-def of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("certificates")) as made:
-        yield made
-
-
-@pytest.fixture
-def row(request: pytest.FixtureRequest) -> Row:
-    """The row that has the test's name."""
-    return BY_SLUG[request.node.name.removeprefix("test_")]
 
 
 def test_404_of_the_whole_v2_api__it_is_gone(of: Servers, row: Row) -> None:

@@ -1,7 +1,6 @@
 """The rows of docs/failures.md about finding the API, and what helps to find it."""
 
 import socket
-from collections.abc import Iterator
 from threading import Event
 
 import pytest
@@ -10,25 +9,12 @@ from failing import (
     assert_no_part_of_a_key,
     polled,
     polled_tasks,
-    servers,
     stage,
 )
-from failures import BY_SLUG, MAIN, Row, assert_never_answered
+from failures import MAIN, Row, assert_never_answered
 from misbehaving import UNKNOWN_NAME, Proxy, bound
 
 from exporter.demo.endpoints import GATEWAY, V2, V3
-
-
-@pytest.fixture(scope="module")
-def of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("certificates")) as made:
-        yield made
-
-
-@pytest.fixture
-def row(request: pytest.FixtureRequest) -> Row:
-    """The row that has the test's name."""
-    return BY_SLUG[request.node.name.removeprefix("test_")]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint tests rules generate bench lock tools clean
+.PHONY: demo test check lint tests rules generate bench soak lock tools clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python deploy/demo.py
@@ -47,6 +47,10 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/process.py
 	PYTHONPATH=.:tests $(BIN)/python bench/quiet_life.py
 	if command -v go >/dev/null; then PYTHONPATH=.:tests $(BIN)/python bench/dashboards.py; fi
+
+# Ten minutes: the exporter's life a hundred times faster, among all that can go wrong.
+soak: $(VENV)/dev.stamp
+	PYTHONPATH=.:tests $(BIN)/python bench/soak.py
 
 lock: $(VENV)/dev.stamp
 	$(PIP) 'uv>=0.5,<1'

@@ -25,7 +25,6 @@ from misbehaving import (
     endless,
     forward,
     forwarding,
-    front,
     half,
     reset,
     second_page_fails,
@@ -72,14 +71,14 @@ def serve(clock: FastTime, life: Life, folder: Path) -> None:
     keys = {key: DemoKey(api=api) for api, key in DEMO_KEYS.items()}
     api = DemoApi(Answers(world, clock.now), keys)
     api.start()
-    with (
-        httpx.Client(base_url=api.url) as client,
-        front(forwarding(client), certificates) as devin,
-        front(forwarding(client), certificates) as aione,
-    ):
+    with httpx.Client(base_url=api.url) as client:
+        healthy = forwarding(client)
+        devin, aione = Front(healthy, certificates), Front(healthy, certificates)
         sys.stdout.write(f"{devin.url} {aione.url} {certificates.authority}\n")
         sys.stdout.flush()
         _misbehave(clock, life, {DEVIN: devin, AIONE: aione})
+        devin.stop()
+        aione.stop()
     api.stop()
 
 

@@ -21,7 +21,6 @@ from exporter.errors import (
     SwitchedOffError,
     failure_reasons,
     reasons_of,
-    without_calls,
 )
 from exporter.metrics import Metric
 from exporter.store import Outcome, Store, TaskState
@@ -132,10 +131,8 @@ class Scheduler:
         except Exception as failure:  # noqa: BLE001 - a fault of ours must not end the polling
             error = failure
         duration = self._timing.monotonic() - began
-        self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
         self._report(task, before, error)
-        if error is not None:
-            without_calls(error)
+        self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
         self._publish([task, *self._readers(task)])
         with self._planning:
             # Whether the window ends later or has ended in the middle of this run.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from exporter.errors import without_calls
 from exporter.exposition import Page, Rendered, render
 from exporter.metrics import Metric, Sample
 from exporter.tasks import Snapshot, Task
@@ -156,7 +157,9 @@ class Store:
         self._change(name, lambda state: replace(state, running_since=now))
 
     def ended(self, name: str, outcome: Outcome) -> None:
-        """Note how an attempt ended."""
+        """Note how an attempt ended; what it held on its way is let go."""
+        if outcome.error is not None:
+            without_calls(outcome.error)
         self._change(
             name,
             lambda state: replace(state, running_since=None, outcome=outcome, switched_off=None),

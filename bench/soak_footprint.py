@@ -1,6 +1,7 @@
 """What the exporter's process holds during a soak, and whether it is ever more."""
 
 import ctypes
+import math
 import os
 import statistics
 import threading
@@ -80,10 +81,27 @@ Course = Sequence[tuple[float, float]]
 """Seconds of the machine's, and MiB."""
 
 
-def slope(course: Course) -> float:
-    """MiB per hour of the machine's, by least squares."""
-    seconds, memory = zip(*course, strict=True)
-    return statistics.linear_regression(seconds, memory).slope * 3_600
+@dataclass(frozen=True)
+class Slope:
+    """MiB per hour of the machine's, by least squares, with its standard error."""
+
+    per_hour: float
+    error: float
+
+    @classmethod
+    def of(cls, course: Course) -> "Slope":
+        """The slope of a course of at least three looks."""
+        seconds, memory = zip(*course, strict=True)
+        line = statistics.linear_regression(seconds, memory)
+        mean = statistics.fmean(seconds)
+        left = sum((y - line.intercept - line.slope * x) ** 2 for x, y in course)
+        spread = sum((x - mean) ** 2 for x in seconds)
+        return cls(line.slope * 3_600, math.sqrt(left / (len(course) - 2) / spread) * 3_600)
+
+    @property
+    def surely(self) -> float:
+        """What it is at least, but for one chance in forty."""
+        return self.per_hour - 2 * self.error
 
 
 def minima(course: Course) -> Course:
@@ -115,7 +133,7 @@ def report_files(prints: Sequence[Footprint], life: Life) -> bool:
 
 
 def report_memory(prints: Sequence[Footprint], speed: float) -> bool:
-    """Whether the memory in use grew by no more than it may."""
+    """Whether the memory in use did not surely grow by more than it may."""
     used = [(each.seconds, each.used_mib) for each in prints if each.used_mib]
     resident = [(each.seconds, each.resident_mib) for each in prints]
     for what, course in (("in use", used), ("resident", resident)):
@@ -130,9 +148,10 @@ def report_memory(prints: Sequence[Footprint], speed: float) -> bool:
             ("the minima of 15 s", lows),
             ("the later half of these", lows[len(lows) // 2 :]),
         ):
+            slope = Slope.of(points)
             print(
-                f"  slope over {of_what}: {slope(points):+.2f} MiB per hour, "
-                f"{slope(points) / speed:+.4f} MiB per hour lived"
+                f"  slope over {of_what}: {slope.per_hour:+.2f} ± {slope.error:.2f} MiB per hour, "
+                f"{slope.per_hour / speed:+.4f} MiB per hour lived"
             )
     print(f"series: {prints[0].series} after warm-up, {prints[-1].series} at the end")
-    return slope(minima(used)) < MOST_GROWTH_MIB_PER_HOUR
+    return Slope.of(minima(used)).surely < MOST_GROWTH_MIB_PER_HOUR

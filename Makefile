@@ -40,7 +40,7 @@ generate: $(VENV)/dev.stamp
 	$(BIN)/python -m exporter.catalogue
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
-	PYTHONPATH=.:tests $(BIN)/python tests/failures.py
+	PYTHONPATH=.:tests $(BIN)/python tests/failures_page.py
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/exposition.py

@@ -47,6 +47,7 @@ METRICS = (FAILURES, SKIPPED)
 POLL_AFTER_WINDOW_SECONDS = 5.0
 PROGRESS_SECONDS = 15.0
 RESTART_SECONDS = 0.5
+OFF_SECONDS = 86_400.0
 JITTER_RATIO = 0.05
 
 
@@ -148,7 +149,7 @@ class Scheduler:
         if before.switched_off is None:
             logger.info("task is off: %s", why, extra={"task": task.name})
         self._publish([task, *self._readers(task)])
-        tomorrow = datetime.now(UTC) + timedelta(days=self._timing.timer(1))
+        tomorrow = datetime.now(UTC) + timedelta(seconds=self._timing.timer(OFF_SECONDS))
         with suppress(JobLookupError):
             self._jobs.modify_job(task.name, next_run_time=tomorrow)
         if not before.attempted:

@@ -13,11 +13,8 @@ from failing import (
     polled_tasks,
     stage,
 )
-from failures import (
-    ONE_ENDPOINT,
-    WHOLE_API,
-    OneEndpoint,
-    WholeApi,
+from failures import ONE_ENDPOINT, WHOLE_API, OneEndpoint, WholeApi
+from judgement import (
     assert_aged_and_back,
     assert_as_the_row_says,
     assert_never_answered,

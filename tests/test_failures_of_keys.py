@@ -16,7 +16,8 @@ from failing import (
     polled_tasks,
     stage,
 )
-from failures import Row, assert_aged_and_back, assert_as_the_row_says, assert_series
+from failures import Row
+from judgement import assert_aged_and_back, assert_as_the_row_says, assert_series
 from misbehaving import only
 
 from exporter.demo.endpoints import V3

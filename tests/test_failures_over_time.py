@@ -28,14 +28,9 @@ from failing import (
     polled_tasks,
     stage,
 )
-from failures import (
-    MAIN,
-    Row,
-    assert_aged_and_back,
-    assert_as_the_row_says,
-    assert_series,
-)
+from failures import MAIN, Row
 from harness import at
+from judgement import assert_aged_and_back, assert_as_the_row_says, assert_series
 from misbehaving import held, slow, status
 
 import exporter.scheduler

@@ -14,8 +14,9 @@ from failing import (
     polled_tasks,
     stage,
 )
-from failures import MAIN, Row, assert_as_the_row_says, assert_series
+from failures import MAIN, Row
 from harness import Scrape
+from judgement import assert_as_the_row_says, assert_series
 from misbehaving import changed, status
 from processes import STARTED, finished
 

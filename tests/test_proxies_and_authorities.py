@@ -11,7 +11,8 @@ from failing import (
     polled_tasks,
     stage,
 )
-from failures import MAIN, Row, assert_never_answered
+from failures import MAIN, Row
+from judgement import assert_never_answered
 from misbehaving import UNKNOWN_NAME, Proxy, bound
 
 from exporter.demo.endpoints import GATEWAY, V2, V3

@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 
 import yaml
-from failures import PAGE, ROWS, Row, Series, page
+from failures import ROWS, Row, Series
+from failures_page import PAGE, page
 from prometheus import RULES
 
 from exporter.build import BUILD_INFO

@@ -7,9 +7,8 @@ on the evening before a billing cycle ends, so that 00:00 and 08:00 UTC and the 
 passed. First each fault is met once on all that it can befall, then random ones befall random
 places, and nobody is answered as days end. The page is scraped twice a second and judged by the
 simulation's own ledger. Ends with an error if it showed anything that it must not, if more files
-were open in the last calm than in the first, or if the memory in use surely grew by more than it
-may, of which the allocator tells all only if it is not as `shipped`. Ten minutes tell a slope to
-one or two MiB per hour of the machine's; `--minutes 60` tells it better.
+were open in the last calm than in the first, or if the memory in use grew by more than it may, of
+which the allocator tells all only if it is not as `shipped`.
 """
 
 import argparse

@@ -103,11 +103,6 @@ class Slope:
         spread = sum((x - mean) ** 2 for x in seconds)
         return cls(line.slope * 3_600, math.sqrt(left / (len(course) - 2) / spread) * 3_600)
 
-    @property
-    def surely(self) -> float:
-        """What it is at least, but for one chance in forty."""
-        return self.per_hour - 2 * self.error
-
 
 def minima(course: Course) -> Course:
     """The smallest of every quarter of a minute."""
@@ -138,7 +133,7 @@ def report_files(prints: Sequence[Footprint], life: Life) -> bool:
 
 
 def report_memory(prints: Sequence[Footprint], speed: float) -> bool:
-    """Whether the memory in use did not surely grow by more than it may."""
+    """Whether the memory in use grew by no more than it may."""
     used = [(each.seconds, each.used_mib) for each in prints if each.used_mib]
     resident = [(each.seconds, each.resident_mib) for each in prints]
     for what, course in (("in use", used), ("resident", resident)):
@@ -160,4 +155,4 @@ def report_memory(prints: Sequence[Footprint], speed: float) -> bool:
                 f"{slope.per_hour / speed:+.4f} MiB per hour lived"
             )
     print(f"series: {prints[0].series} after warm-up, {prints[-1].series} at the end")
-    return Slope.of(minima(used)).surely < MOST_GROWTH_MIB_PER_HOUR
+    return Slope.of(minima(used)).per_hour < MOST_GROWTH_MIB_PER_HOUR

@@ -3,17 +3,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # pip is run from outside, as some systems ship venv without it.
-PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+# Exactly what a lock lists: pip resolves nothing, so no other project's release changes the result.
+# Without wheels it would build, and what builds is not in the lock.
+INSTALL_LOCK := $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes -r
+# This project itself: no index is asked, neither for it nor for what builds it.
+INSTALL_SELF := $(PIP) install --quiet --no-index --no-deps --no-build-isolation
 # Two more than there are processors: one for what does nothing but wait, which ends with that.
 WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint tests rules generate bench soak lock tools clean
+.PHONY: demo install test check lint lint-extra tests rules generate bench soak lock tools clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python deploy/demo.py
+
+# `make install VENV=/opt/devin-exporter/venv`: the exporter alone, for use.
+install: $(VENV)/build $(VENV)/bin/python
+	$(INSTALL_LOCK) requirements.lock
+	PYTHONPATH=$(abspath $(VENV))/build $(INSTALL_SELF) .
+	$(PIP) check
+	rm -rf $(VENV)/build
 
 test: tools check
 
@@ -52,13 +64,14 @@ bench: $(VENV)/dev.stamp
 soak: $(VENV)/dev.stamp
 	PYTHONPATH=.:tests $(BIN)/python bench/soak.py
 
-lock: $(VENV)/dev.stamp
-	$(PIP) 'uv>=0.5,<1'
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --no-emit-index-url --constraint requirements.lock --group dev \
-	  pyproject.toml -o requirements-dev.lock
+# The locks, one after the other, so that what stands in two has one version.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-annotate --no-emit-index-url
+lock: $(VENV)/extra.stamp
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) --constraint requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+	$(LOCK) --constraint requirements-dev.lock --group build -o requirements-build.lock
+	$(LOCK) --constraint requirements-dev.lock --group extra -o requirements-extra.lock
 
 # Prometheus and promtool for the tests that ask the real thing, where apt can bring them.
 tools:
@@ -67,15 +80,27 @@ tools:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv --without-pip $(VENV)
 
-$(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-deps --editable .
+# What builds the package, beside the environment and not in it.
+$(VENV)/build: requirements-build.lock | $(VENV)/bin/python
+	rm -rf $@
+	$(INSTALL_LOCK) requirements-build.lock --target $@
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml $(VENV)/build | $(VENV)/bin/python
+	$(INSTALL_LOCK) requirements.lock
+	PYTHONPATH=$(abspath $(VENV))/build $(INSTALL_SELF) --editable .
+	$(PIP) check
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP) --require-hashes -r requirements-dev.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(INSTALL_LOCK) requirements-dev.lock
+	$(INSTALL_SELF) --editable .
+	$(PIP) check
 	@touch $@ $(VENV)/run.stamp
+
+# What maintainers run by hand: it is not needed for the tests.
+$(VENV)/extra.stamp: requirements-extra.lock $(VENV)/dev.stamp
+	$(INSTALL_LOCK) requirements-extra.lock
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -38,6 +38,9 @@ USERS = "/v3/enterprise/members/users"
 FAST = 30.0
 """How fast time passes where a request is to run out of it."""
 
+RESET = "the answer broke off"
+"""What follows is the system's word for it, which not every version of Python hands on."""
+
 QUEUE = "/v3/enterprise/queue"
 MAIN = {
     V3: (CONSUMPTION, "enterprise_consumption"),
@@ -331,7 +334,7 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         name="a connection that is reset",
         behaviour=reset,
         reason="connection",
-        log="the answer broke off or is no HTTP",
+        log=RESET,
     ),
     OneEndpoint(
         name="a connection that is half open",
@@ -398,7 +401,7 @@ WHOLE_API: tuple[WholeApi, ...] = (
         name="connections are reset",
         breaks=_everywhere(reset),
         reason="connection",
-        log="the answer broke off or is no HTTP",
+        log=RESET,
     ),
     WholeApi(
         name="a TLS certificate that expires",

@@ -35,7 +35,7 @@ from exporter.demo.endpoints import GATEWAY, V2, V3
 
 CONSUMPTION = "/v3/enterprise/consumption/daily"
 USERS = "/v3/enterprise/members/users"
-FAST = 30.0
+FAST = 10.0
 """How fast time passes where a request is to run out of it."""
 
 RESET = "the answer broke off"

@@ -1,13 +1,16 @@
 """Programs that were brought by apt: they run with nothing else on the machine."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urljoin
 
 import loopback
 import pytest
-from prometheus import NEWER, find, prometheus
+from limits import HANG_SECONDS
+from prometheus import NEWER, ROOT, find, prometheus
 
 OF_AN_INSTALLED_PACKAGE = re.compile(rb"/usr/share/(?:prometheus|javascript)")
 BROUGHT = NEWER.parent
@@ -44,3 +47,30 @@ def test_the_graph_page_of_what_was_brought_has_all_that_it_loads(tmp_path: Path
         assert len(loaded) > 10
         for path in loaded:
             assert loopback.get(urljoin(url, path)).status_code == 200, path
+
+
+def test_what_cannot_be_brought_is_named_and_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "bin"
+    path.mkdir()
+    for name in ("mkdir", "mktemp", "rm"):
+        found = shutil.which(name)
+        assert found is not None
+        (path / name).symlink_to(found)
+    ended = subprocess.run(
+        ["/bin/sh", ROOT / "tests" / "bring-prometheus.sh", tmp_path / "tools"],
+        env={"PATH": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_SECONDS,
+    )
+    assert ended.returncode == 0
+    assert ended.stderr.splitlines() == [
+        f"{what} is missing and could not be brought: there is no apt here"
+        for what in (
+            "prometheus",
+            "prometheus-alertmanager",
+            "a newer prometheus",
+            "a newer victoria-metrics",
+        )
+    ]

@@ -252,6 +252,8 @@ class Client:
 
 def _told_of(failure: Exception) -> str:
     """What the system says of a connection; no bytes of the other side, which may hold a key."""
+    if isinstance(failure, httpx.ReadError):
+        return f"the answer broke off: {failure}"
     if isinstance(failure, httpx.NetworkError):
         return str(failure)
     if isinstance(failure, httpx.ProxyError):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from limits import HANG_SECONDS
 from prometheus import BETWEEN_LOOKS, ROOT, free_address, served
 
 EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
-DEADLINE_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Webhook:
         return self._until(lambda: self.of(status, **labels), f"{status} {labels}")[-1]
 
     def _until(self, look: Callable[[], list[Notified]], what: str) -> list[Notified]:
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while time.monotonic() < deadline:
             if found := look():
                 return found

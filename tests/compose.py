@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,11 +20,10 @@ from urllib.parse import urlsplit
 import httpx
 import loopback
 import yaml
+from limits import HANG_SECONDS
 from prometheus import BETWEEN_LOOKS, NEWER, ROOT, free_address
 
 FILE = ROOT / "docker-compose.yml"
-ONCE_SECONDS = 120
-LOOKS = 300
 BETWEEN_LOOKS_SECONDS = 0.2
 PROGRAMS = {"prom/prometheus": "prometheus", "prom/alertmanager": "prometheus-alertmanager"}
 """What an image starts, by its name without the version."""
@@ -219,12 +219,13 @@ def up(machine: Machine, *, without: Sequence[str] = ()) -> Iterator[dict[str, s
                 )
             )
             if service.is_run_once:
-                status = process.wait(ONCE_SECONDS)
+                status = process.wait(HANG_SECONDS)
                 printed[service.name] = log.read_text(encoding="utf-8")
                 assert status == 0, f"{service.name} ended with {status}:\n{printed[service.name]}"
             else:
                 stack.callback(process.terminate)
-                for _ in range(LOOKS):
+                deadline = time.monotonic() + HANG_SECONDS
+                while time.monotonic() < deadline:
                     if machine.is_healthy(service):
                         break
                     assert process.poll() is None, log.read_text(encoding="utf-8")

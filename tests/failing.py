@@ -15,6 +15,7 @@ from socket import socket
 import httpx
 import pytest
 from harness import Clock, Rig, Scrape, SkippedWaits, at, composed
+from limits import HANG_SECONDS
 from misbehaving import Certificates, Front, Healthy, forwarding
 from processes import BETWEEN_LOOKS
 
@@ -46,12 +47,10 @@ KEYS = {
 NEW_KEY = "cog_5rTn8WpLx3CgQ7yMv0Zk"
 """Another that opens v3."""
 
-LOOKS = 500
 PART_OF_A_KEY = 6
 """So many characters in a row give a part of a key away."""
 
 OPENMETRICS = "application/openmetrics-text"
-LAST_POLLS_SECONDS = 10
 UNCHANGED: Mapping[str, str | None] = {}
 
 
@@ -126,7 +125,7 @@ def servers(folder: Path) -> Iterator[Servers]:
     api = DemoApi(Answers(world, clock), keys)
     api.start()
     certificates = Certificates(folder)
-    with httpx.Client(base_url=api.url, trust_env=False) as client:
+    with httpx.Client(base_url=api.url, timeout=HANG_SECONDS, trust_env=False) as client:
         healthy = remembered(forwarding(client), clock)
         gateway = Front(healthy, certificates)
         devin = Front(healthy, certificates, neighbour=gateway.url)
@@ -167,7 +166,8 @@ class Watched:
 
     def until(self, holds: Callable[[Look], bool]) -> Look:
         """Look again and again until something holds."""
-        for _ in range(LOOKS):
+        deadline = time.monotonic() + HANG_SECONDS
+        while time.monotonic() < deadline:
             look = self.look()
             if holds(look):
                 return look
@@ -286,7 +286,7 @@ def live(
             exporter.stop()
             for thread in threading.enumerate():
                 if thread.name.startswith(("ThreadPoolExecutor", "sweep")):
-                    thread.join(LAST_POLLS_SECONDS)
+                    thread.join(HANG_SECONDS)
             exporter.close()
         watched.assert_no_part_of_a_key()
 
@@ -302,7 +302,7 @@ def _set(of: Servers, settings: Mapping[str, str | None]) -> Iterator[Settings]:
 
 def _asking(listening: socket) -> httpx.Client:
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    return httpx.Client(base_url=url, trust_env=False)
+    return httpx.Client(base_url=url, timeout=HANG_SECONDS, trust_env=False)
 
 
 def _turned_on(of: Servers) -> dict[str, str]:

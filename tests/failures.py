@@ -35,8 +35,11 @@ from exporter.demo.endpoints import GATEWAY, V2, V3
 
 CONSUMPTION = "/v3/enterprise/consumption/daily"
 USERS = "/v3/enterprise/members/users"
-FAST = 30.0
+FAST = 10.0
 """How fast time passes where a request is to run out of it."""
+
+RESET = "the answer broke off"
+"""What follows is the system's word for it, which not every version of Python hands on."""
 
 QUEUE = "/v3/enterprise/queue"
 MAIN = {
@@ -331,7 +334,7 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         name="a connection that is reset",
         behaviour=reset,
         reason="connection",
-        log="the answer broke off or is no HTTP",
+        log=RESET,
     ),
     OneEndpoint(
         name="a connection that is half open",
@@ -398,7 +401,7 @@ WHOLE_API: tuple[WholeApi, ...] = (
         name="connections are reset",
         breaks=_everywhere(reset),
         reason="connection",
-        log="the answer broke off or is no HTTP",
+        log=RESET,
     ),
     WholeApi(
         name="a TLS certificate that expires",

@@ -4,16 +4,17 @@ import ssl
 from collections.abc import Mapping
 
 import httpx
+from limits import HANG_SECONDS
 
 NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody: reading whom the system trusts would take longer than many an answer."""
 
 
-def client(*, timeout: float = 5) -> httpx.Client:
+def client() -> httpx.Client:
     """What asks more than once."""
-    return httpx.Client(timeout=timeout, verify=NO_AUTHORITIES)
+    return httpx.Client(timeout=HANG_SECONDS, verify=NO_AUTHORITIES)
 
 
 def get(url: str, *, headers: Mapping[str, str] | None = None) -> httpx.Response:
     """Ask once, over a connection of its own."""
-    return httpx.get(url, headers=headers, verify=NO_AUTHORITIES)
+    return httpx.get(url, headers=headers, timeout=HANG_SECONDS, verify=NO_AUTHORITIES)

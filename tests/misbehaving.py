@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 import httpx
 import trustme
+from limits import HANG_SECONDS
 
 HOST = "localhost"
 UNKNOWN_NAME = "api.devin.test"
@@ -29,7 +30,6 @@ PLAIN_HTTP = "plain HTTP"
 
 CHUNK = b" " * (1 << 16)
 GIGABYTE = 1 << 30
-IDLE_SECONDS = 30.0
 
 JsonObject = dict[str, object]
 Healthy = Callable[[str, str], tuple[int, bytes]]
@@ -138,7 +138,7 @@ def held(until: threading.Event) -> Behaviour:
     """The simulated API's answer, no sooner than that."""
 
     def behave(exchange: Exchange) -> None:
-        until.wait(IDLE_SECONDS)
+        until.wait(HANG_SECONDS)
         forward(exchange)
 
     return behave
@@ -336,7 +336,7 @@ class Front:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
-        plain.settimeout(IDLE_SECONDS)
+        plain.settimeout(HANG_SECONDS)
         with suppress(OSError, HTTPException), self._tracked(plain):
             try:
                 secure = self._context.wrap_socket(plain, server_side=True)

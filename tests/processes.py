@@ -13,10 +13,10 @@ from typing import IO
 
 import httpx
 import loopback
+from limits import HANG_SECONDS
 
 EXPORTER = str(Path(sys.executable).with_name("devin-exporter"))
 STARTED = b"Metrics: "
-DEADLINE_SECONDS = 30
 BETWEEN_LOOKS = threading.Event()
 """Never set: a process is looked at again and again, but not so often that it gets no work done."""
 
@@ -37,7 +37,7 @@ class Running:
 
     def until(self, text: str, *, path: str = "/metrics") -> str:
         """Ask until a page holds a text."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while time.monotonic() < deadline:
             page = self.get(path).text
             if text in page:
@@ -48,7 +48,7 @@ class Running:
     def end(self) -> int:
         """Send SIGTERM and give the exit status."""
         self.process.terminate()
-        return self.process.wait(DEADLINE_SECONDS)
+        return self.process.wait(HANG_SECONDS)
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -63,7 +63,7 @@ def finished(*arguments: str, **settings: str) -> subprocess.CompletedProcess[st
         env=environment(settings),
         capture_output=True,
         text=True,
-        timeout=DEADLINE_SECONDS,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

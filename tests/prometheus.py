@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import loopback
+from limits import HANG_SECONDS
 
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
@@ -22,7 +23,6 @@ RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 SHIPPED = CONFIGURATION.read_text(encoding="utf-8").partition("alerting:")[0]
 """The shipped configuration for where there is no Alertmanager."""
 NEWER = Path(sys.executable).parent.parent / "tools" / "newer"
-DEADLINE_SECONDS = 60
 BETWEEN_LOOKS = threading.Event()
 """Never set."""
 SPARING = {**os.environ, "GOMAXPROCS": "2", "GOGC": "400"}
@@ -47,7 +47,7 @@ class Prometheus:
     """A server that runs, asked over its HTTP API."""
 
     url: str
-    client: httpx.Client = field(default_factory=lambda: loopback.client(timeout=60), repr=False)
+    client: httpx.Client = field(default_factory=loopback.client, repr=False)
 
     def ask(self, path: str, **params: str | float) -> object:
         """The `data` of an answer."""
@@ -83,7 +83,7 @@ class Prometheus:
 
     def until(self, query: str) -> None:
         """Wait until a query answers with anything."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while time.monotonic() < deadline:
             if self.instant(query):
                 return
@@ -171,7 +171,7 @@ def served(command: Sequence[str], ready: str, log: Path) -> Iterator[None]:
 
 def until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until an address answers with 200, and show the log if it never does."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if loopback.get(url).status_code == httpx.codes.OK:

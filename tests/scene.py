@@ -29,7 +29,7 @@ SIZE = Size(organizations=4, users=30, days=160)
 ORGANIZATIONS_KEY = "cog_of_the_first_organization"
 V2_KEY, GATEWAYS_TOKEN = "apk_user_of_the_tests", "aione_of_the_tests"
 DAYS = 90
-QUIET_SECONDS = 300
+QUIET_SECONDS = 600
 """How long before a day ends no test is begun, as its figures would change in the middle."""
 EIGHT = 8 * 3_600
 
@@ -152,8 +152,8 @@ def hurried(configuration: str, exporter: str) -> str:
     """A configuration for this exporter that does not keep a test waiting for two scrapes."""
     for shipped, here in (
         ("exporter:9877", exporter),
-        ("scrape_interval: 15s", "scrape_interval: 2s"),
-        ("scrape_timeout: 10s", "scrape_timeout: 2s"),
+        ("scrape_interval: 15s", "scrape_interval: 5s"),
+        ("scrape_timeout: 10s", "scrape_timeout: 5s"),
     ):
         assert shipped in configuration
         configuration = configuration.replace(shipped, here)

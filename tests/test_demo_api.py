@@ -13,6 +13,7 @@ import pytest
 import yaml
 from harness import KEY, Clock, at, simulated_api
 from jsonschema import Draft202012Validator
+from limits import HANG_SECONDS
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -63,7 +64,7 @@ def ask(
         api.url + path,
         params=query or {},
         headers={"Authorization": f"Bearer {key}"},
-        timeout=30,
+        timeout=HANG_SECONDS,
         verify=loopback.NO_AUTHORITIES,
     )
 

@@ -14,6 +14,7 @@ import respx
 from harness import KEY, Clock, Waits, at, make_client, raw_server
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import HANG_SECONDS
 from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 
@@ -499,7 +500,7 @@ def test_no_second_ever_holds_more_requests_than_the_budget(
 def test_requests_in_flight_never_exceed_the_concurrency() -> None:
     lock = threading.Lock()
     in_flight = most = 0
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=HANG_SECONDS)
 
     def answer(_: httpx.Request) -> httpx.Response:
         nonlocal in_flight, most

@@ -256,6 +256,7 @@ def test_hypervisors_and_violations_are_those_of_the_simulation(
 def test_an_organizations_key_feeds_what_is_the_organizations(
     simulated: tuple[World, DemoApi], clock: Clock, caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
+    caplog.set_level("WARNING", "exporter")
     world, api = simulated
     polled = polled_with(api, clock, key, twice=True)
     scrape = polled.scrape()

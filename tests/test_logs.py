@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,8 +12,11 @@ EVENT = {"task": "queue", "reason": "server_error,timeout", "note": 'a "b"\nc'}
 
 
 @pytest.fixture(autouse=True)
-def _restore() -> None:
-    logging.getLogger("exporter").setLevel(logging.NOTSET)
+def _logging_is_as_before() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("exporter")
+    before = root.level, ours.level, root.handlers[:]
+    yield
+    root.level, ours.level, root.handlers[:] = before
 
 
 def test_logfmt_is_one_line_with_quotes_where_needed(capsys: pytest.CaptureFixture[str]) -> None:

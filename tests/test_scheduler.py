@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from harness import Clock, Scrape
+from limits import HANG_SECONDS
 from prometheus_client import CollectorRegistry
 
 from exporter import errors
@@ -410,7 +411,7 @@ def test_tasks_start_at_once_and_those_that_wait_for_others_after_them(
 
     bench = Bench([task("second", "first"), task("first")], clock)
     bench.scheduler.start()
-    assert done.wait(10)
+    assert done.wait(HANG_SECONDS)
     bench.scheduler.stop()
     assert order == ["first", "second"]
 
@@ -422,7 +423,7 @@ def test_a_run_that_is_due_while_the_last_one_lasts_is_counted_as_skipped(
     registry = CollectorRegistry()
 
     def lasts() -> None:
-        release.wait(10)
+        release.wait(HANG_SECONDS)
 
     task = Task(
         name="it",
@@ -508,11 +509,11 @@ def test_what_announces_its_changes_makes_its_readers_run_at_once(
     reader = replace(reading("reader", "it", polled=polled), poll=poll)
     bench = Bench([replace(double.task(), announces=announces), reader], clock)
     bench.scheduler.start()
-    assert again.wait(10)
+    assert again.wait(HANG_SECONDS)
     again.clear()
     double.value = 2.0
     bench.poll()
-    assert again.wait(10 if announces else 1) == announces
+    assert again.wait(HANG_SECONDS if announces else 1) == announces
     bench.scheduler.stop()
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from limits import HANG_SECONDS
 from processes import finished
 from prometheus import ROOT, Prometheus, find
 
@@ -60,7 +61,7 @@ def test_it_starts_prometheus_with_ninety_days_of_history_and_ends_with_all_of_i
         assert days in {89, 90, 91}  # by the hour, as a day is told from 08:00 UTC after it
         server.until('last_over_time({__name__="user:devin_consumption_yesterday_acus:sum"}[80d])')
         demo.terminate()
-        assert demo.wait(20) == 0
+        assert demo.wait(HANG_SECONDS) == 0
     with pytest.raises(httpx.ConnectError):
         server.ask("query", query="up")
 
@@ -71,7 +72,7 @@ def test_without_prometheus_it_says_so_and_shows_the_exporter_alone() -> None:
         *_, last = lines_until(demo, "Prometheus: ")
         assert last == "Prometheus: not started, as prometheus and promtool is missing"
         demo.terminate()
-        assert demo.wait(20) == 0
+        assert demo.wait(HANG_SECONDS) == 0
 
 
 UNHEARD_BY_THE_CALL_IT_CAME_UPON = """
@@ -85,7 +86,7 @@ def to_itself():
 sys.setswitchinterval(1000)  # a thread runs when another one blocks, not before
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 the_other_waits = threading.Semaphore(0)
-with subprocess.Popen(["sleep", "30"], text=True) as process:
+with subprocess.Popen(["sleep", "3600"], text=True) as process:
     try:
         threading.Thread(target=to_itself).start()
         the_other_waits.release()
@@ -101,7 +102,7 @@ def test_a_signal_that_interrupts_no_call_is_heard() -> None:
         [sys.executable, "-c", UNHEARD_BY_THE_CALL_IT_CAME_UPON],
         cwd=ROOT,
         check=False,
-        timeout=20,
+        timeout=HANG_SECONDS,
     )
     assert ended.returncode == 7
 

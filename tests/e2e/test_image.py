@@ -18,6 +18,7 @@ from pathlib import Path
 
 import loopback
 import pytest
+from limits import HANG_SECONDS
 from processes import STARTED
 
 from exporter import __version__
@@ -252,15 +253,15 @@ def test_it_runs_as_an_ordinary_user_who_can_write_nothing(image: Image) -> None
             assert f'version="{__version__}",revision="{REVISION}"' in page
             here = {"WEB_LISTEN_ADDRESS": f":{port}"}
             with run_in(image, image.health_check, **here) as check:
-                assert check.wait(30) == 0
+                assert check.wait(HANG_SECONDS) == 0
             with run_in(image, image.health_check, WEB_LISTEN_ADDRESS=":1") as check:
-                assert check.wait(30) == 1
+                assert check.wait(HANG_SECONDS) == 1
             anywhere = "import pathlib, sys; pathlib.Path(sys.prefix, 'x').write_text('')"
             with run_in(image, ["python", "-c", anywhere]) as writing:
-                assert writing.wait(30) == 1
+                assert writing.wait(HANG_SECONDS) == 1
             with run_in(image, [*image.entrypoint, "--version"]) as version:
-                told, _ = version.communicate(timeout=30)
+                told, _ = version.communicate(timeout=HANG_SECONDS)
             assert told.decode().strip() == f"devin-exporter {__version__}"
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(HANG_SECONDS) == 0

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from limits import HANG_SECONDS
 from prometheus import Prometheus, find, free_address, served
 from scene import DAYS, Scene, history, ledger, used
 from test_ledger_in_prometheus import daily, keyed
@@ -28,9 +29,9 @@ def test_every_imported_day_equals_the_ledger(scene: Scene, tmp_path: Path) -> N
     with served(command, f"http://{address}/health", tmp_path / "log"):
         with file.open("rb") as content:
             httpx.post(
-                f"http://{address}/api/v1/import/prometheus", content=content, timeout=60
+                f"http://{address}/api/v1/import/prometheus", content=content, timeout=HANG_SECONDS
             ).raise_for_status()
-        httpx.get(f"http://{address}/internal/force_flush", timeout=60).raise_for_status()
+        httpx.get(f"http://{address}/internal/force_flush", timeout=HANG_SECONDS).raise_for_status()
         expected = ledger(scene, "user_")
         *finished, today = expected
         server = Prometheus(f"http://{address}")

@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test check lint tests rules generate bench soak lock tools clean
 
 demo: $(VENV)/run.stamp
-	$(BIN)/python deploy/demo.py
+	@$(BIN)/python -m deploy.demo $(VENV)/tools
 
 test: tools check
 

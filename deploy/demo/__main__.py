@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from deploy.demo import grafana, prometheus
 from deploy.demo.processes import EndedError, FailedError, Process, Processes, Signals, say
 from deploy.demo.prometheus import Demonstrated
 from deploy.demo.queries import OWN_PAGE, Link, graph_page, links
-from deploy.demo.web import HOST, choose_port
+from deploy.demo.servers import start_server
+from deploy.demo.web import ANY, HOST
 
 EXPORTER = str(Path(sys.executable).with_name("devin-exporter"))
 PORT = 9877
+METRICS = "Metrics: "
+"""The last that it prints."""
 
 
 def main() -> int:
@@ -35,22 +39,29 @@ def main() -> int:
             exporter = _start_exporter(processes)
         except EndedError:
             return 0
-        try:
+        except FailedError as failure:
+            sys.stderr.write(f"Exporter: {failure}\n")
+            return 1
+        processes.end_with(exporter)
+        with suppress(EndedError):
             _show(processes, exporter, folder=Path(folder), tools=tools)
-        except EndedError:
-            processes.end(exporter)
+        processes.end(exporter)
         return exporter.popen.returncode
 
 
 def _start_exporter(processes: Processes) -> Process:
-    address = os.environ.get("WEB_LISTEN_ADDRESS") or f"{HOST}:{choose_port('Exporter', PORT)}"
-    kept = {k: v for k, v in os.environ.items() if k != "WEB_TELEMETRY_PATH"}
-    return processes.start(
-        [EXPORTER, "demo"],
-        kept | {"WEB_LISTEN_ADDRESS": address},
-        errors_to_terminal=True,
-        is_main=True,
-    )
+    settings = {k: v for k, v in os.environ.items() if k != "WEB_TELEMETRY_PATH"}
+    chosen = settings.get("WEB_LISTEN_ADDRESS")
+
+    def start(port: int) -> Process:
+        address = {"WEB_LISTEN_ADDRESS": chosen or f"{HOST}:{port}"}
+        return processes.start([EXPORTER, "demo"], settings | address, errors_to_terminal=True)
+
+    def is_up(exporter: Process, _: int) -> bool:
+        return METRICS in exporter.output.read_text(encoding="utf-8")
+
+    wanted = ANY if chosen else PORT
+    return start_server(processes, start, is_up, wanted=wanted, name="Exporter")[0]
 
 
 def _show(processes: Processes, exporter: Process, *, folder: Path, tools: Path) -> None:
@@ -59,7 +70,7 @@ def _show(processes: Processes, exporter: Process, *, folder: Path, tools: Path)
     Raises:
         EndedError: when it is time to end, and only then does this end.
     """
-    demonstrated = _addresses(processes, exporter)
+    demonstrated = _addresses(exporter)
     metrics = demonstrated.metrics
     shown = [Link("Status page", metrics[: metrics.index("/", len("http://")) + 1])]
     shown.append(Link("Metrics", metrics))
@@ -79,15 +90,9 @@ def _show(processes: Processes, exporter: Process, *, folder: Path, tools: Path)
     processes.until(lambda: False)
 
 
-def _addresses(processes: Processes, exporter: Process) -> Demonstrated:
-    """What the exporter prints: the simulated API's address and its own."""
-    printed: list[str] = []
-
-    def is_printed() -> bool:
-        printed[:] = exporter.output.read_text(encoding="utf-8").splitlines()
-        return any(line.startswith("Metrics: ") for line in printed)
-
-    processes.until(is_printed)
+def _addresses(exporter: Process) -> Demonstrated:
+    """What the exporter printed: the simulated API's address and its own."""
+    printed = exporter.output.read_text(encoding="utf-8").splitlines()
     for line in printed:
         say(line)
     api, metrics = (line.partition(": ")[2] for line in printed[:2])

@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.demo.processes import FailedError, Processes, say
+from deploy.demo.processes import Processes, say
 from deploy.demo.prometheus import ROOT
-from deploy.demo.web import HOST, choose_port, is_fine
+from deploy.demo.servers import start_server
+from deploy.demo.web import HOST, is_fine
 
 SHIPPED = ROOT / "grafana"
 OVERVIEW = SHIPPED / "dashboards" / "devin-overview.json"
@@ -39,20 +40,16 @@ def serve(processes: Processes, folder: Path, command: list[str], prometheus: st
     _provision(home / "provisioning", prometheus)
     configuration = home / "grafana.ini"
     configuration.write_text("# The settings are in the environment.\n", encoding="utf-8")
-    port = choose_port("Grafana", PORT)
-    say("Grafana: starting, which takes a while the first time")
-    server = processes.start(
-        [*command, f"--config={configuration}", *_home_path(Path(command[0]))],
-        _settings(home, port),
+    words = [*command, f"--config={configuration}", *_home_path(Path(command[0]))]
+    say("Grafana: starting")
+    server, port = start_server(
+        processes,
+        lambda port: processes.start(words, _settings(home, port), name="Grafana"),
+        lambda _, port: is_fine(f"http://{HOST}:{port}/api/health"),
+        wanted=PORT,
         name="Grafana",
+        seconds=STARTS_WITHIN_SECONDS,
     )
-    health = f"http://{HOST}:{port}/api/health"
-    processes.until(lambda: server.has_ended or is_fine(health), seconds=STARTS_WITHIN_SECONDS)
-    if server.has_ended:
-        raise FailedError(f"it ended by itself\n{server.last_lines()}")
-    if not is_fine(health):
-        processes.end(server)
-        raise FailedError(f"it did not start in {STARTS_WITHIN_SECONDS} s\n{server.last_lines()}")
     server.watched = True
     uid = json.loads(OVERVIEW.read_text(encoding="utf-8"))["uid"]
     return f"http://localhost:{port}/d/{uid}"

@@ -114,9 +114,8 @@ class Processes:
         *,
         name: str = "",
         errors_to_terminal: bool = False,
-        is_main: bool = False,
     ) -> Process:
-        """Start a program; with the end of the main one, all ends.
+        """Start a program.
 
         Raises:
             FailedError: if it cannot be started.
@@ -140,9 +139,11 @@ class Processes:
                 raise FailedError(f"{command[0]}: {error.strerror}") from None
         process = Process(name or Path(command[0]).name, popen, output, errors)
         self._started.append(process)
-        if is_main:
-            self._main = process
         return process
+
+    def end_with(self, process: Process) -> None:
+        """From now on it is time to end as soon as this one has ended."""
+        self._main = process
 
     def run(self, command: Sequence[str], environment: Mapping[str, str]) -> str:
         """Run a program to its end, and give what it complained about.

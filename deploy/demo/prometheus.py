@@ -4,13 +4,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.demo.processes import FailedError, Process, Processes, say
 from deploy.demo.queries import QUEUE_SIZE
-from deploy.demo.web import HOST, any_port, choose_port, has_data, is_fine
+from deploy.demo.servers import start_server
+from deploy.demo.web import ANY, HOST, get, has_data
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
@@ -79,9 +79,8 @@ def serve(processes: Processes, folder: Path, demonstrated: Demonstrated) -> str
     # There is no Alertmanager here.
     shipped = CONFIGURATION.read_text(encoding="utf-8").partition("alerting:")[0]
     configuration = shipped.replace("exporter:9877", target)
-    _, port = _start(
-        processes, folder, configuration, lambda: choose_port("Prometheus", PORT), watched=True
-    )
+    server, port = _start(processes, folder, configuration, wanted=PORT)
+    server.watched = True
     url = f"http://localhost:{port}"
     say(f"Prometheus: {url}")
     processes.until(lambda: has_data(url, QUEUE_SIZE), seconds=FIRST_SCRAPE_SECONDS)
@@ -104,7 +103,7 @@ def _record_rules(processes: Processes, folder: Path) -> None:
 
     Blocks that are written beside a running server are seen a minute later only.
     """
-    server, port = _start(processes, folder, "global: {}", any_port)
+    server, port = _start(processes, folder, "global: {}", wanted=ANY)
     now = int(time.time())
     rules = folder / "days.yml"
     alerts = "  - name: devin-alerts"
@@ -118,31 +117,26 @@ def _record_rules(processes: Processes, folder: Path) -> None:
 
 
 def _start(
-    processes: Processes,
-    folder: Path,
-    configuration: str,
-    port_of: Callable[[], int],
-    *,
-    watched: bool = False,
+    processes: Processes, folder: Path, configuration: str, *, wanted: int
 ) -> tuple[Process, int]:
     (folder / "prometheus.yml").write_text(configuration, encoding="utf-8")
     shutil.copy(RULES, folder)
-    port = port_of()
-    server = processes.start(
-        [
+    data = folder / "data"
+
+    def start(port: int) -> Process:
+        command = [
             "prometheus",
             f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
+            f"--storage.tsdb.path={data}",
             "--storage.tsdb.retention.time=400d",
             f"--web.listen-address={HOST}:{port}",
             f"--web.user-assets={PAGE}",
-        ],
-        os.environ,
-        name="Prometheus",
-    )
-    ready = f"http://{HOST}:{port}/-/ready"
-    processes.until(lambda: server.has_ended or is_fine(ready))
-    if server.has_ended:
-        raise FailedError(f"it ended by itself\n{server.last_lines()}")
-    server.watched = watched
-    return server, port
+        ]
+        return processes.start(command, os.environ, name="Prometheus")
+
+    def is_up(_: Process, port: int) -> bool:
+        """Whether it is ready, and no other Prometheus."""
+        page = get(f"http://{HOST}:{port}/api/v1/status/flags")
+        return page is not None and str(data) in page.body
+
+    return start_server(processes, start, is_up, wanted=wanted, name="Prometheus")

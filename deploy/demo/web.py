@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from deploy.demo.processes import FailedError, say
 
 HOST = "127.0.0.1"
+ANY = 0
 TIMEOUT_SECONDS = 10
 
 
@@ -59,33 +60,25 @@ def has_data(prometheus: str, query: str) -> bool:
 
 
 def choose_port(name: str, wanted: int) -> int:
-    """The wanted port, or any other, which is said.
+    """The wanted port, or any other, which is said unless it is wanted so.
 
     Raises:
         FailedError: if there is none.
         EndedError: if nobody reads what is said.
     """
-    if _is_free(wanted):
+    if wanted != ANY and is_free(wanted):
         return wanted
-    port = any_port()
-    say(f"{name}: port {wanted} is taken, so it is {port}")
+    try:
+        with socket.create_server((HOST, ANY)) as probe:
+            port = int(probe.getsockname()[1])
+    except OSError as error:
+        raise FailedError(f"no free port on loopback: {error.strerror}") from None
+    if wanted != ANY:
+        say(f"{name}: port {wanted} is taken, so it is {port}")
     return port
 
 
-def any_port() -> int:
-    """A port that nobody listens on.
-
-    Raises:
-        FailedError: if there is none.
-    """
-    try:
-        with socket.create_server((HOST, 0)) as probe:
-            return int(probe.getsockname()[1])
-    except OSError as error:
-        raise FailedError(f"no free port on loopback: {error.strerror}") from None
-
-
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     """Whether nobody serves it on loopback, be it by IPv6 alone."""
     with suppress(OSError), socket.create_connection(("localhost", port), TIMEOUT_SECONDS):
         return False

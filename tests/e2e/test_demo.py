@@ -93,11 +93,11 @@ def graph(server: Prometheus, panel: Mapping[str, str]) -> dict[float, float]:
 
 def ledger(api: str) -> dict[float, float]:
     """What the simulated API says of each day, by its start."""
-    answer = httpx.get(
-        f"{api}/v3/enterprise/consumption/daily",
-        headers={"Authorization": "Bearer cog_demo"},
-        verify=loopback.NO_AUTHORITIES,
-    )
+    with loopback.client(timeout=HANG_SECONDS) as client:
+        answer = client.get(
+            f"{api}/v3/enterprise/consumption/daily",
+            headers={"Authorization": "Bearer cog_demo"},
+        )
     return {row["date"]: row["acus"] for row in answer.json()["consumption_by_date"]}
 
 
@@ -257,6 +257,21 @@ def test_beside_another_copy_it_takes_other_ports_and_says_so(tmp_path: Path) ->
             (port,) = (line.removeprefix(said) for line in demo.lines if line.startswith(said))
             assert links["Metrics"] == f"http://localhost:{port}/metrics"
             assert loopback.get(links["Metrics"]).status_code == httpx.codes.OK
+
+
+def test_two_copies_that_start_at_the_same_moment_both_serve(tmp_path: Path) -> None:
+    settings = {k: v for k, v in SMALL.items() if k != "WEB_LISTEN_ADDRESS"}
+    folders = [tmp_path / name for name in ("one", "other")]
+    with ExitStack() as both:
+        demos = []
+        for folder in folders:
+            folder.mkdir()
+            demo = started(folder, path="/nowhere", tools=folder, settings=settings)
+            demos.append(both.enter_context(demo))
+        pages = {demo.links()["Metrics"] for demo in demos}
+        assert len(pages) == len(demos)
+        for page in pages:
+            assert loopback.get(page).status_code == httpx.codes.OK
 
 
 def test_a_port_that_is_taken_is_said_and_another_chosen(

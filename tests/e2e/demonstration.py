@@ -66,6 +66,13 @@ def _read(path: Path) -> str:
         return ""
 
 
+def executable(path: Path, text: str) -> None:
+    """Make a program."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
 @contextmanager
 def started(
     folder: Path, *, path: str, tools: Path, settings: Mapping[str, str] = SMALL

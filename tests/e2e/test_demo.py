@@ -1,11 +1,9 @@
 """`make demo`, as far as it is more than `devin-exporter demo`."""
 
-import json
 import os
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
@@ -15,53 +13,16 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import loopback
 import pytest
-import yaml
-from demonstration import HANG_SECONDS, SMALL, Demonstration, started
+from demonstration import HANG_SECONDS, SMALL, Demonstration, executable, started
 from processes import finished
 from prometheus import Prometheus, find
+from stand_in_grafana import arguments, assert_it_shows, install
 
 from deploy.demo.web import choose_port
 
 EXPORTER_PORT = 9877
 DAYS_OF_LINKS = 30
 DAY = 86_400
-GRAFANA = """#!{python}
-import http.server, json, os, pathlib, shutil, subprocess, sys
-
-class Health(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200 if self.path.startswith("/api/health") else 404)
-        self.end_headers()
-    def log_message(self, *_):
-        pass
-
-subprocess.Popen(["sleep", "600"])  # as a plugin would be
-settings = {{k: v for k, v in os.environ.items() if k.startswith("GF_")}}
-record = pathlib.Path({record!r})
-shutil.copytree(settings["GF_PATHS_PROVISIONING"], record / "provisioning")
-said = {{"arguments": sys.argv[1:], "settings": settings}}
-(record / "said.json").write_text(json.dumps(said))
-address = settings["GF_SERVER_HTTP_ADDR"], int(settings["GF_SERVER_HTTP_PORT"])
-http.server.HTTPServer(address, Health).serve_forever()
-"""
-SETTINGS_OF_GRAFANA = {
-    "paths": ["data", "logs", "plugins", "provisioning"],
-    "server": ["http_addr", "http_port"],
-    "security": ["admin_password"],
-    "auth.anonymous": ["enabled", "org_role"],
-    "users": ["allow_sign_up"],
-    "analytics": ["reporting_enabled", "check_for_updates", "check_for_plugin_updates"],
-    "plugins": ["preinstall_disabled"],
-    "news": ["news_feed_enabled"],
-    "dashboards": ["default_home_dashboard_path"],
-}
-"""As its configuration's documentation names them, by section."""
-
-
-def executable(path: Path, text: str) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
 
 
 def expressions(link: str) -> list[Mapping[str, str]]:
@@ -105,7 +66,7 @@ def assert_queries_tell_the_ledger(demo: Demonstration, links: Mapping[str, str]
     by_day, by_user, queue = (links[name] for name in ("ACUs by day", "ACUs by user", "Queue"))
     (api,) = (line for line in demo.lines if line.startswith("Simulated API: "))
     told = ledger(api.partition(": ")[2])
-    server = Prometheus(by_day.partition("/user/")[0])
+    server = Prometheus("http://" + urlsplit(by_day).netloc)
     with server.client:
         (daily,) = expressions(by_day)
         days = graph(server, daily)
@@ -122,37 +83,6 @@ def assert_queries_tell_the_ledger(demo: Demonstration, links: Mapping[str, str]
     assert status == 1
 
 
-def assert_grafana_shows_it(record: Path, links: Mapping[str, str]) -> None:
-    said = json.loads((record / "said.json").read_text())
-    documented = {
-        f"GF_{section}_{key}".replace(".", "_").upper(): (section, key)
-        for section, keys in SETTINGS_OF_GRAFANA.items()
-        for key in keys
-    }
-    settings = said["settings"]
-    assert settings.keys() == documented.keys()
-    assert settings["GF_AUTH_ANONYMOUS_ENABLED"] == "true"
-    assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
-    assert links["Overview"] == (
-        f"http://localhost:{settings['GF_SERVER_HTTP_PORT']}/d/devin-overview"
-    )
-    home = Path(settings["GF_PATHS_DATA"]).parent
-    assert f"--config={home / 'grafana.ini'}" in said["arguments"]
-    provisioning = record / "provisioning"
-    assert {path.name for path in provisioning.iterdir()} == {
-        "alerting", "dashboards", "datasources", "plugins",
-    }  # fmt: skip
-    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())[
-        "datasources"
-    ]
-    assert links["ACUs by day"].startswith(source["url"])
-    (provider,) = yaml.safe_load((provisioning / "dashboards" / "devin.yml").read_text())[
-        "providers"
-    ]
-    dashboards = Path(provider["options"]["path"]).glob("*.json")
-    assert "devin-overview" in {json.loads(path.read_text())["uid"] for path in dashboards}
-
-
 @pytest.mark.parametrize(
     ("newer", "grafana", "words"),
     [(False, "grafana-server", []), (True, "grafana", ["server"])],
@@ -164,10 +94,8 @@ def test_its_links_show_the_ledger_and_ctrl_c_ends_all_of_it(
     binary = find("prometheus", newer=newer)
     if binary is None:
         pytest.skip("prometheus is missing: `make test` brings it by apt")
-    record = tmp_path / "record"
-    record.mkdir()
     programs = tmp_path / "programs"
-    executable(programs / grafana, GRAFANA.format(python=sys.executable, record=str(record)))
+    record = install(programs / grafana, tmp_path / "record")
     path = os.pathsep.join([str(programs), str(Path(binary).parent), os.environ["PATH"]])
     with started(tmp_path, path=path, tools=tmp_path / "no tools") as demo:
         links = demo.links()
@@ -177,9 +105,8 @@ def test_its_links_show_the_ledger_and_ctrl_c_ends_all_of_it(
         for name in ("Status page", "Metrics", "ACUs by day"):
             assert loopback.get(links[name]).status_code == httpx.codes.OK
         assert_queries_tell_the_ledger(demo, links)
-        assert_grafana_shows_it(record, links)
-        said = json.loads((record / "said.json").read_text())
-        assert said["arguments"][: len(words)] == words
+        assert_it_shows(links, record)
+        assert arguments(record)[: len(words)] == words
         assert demo.interrupt() == 0
         assert demo.left_behind() == []
 
@@ -195,6 +122,28 @@ def test_without_prometheus_it_says_why_and_shows_the_exporter_alone(tmp_path: P
         assert demo.interrupt() == 0
         assert demo.left_behind() == []
         assert list((tmp_path / "tools").iterdir()) == []
+
+
+def test_a_prometheus_that_does_not_run_is_said_with_its_last_words(tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    executable(programs / "promtool", "#!/bin/sh\n")
+    executable(programs / "prometheus", "#!/bin/sh\necho no space left >&2\nexit 1\n")
+    with started(tmp_path, path=str(programs), tools=tmp_path / "no tools") as demo:
+        assert list(demo.links()) == ["Status page", "Metrics"]
+        said = demo.lines.index("Prometheus: not started: it ended by itself")
+        assert demo.lines[said + 1] == "no space left"
+
+
+def test_a_grafana_that_does_not_run_is_said_and_all_else_is_shown(tmp_path: Path) -> None:
+    if find("prometheus", newer=False) is None:
+        pytest.skip("prometheus is missing: `make test` brings it by apt")
+    programs = tmp_path / "programs"
+    executable(programs / "grafana", "#!/bin/sh\necho no such home >&2\nexit 1\n")
+    path = os.pathsep.join([str(programs), os.environ["PATH"]])
+    with started(tmp_path, path=path, tools=tmp_path / "no tools") as demo:
+        assert list(demo.links())[2:] == ["ACUs by day", "ACUs by user", "Queue"]
+        said = demo.lines.index("Grafana: not started: it ended by itself")
+        assert demo.lines[said + 1] == "no such home"
 
 
 SIGNALS = {

@@ -3,79 +3,103 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # pip is run from outside, as some systems ship venv without it.
-PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+# Exactly what a lock lists: pip resolves nothing, so no other project's release changes the result.
+# Without wheels it would build, and what builds is not in the lock.
+INSTALL_LOCK := $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes -r
+# This project itself: no index is asked, neither for it nor for what builds it.
+INSTALL_SELF := $(PIP) install --quiet --no-index --no-deps --no-build-isolation
 # Two more than there are processors: one for what does nothing but wait, which ends with that.
 WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint tests rules generate bench soak lock tools clean
+.PHONY: help demo install test check lint lint-extra tests rules generate bench soak lock tools clean
 
-demo: $(VENV)/run.stamp
+help:                                     ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/run.stamp                  ## run the exporter against its simulated API, with Prometheus, 90 days of history, and Grafana
 	@$(BIN)/python -m deploy.demo $(VENV)/tools
 
-test: tools check
+install: $(VENV)/build $(VENV)/bin/python ## install the exporter alone: make install VENV=/opt/devin-exporter/venv
+	$(INSTALL_LOCK) requirements.lock
+	PYTHONPATH=$(abspath $(VENV))/build $(INSTALL_SELF) .
+	$(PIP) check
+	rm -rf $(VENV)/build
 
-check: lint tests
+test: tools check                        ## lint and tests, as CI runs them
 
-lint: $(VENV)/dev.stamp
+check: lint tests                        ## the same without bringing the tools of the end-to-end tests
+
+lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-tests: $(VENV)/dev.stamp
+tests: $(VENV)/dev.stamp                 ## the tests and their coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# The rules and their tests as shipped, which `make test` runs in parts.
-rules:
+rules:                                   ## check the alert rules and run their tests with promtool
 	promtool check rules deploy/prometheus/rules.yml
 	promtool test rules deploy/prometheus/rules_test*.yml
 
-generate: $(VENV)/dev.stamp
+generate: $(VENV)/dev.stamp              ## write the generated files: documents, dashboards, manifests
 	$(BIN)/python -m exporter.catalogue
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
 	PYTHONPATH=.:tests $(BIN)/python tests/failures_page.py
 
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
 	$(BIN)/python bench/exposition.py
 	$(BIN)/python bench/process.py
 	PYTHONPATH=.:tests $(BIN)/python bench/quiet_life.py
 	if command -v go >/dev/null; then PYTHONPATH=.:tests $(BIN)/python bench/dashboards.py; fi
 
-# Ten minutes: the exporter's life a hundred times faster, among all that can go wrong.
-soak: $(VENV)/dev.stamp
+soak: $(VENV)/dev.stamp                  ## ten minutes of faults at a hundred times the speed of time
 	PYTHONPATH=.:tests $(BIN)/python bench/soak.py
 
-lock: $(VENV)/dev.stamp
-	$(PIP) 'uv>=0.5,<1'
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --no-emit-index-url --constraint requirements.lock --group dev \
-	  pyproject.toml -o requirements-dev.lock
+# The locks, one after the other, so that what stands in two has one version.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-annotate --no-emit-index-url $(UPGRADE)
+lock: $(VENV)/extra.stamp                ## renew the lock files; UPGRADE=--upgrade takes new releases
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) --constraint requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+	$(LOCK) --constraint requirements-dev.lock --group build -o requirements-build.lock
+	$(LOCK) --constraint requirements-dev.lock --group extra -o requirements-extra.lock
 
-# Prometheus and promtool for the tests that ask the real thing, where apt can bring them.
-tools:
+tools:                                   ## unpack what the end-to-end tests need into .venv/tools
 	@tests/bring-prometheus.sh $(VENV)/tools
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv --without-pip $(VENV)
 
-$(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-deps --editable .
+# What builds the package, beside the environment and not in it.
+$(VENV)/build: requirements-build.lock | $(VENV)/bin/python
+	rm -rf $@
+	$(INSTALL_LOCK) requirements-build.lock --target $@
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml $(VENV)/build | $(VENV)/bin/python
+	$(INSTALL_LOCK) requirements.lock
+	PYTHONPATH=$(abspath $(VENV))/build $(INSTALL_SELF) --editable .
+	$(PIP) check
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP) --require-hashes -r requirements-dev.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(INSTALL_LOCK) requirements-dev.lock
+	$(INSTALL_SELF) --editable .
+	$(PIP) check
 	@touch $@ $(VENV)/run.stamp
 
-clean:
+# What maintainers run by hand: it is not needed for the tests.
+$(VENV)/extra.stamp: requirements-extra.lock $(VENV)/dev.stamp
+	$(INSTALL_LOCK) requirements-extra.lock
+	@touch $@
+
+clean:                                   ## remove what these commands created
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,11 +2,9 @@
 # Unpacks what the end-to-end tests run into a folder, without root and without installing
 # anything: Debian's prometheus with promtool and alertmanager with amtool (unless they are on the
 # PATH already), and from sid a newer prometheus and victoria-metrics. What apt cannot bring is named, and no error: the
-# tests that need it then say that they did not run. `bring-prometheus.sh FOLDER prometheus` brings
-# that alone.
+# tests that need it then say that they did not run.
 set -u
 folder=$1
-only=${2:-}
 
 missing() {
     echo "$1 is missing and could not be brought: $2" >&2
@@ -16,12 +14,10 @@ have_prometheus() {
         PATH="$folder:$PATH" command -v promtool >/dev/null
 }
 have_alertmanager() {
-    [ "$only" = prometheus ] && return
     PATH="$folder:$PATH" command -v prometheus-alertmanager >/dev/null &&
         PATH="$folder:$PATH" command -v amtool >/dev/null
 }
 have_newer() {
-    [ "$only" = prometheus ] && return
     [ -x "$folder/newer/prometheus" ] && [ -x "$folder/newer/victoria-metrics" ]
 }
 have_prometheus && have_alertmanager && have_newer && exit 0

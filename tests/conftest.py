@@ -37,6 +37,7 @@ LONGEST_FIRST = (
     "test_failures_over_time.py",
     "test_backfill.py",
     "test_sources.py",
+    "test_locks.py",
     "test_demo.py",
     "test_keys_and_plans.py",
     "test_sessions_and_users.py",

@@ -20,8 +20,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help:                                     ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/run.stamp                  ## run the exporter against its simulated API, with Prometheus and 90 days of history
-	$(BIN)/python deploy/demo.py
+demo: $(VENV)/run.stamp                  ## run the exporter against its simulated API, with Prometheus, 90 days of history, and Grafana
+	@$(BIN)/python -m deploy.demo $(VENV)/tools
 
 install: $(VENV)/build $(VENV)/bin/python ## install the exporter alone: make install VENV=/opt/devin-exporter/venv
 	$(INSTALL_LOCK) requirements.lock

@@ -91,30 +91,19 @@ def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) 
     )
     waiting = [
         billing.task(interval),
-        replace(
-            plan.guard(listed.task(interval), (sessions.RECENT_ACUS,)),
-            reads=(directory.USERS_TASK, scopes.USER_SCOPE.task),
-        ),
+        listed.task(interval, labelled_after=(directory.USERS_TASK, scopes.USER_SCOPE.task)),
         organizations,
         users,
         user_names,
         who.enterprise_only(service_users),
-        *(plan.guard(task, task.metrics) for task in ledgers.tasks(interval)),
-        plan.guard(
-            unattributed.task(
-                client.source, interval, ledgers=ledgers, people=people, windows=billing.windows
-            ),
-            unattributed.METRICS,
+        *ledgers.tasks(interval),
+        unattributed.task(
+            client.source, interval, ledgers=ledgers, people=people, windows=billing.windows
         ),
         plan.task(client.source, interval),
         who.enterprise_only(users_active),
         organizations_active,
-        who.enterprise_only(
-            plan.guard(
-                created.task(session_metrics.TASK, interval, session_metrics.METRICS),
-                (session_metrics.AVERAGE_ACUS,),
-            )
-        ),
+        who.enterprise_only(created.task(session_metrics.TASK, interval, session_metrics.METRICS)),
         who.enterprise_only(
             counts(pull_requests.QUESTIONS).task("pull_requests", interval, pull_requests.METRICS)
         ),
@@ -122,10 +111,7 @@ def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) 
             counts(searches.QUESTIONS).task("searches", interval, searches.METRICS)
         ),
         who.enterprise_only(
-            plan.guard(
-                counts(categories.QUESTIONS).task("categories", interval, categories.METRICS),
-                (categories.ACUS,),
-            )
+            counts(categories.QUESTIONS).task("categories", interval, categories.METRICS)
         ),
         of_organizations.task(
             metering.ORGANIZATION_METRICS_TASK,
@@ -147,7 +133,7 @@ def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) 
     ]
     return [
         who.task(interval),
-        *(replace(task, after=(identity.TASK, *task.after)) for task in waiting),
+        *(plan.guard(replace(task, after=(identity.TASK, *task.after))) for task in waiting),
         money.task(client.source, settings),
     ]
 

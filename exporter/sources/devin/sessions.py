@@ -122,8 +122,12 @@ class Sessions:
         self._complete_at = -math.inf
         self.acus_seen = False
 
-    def task(self, poll_interval: float) -> Task:
-        """The task that keeps them: every minute, or as often as everything else."""
+    def task(self, poll_interval: float, *, labelled_after: tuple[str, ...] = ()) -> Task:
+        """The task that keeps them: every minute, or as often as everything else.
+
+        Args:
+            labelled_after: the tasks whose polls decide on the labels of users.
+        """
         return Task(
             name=TASK,
             source=self._client.source,
@@ -131,6 +135,7 @@ class Sessions:
             metrics=METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
+            reads=labelled_after,
         )
 
     def poll(self) -> None:

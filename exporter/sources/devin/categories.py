@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint
 from exporter.shapes import ApiModel, Count
+from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Acus
-from exporter.sources.devin.window_counts import Ids, question
+from exporter.sources.devin.window_counts import Ids, window_query
+from exporter.sources.devin.windows import billing_month_params
 
-ENDPOINT = "/v3/enterprise/metrics/sessions-by-category"
 REMAINDER = ""
 ROUNDING = 1e-9
 
@@ -55,7 +57,15 @@ class Categories(ApiModel):
     categories: tuple[Category, ...]
 
 
-SHAPE = TypeAdapter(Categories)
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/metrics/sessions-by-category",
+    response=TypeAdapter(Categories),
+    feeds="categories",
+    permission=keys.VIEW_METRICS,
+    keys=keys.ENTERPRISE_ONLY,
+    check_params=billing_month_params,
+)
+ENDPOINTS = (ENDPOINT,)
 
 
 def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:
@@ -78,4 +88,4 @@ def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:
         yield ACUS(0.0 if abs(consumed) < ROUNDING else consumed, **labels)
 
 
-QUESTIONS = (question("cycle", ENDPOINT, SHAPE, _samples),)
+QUERIES = (window_query("cycle", ENDPOINT, _samples),)

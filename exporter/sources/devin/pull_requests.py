@@ -1,15 +1,16 @@
 """Pull requests: `GET /v3/enterprise/metrics/prs`, and per organization."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint
 from exporter.shapes import ApiModel, Count
-from exporter.sources.devin.window_counts import Ids, question
-
-ENDPOINT = "/v3/enterprise/metrics/prs"
-ORGANIZATION_ENDPOINT = "/v3/organizations/{org_id}/metrics/prs"
+from exporter.sources.devin import keys
+from exporter.sources.devin.window_counts import Ids, window_query
+from exporter.sources.devin.windows import billing_month_params
 
 CREATED = Metric(
     "devin_prs_created_cycle", "Pull requests that Devin opened in the running billing cycle."
@@ -36,7 +37,16 @@ class PullRequests(ApiModel):
     prs_closed_count: Count
 
 
-SHAPE = TypeAdapter(PullRequests)
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/metrics/prs",
+    response=TypeAdapter(PullRequests),
+    feeds="pull requests",
+    permission=keys.VIEW_METRICS,
+    keys=keys.ENTERPRISE_ONLY,
+    check_params=billing_month_params,
+)
+ORG_ENDPOINT = replace(ENDPOINT, path="/v3/organizations/{org_id}/metrics/prs", keys=keys.ANY)
+ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 
 
 def _samples(answer: PullRequests, _: Ids) -> Iterator[Sample]:
@@ -50,5 +60,5 @@ def _organization_samples(answer: PullRequests, ids: Ids) -> Iterator[Sample]:
     yield ORGANIZATION_MERGED(answer.prs_merged_count, **ids)
 
 
-QUESTIONS = (question("cycle", ENDPOINT, SHAPE, _samples),)
-ORGANIZATION_QUESTIONS = (question("cycle", ORGANIZATION_ENDPOINT, SHAPE, _organization_samples),)
+QUERIES = (window_query("cycle", ENDPOINT, _samples),)
+ORG_QUERIES = (window_query("cycle", ORG_ENDPOINT, _organization_samples),)

@@ -1,18 +1,20 @@
 """How many sessions were created: `GET /v3/enterprise/metrics/sessions`, and per organization."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint
 from exporter.shapes import ApiModel, Count
+from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Acus
-from exporter.sources.devin.window_counts import Ids, question
+from exporter.sources.devin.window_counts import Ids, window_query
+from exporter.sources.devin.windows import billing_month_params
 
 TASK = "session_metrics"
-ENDPOINT = "/v3/enterprise/metrics/sessions"
-ORGANIZATION_ENDPOINT = "/v3/organizations/{org_id}/metrics/sessions"
 
 CREATED = {
     "today": Metric("devin_sessions_created_today", "Sessions created in the running billing day."),
@@ -69,7 +71,16 @@ class SessionMetrics(ApiModel):
     sessions_created_by_size: dict[str, Count]
 
 
-SHAPE = TypeAdapter(SessionMetrics)
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/metrics/sessions",
+    response=TypeAdapter(SessionMetrics),
+    feeds="sessions created",
+    permission=keys.VIEW_METRICS,
+    keys=keys.ENTERPRISE_ONLY,
+    check_params=billing_month_params,
+)
+ORG_ENDPOINT = replace(ENDPOINT, path="/v3/organizations/{org_id}/metrics/sessions", keys=keys.ANY)
+ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 
 
 def _created(metric: Metric, answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:
@@ -105,12 +116,12 @@ def on_complete_days(
     return cycle - today
 
 
-QUESTIONS = (
-    question("today", ENDPOINT, SHAPE, partial(_created, CREATED["today"])),
-    question("yesterday", ENDPOINT, SHAPE, partial(_created, CREATED["yesterday"])),
-    question("cycle", ENDPOINT, SHAPE, _cycle),
+QUERIES = (
+    window_query("today", ENDPOINT, partial(_created, CREATED["today"])),
+    window_query("yesterday", ENDPOINT, partial(_created, CREATED["yesterday"])),
+    window_query("cycle", ENDPOINT, _cycle),
 )
-ORGANIZATION_QUESTIONS = tuple(
-    question(window, ORGANIZATION_ENDPOINT, SHAPE, partial(_created, metric))
+ORG_QUERIES = tuple(
+    window_query(window, ORG_ENDPOINT, partial(_created, metric))
     for window, metric in ORGANIZATION_CREATED.items()
 )

@@ -38,6 +38,11 @@ class Window:
         return sent >= (self.start if now < self.end else self.end)
 
     @property
+    def params(self) -> dict[str, int]:
+        """The query that asks an endpoint for this window."""
+        return {"time_after": int(self.start), "time_before": int(self.end)}
+
+    @property
     def days(self) -> range:
         """The billing days (or UTC days) in it, as day numbers."""
         return range(day_number(self.start), day_number(self.end))
@@ -139,6 +144,11 @@ def billing_windows(
     """The windows at `now` with the given cycles."""
     today = billing_day(now)
     return BillingWindows(today, day_before(today), cycle, previous_cycle)
+
+
+def billing_month_params(now: float) -> dict[str, int]:
+    """The query that asks an endpoint for the running month of billing days."""
+    return billing_month(now).params
 
 
 def covering(windows: Iterable[Window], moment: float) -> Window | None:

@@ -22,6 +22,7 @@ from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey, endpoints
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.sources import SOURCES
+from exporter.sources.devin import identity
 
 NOW = at("2026-03-20 15:30:00")
 SIZE = Size(organizations=3, users=230, days=60)
@@ -175,6 +176,11 @@ def test_a_permission_opens_its_endpoints_only(api: tuple[World, DemoApi]) -> No
     opened = ask(server, "/v3/enterprise/queue", key="cog_metrics")
     closed = ask(server, "/v3/enterprise/consumption/daily", key="cog_metrics")
     assert (opened.status_code, closed.status_code) == (200, 403)
+
+
+def test_the_simulation_has_every_endpoint_that_is_requested_and_no_other() -> None:
+    older = {identity.OLDER_ENDPOINT.path}
+    assert ENDPOINTS.keys() == REQUESTED.keys() - older
 
 
 def test_permissions_are_those_of_the_documented_endpoints() -> None:

@@ -145,8 +145,8 @@ SHAPE_OF = {name: SHAPES[path] for path, names in ANSWERS.items() for name in na
 def recorded_for(path: str) -> str:
     """The recorded answer of an endpoint: the one of its name, where several are of its shape."""
     named = path.rpartition("/")[2].replace("-", "_")
-    names = ANSWERS[path]
-    return named if named in names else names[-1 if "{" in path else 0]
+    names = [name for name in ANSWERS[path] if name == named] or ANSWERS[path] or [""]
+    return names[-1 if "{" in path else 0]
 
 
 NAMES = [(re.compile(re.sub("{[a-z_]+}", "[^/]+", path)), recorded_for(path)) for path in SHAPES]

@@ -45,7 +45,7 @@ class Exporter:
         shared = Shared(RequestMetrics(registry), self._stopping, timing)
         with ExitStack() as stack:
             opened = stack.enter_context(open_sources(SOURCES, settings, shared))
-            tasks = [task for each in opened for task in each.tasks()]
+            tasks = [task for each in opened for task in each.source.tasks(each)]
             self._clients = stack.pop_all()
         self.store = Store(tasks, constant=(build_info(),))
         self.scheduler = Scheduler(tasks, store=self.store, registry=registry, timing=timing)

@@ -167,8 +167,7 @@ def _backfill(settings: Settings, order: Order, tell: Callable[[str], object]) -
     sources = [source for source in SOURCES if source.backfill is not None]
     with ExitStack() as stack:
         opened = stack.enter_context(open_sources(sources, settings, shared))
-        found = [each.backfill(order.span) for each in opened]
-        parts = [part for part in found if part is not None]
+        parts = [each.source.backfill(each, order.span) for each in opened if each.source.backfill]
         journal, partial = _journal(order.output, parts)
         stack.callback(journal.close)
         for line in chain.from_iterable(part.left_out for part in parts):

@@ -198,7 +198,7 @@ def check(overrides: Fields) -> int:
     set_up(level="error", style=settings[LogSettings].format)
     shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
     with open_sources(SOURCES, settings, shared) as opened:
-        reports = [each.check() for each in opened]
+        reports = [each.source.check(each) for each in opened]
     for report in reports:
         sys.stdout.writelines(f"{line}\n" for line in report.lines)
     return 0 if all(report.passed for report in reports) else LACKING

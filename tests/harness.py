@@ -264,7 +264,7 @@ def composed(
     registry = CollectorRegistry()
     shared = Shared(RequestMetrics(registry), waits, timing)
     with open_sources(sources, settings, shared) as opened:
-        tasks = [task for each in opened for task in each.tasks()]
+        tasks = [task for each in opened for task in each.source.tasks(each)]
         store = Store(tasks)
         scheduler = Scheduler(tasks, store=store, registry=registry, timing=timing)
         try:

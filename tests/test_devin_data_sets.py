@@ -504,7 +504,7 @@ def test_a_timestamp_after_the_year_9999_is_no_answer_and_does_not_end_the_check
     waits = SkippedWaits()
     shared = Shared(RequestMetrics(CollectorRegistry()), waits, waits.timing(clock))
     with open_sources((SOURCE,), settings, shared) as (opened,):
-        report = opened.check()
+        report = SOURCE.check(opened)
     assert report.passed == fine
     assert told in "\n".join(report.lines)
 

@@ -81,7 +81,7 @@ def test_the_estimate_of_a_check_is_what_an_hour_of_polls_sends_with_either_kind
     key: str,
 ) -> None:
     with polled_with(key) as (api, polled):
-        estimate = cost("\n".join(polled.opened[0].check().lines))
+        estimate = cost("\n".join(devin.SOURCE.check(polled.opened[0]).lines))
         sent = 0.0
         for task in polled.tasks:
             before = api.traffic.total()

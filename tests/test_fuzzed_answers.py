@@ -403,14 +403,11 @@ def check_other_commands(*, checked: Round, past_told: Round) -> int:
         router.route().mock(side_effect=api.answer)
         for each in opened:
             api.round = checked
-            assert "\n".join(each.check().lines).encode()
+            assert "\n".join(each.source.check(each).lines).encode()
             api.round = past_told
-            try:
-                past = each.backfill(Span(3, NOW))
-            except PollError:
-                continue
-            if past is not None:
-                write_past(past)
+            if each.source.backfill is not None:
+                with suppress(PollError):
+                    write_past(each.source.backfill(each, Span(3, NOW)))
     return sum(answer.fuzzed for answer in api.served)
 
 

@@ -18,9 +18,6 @@ from exporter.sources.access import trust
 from exporter.tasks import Task
 from exporter.timing import Timing
 
-Clock = Callable[[], float]
-"""The time in Unix seconds."""
-
 Fields = Mapping[type[Section], Mapping[str, str | None]]
 """Values for some fields of some sections, as a command line gives them."""
 
@@ -94,6 +91,16 @@ class Backfill:
     stretches: Callable[[Journal], Iterator[Stretch]]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source that is turned on, with its client and its own settings."""
+
+    source: "Source"
+    client: Client
+    settings: Settings
+    clock: Callable[[], float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One API.
@@ -116,39 +123,11 @@ class Source:
     metrics: tuple[Metric, ...]
     endpoints: tuple[Endpoint[object], ...]
     open_client: Callable[[Settings, Shared], Client | None]
-    tasks: Callable[[Client, Settings, Clock], Sequence[Task]]
-    check: Callable[[Client, Settings, Clock], CheckReport]
+    tasks: Callable[[OpenSource], Sequence[Task]]
+    check: Callable[[OpenSource], CheckReport]
     demo: Callable[[str, str], Fields]
     demo_defaults: Fields = field(default_factory=dict)
-    backfill: Callable[[Client, Settings, Clock, Span], Backfill] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSource:
-    """A source that is turned on, with its own settings and its client."""
-
-    source: Source
-    client: Client
-    settings: Settings
-    clock: Clock
-
-    def tasks(self) -> Sequence[Task]:
-        """The tasks that poll it, all that they know being theirs alone."""
-        return self.source.tasks(self.client, self.settings, self.clock)
-
-    def check(self) -> CheckReport:
-        """Request each of its endpoints once."""
-        return self.source.check(self.client, self.settings, self.clock)
-
-    def backfill(self, span: Span) -> Backfill | None:
-        """Find out what to request for a history; None if the API has none.
-
-        Raises:
-            PollError: if a list that is needed cannot be had.
-        """
-        if self.source.backfill is None:
-            return None
-        return self.source.backfill(self.client, self.settings, self.clock, span)
+    backfill: Callable[[OpenSource, Span], Backfill] | None = None
 
 
 @contextmanager

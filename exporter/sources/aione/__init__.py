@@ -6,7 +6,7 @@ from exporter.settings import Settings
 from exporter.sources.aione import dashboard, metrics
 from exporter.sources.aione.samples import Figures
 from exporter.sources.aione.settings import AioneSettings
-from exporter.sources.connection import CheckReport, Clock, Fields, Shared, Source
+from exporter.sources.connection import CheckReport, Fields, OpenSource, Shared, Source
 from exporter.sources.report import report, request_row
 from exporter.tasks import Task
 
@@ -20,15 +20,17 @@ def open_client(settings: Settings, shared: Shared) -> Client | None:
     return shared.client(NAME, own.api_url, own.key(), limits=LIMITS, ca_file=own.ca_file)
 
 
-def tasks(client: Client, settings: Settings, clock: Clock) -> tuple[Task, ...]:
+def tasks(opened: OpenSource) -> tuple[Task, ...]:
     """The one task."""
-    return (dashboard.task(client, clock, settings[AioneSettings]),)
+    return (dashboard.task(opened.client, opened.clock, opened.settings[AioneSettings]),)
 
 
-def check(client: Client, settings: Settings, _: Clock) -> CheckReport:
+def check(opened: OpenSource) -> CheckReport:
     """Request the endpoint once, and report what its response leaves out."""
-    own = settings[AioneSettings]
-    row, response = request_row(dashboard.ENDPOINT, lambda: dashboard.fetch(client, own.range_days))
+    own = opened.settings[AioneSettings]
+    row, response = request_row(
+        dashboard.ENDPOINT, lambda: dashboard.fetch(opened.client, own.range_days)
+    )
     notes: list[str] = []
     if response is not None:
         sections = {"tech": response.tech, "business": response.business}

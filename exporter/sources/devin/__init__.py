@@ -6,7 +6,7 @@ from functools import partial
 from exporter.accounting import RateLimits
 from exporter.http import Client
 from exporter.settings import Settings
-from exporter.sources.connection import CheckReport, Clock, Fields, Shared, Source
+from exporter.sources.connection import CheckReport, Fields, OpenSource, Shared, Source
 from exporter.sources.devin import (
     activity,
     categories,
@@ -47,17 +47,14 @@ def open_client(settings: Settings, shared: Shared) -> Client | None:
     return shared.client(NAME, api.api_url, own.key(), limits=limits, ca_file=api.ca_file)
 
 
-def tasks(client: Client, settings: Settings, clock: Clock) -> tuple[Task, ...]:
+def tasks(opened: OpenSource) -> tuple[Task, ...]:
     """The task of each data set."""
-    return tuple(each.task for each in _data_sets(client, settings[DevinSettings], clock))
+    return tuple(each.task for each in _data_sets(opened))
 
 
-def check(client: Client, settings: Settings, clock: Clock) -> CheckReport:
+def check(opened: OpenSource) -> CheckReport:
     """Request every endpoint once."""
-    own = settings[DevinSettings]
-    return Check(
-        client, own, endpoints=ENDPOINTS, data_sets=_data_sets(client, own, clock), now=clock()
-    ).run()
+    return Check(opened, endpoints=ENDPOINTS, data_sets=_data_sets(opened)).run()
 
 
 def demo(url: str, key: str) -> Fields:
@@ -68,9 +65,10 @@ def demo(url: str, key: str) -> Fields:
     }
 
 
-def _data_sets(client: Client, settings: DevinSettings, clock: Clock) -> list[DataSet]:
+def _data_sets(opened: OpenSource) -> list[DataSet]:
+    client, clock, settings = opened.client, opened.clock, opened.settings[DevinSettings]
     interval = settings.poll_interval
-    context = Context.of(client, settings, clock)
+    context = Context.of(opened)
     people, windows = context.directory, context.cycles.windows
     ledgers = consumption.Consumption(client, clock, context)
     counts = partial(WindowedMetrics, client, clock, windows)
@@ -88,7 +86,7 @@ def _data_sets(client: Client, settings: DevinSettings, clock: Clock) -> list[Da
     )
     known_key = DataSet(context.identity.task(interval), (identity.ENDPOINT,), needs_none=True)
     waiting = [
-        DataSet(context.cycles.task(interval), cycles.ENDPOINTS, needs_none=True),
+        DataSet(context.cycles.task(interval), (cycles.ENDPOINT,), needs_none=True),
         DataSet(
             context.sessions.task(
                 interval, labelled_after=(directory.USERS_TASK, scopes.USER_SCOPE.task)
@@ -121,11 +119,11 @@ def _data_sets(client: Client, settings: DevinSettings, clock: Clock) -> list[Da
         ),
         DataSet(
             limits.Limits(client, clock, people, context.user_policy).task(interval),
-            limits.ENDPOINTS,
+            (limits.ENDPOINT,),
         ),
-        DataSet(queue.task(client, clock, interval), queue.ENDPOINTS),
-        DataSet(hypervisors.task(client, clock, interval), hypervisors.ENDPOINTS),
-        DataSet(guardrails.task(client, clock, windows, interval), guardrails.ENDPOINTS),
+        DataSet(queue.task(client, clock, interval), (queue.ENDPOINT,)),
+        DataSet(hypervisors.task(client, clock, interval), (hypervisors.ENDPOINT,)),
+        DataSet(guardrails.task(client, clock, windows, interval), (guardrails.ENDPOINT,)),
     ]
 
     def finished(each: DataSet) -> DataSet:
@@ -148,18 +146,18 @@ ORG_METRICS = (
 ENDPOINTS = (
     *identity.ENDPOINTS,
     *entities.ENDPOINTS,
-    *cycles.ENDPOINTS,
+    cycles.ENDPOINT,
     *scopes.ENDPOINTS,
     *activity.ENDPOINTS,
     *session_metrics.ENDPOINTS,
     *pull_requests.ENDPOINTS,
     *searches.ENDPOINTS,
-    *categories.ENDPOINTS,
-    *limits.ENDPOINTS,
+    categories.ENDPOINT,
+    limits.ENDPOINT,
     *sessions.ENDPOINTS,
-    *queue.ENDPOINTS,
-    *hypervisors.ENDPOINTS,
-    *guardrails.ENDPOINTS,
+    queue.ENDPOINT,
+    hypervisors.ENDPOINT,
+    guardrails.ENDPOINT,
 )
 
 SOURCE = Source(

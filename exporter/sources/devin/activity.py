@@ -7,7 +7,7 @@ filter that a server ignored would pass the enterprise's figure off as an organi
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from pydantic import TypeAdapter
@@ -16,12 +16,12 @@ from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.request import Endpoint, Request
 from exporter.shapes import ApiModel, Count
-from exporter.sources.devin import directory, keys
+from exporter.sources.devin import directory
 from exporter.sources.devin.fields import Timestamp
+from exporter.sources.devin.window_counts import metrics_endpoints
 from exporter.sources.devin.windows import (
     DAY,
     Window,
-    billing_month_params,
     day_number,
     utc_day,
     utc_month,
@@ -58,18 +58,9 @@ _RESPONSE = TypeAdapter(tuple[ActiveUsers, ...])
 
 
 def _period(name: str, word: str, adverb: str, running: Callable[[float], Window]) -> Period:
-    endpoint = Endpoint(
-        path=f"/v3/enterprise/metrics/{name}",
-        response=_RESPONSE,
-        feeds="active users",
-        permission=keys.VIEW_METRICS,
-        keys=keys.ENTERPRISE_ONLY,
-        check_params=billing_month_params,
-    )
     return Period(
         name,
-        endpoint,
-        replace(endpoint, path=f"/v3/organizations/{{org_id}}/metrics/{name}", keys=keys.ANY),
+        *metrics_endpoints(name, _RESPONSE, feeds="active users"),
         running,
         Metric(f"devin_{adverb}_active_users", f"Users active in the running UTC {word}."),
         Metric(

@@ -1,10 +1,9 @@
 """What every data set of the v3 API stands on: the key's kind, cycles, sessions and people."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from exporter.http import Client
+from exporter.sources.connection import OpenSource
 from exporter.sources.devin.cycles import Cycles
 from exporter.sources.devin.directory import Directory
 from exporter.sources.devin.identity import Identity
@@ -24,8 +23,9 @@ class Context:
     directory: Directory
 
     @classmethod
-    def of(cls, client: Client, settings: DevinSettings, clock: Callable[[], float]) -> Self:
+    def of(cls, opened: OpenSource) -> Self:
         """Nothing is known yet; each part is filled by its own polls."""
+        client, clock, settings = opened.client, opened.clock, opened.settings[DevinSettings]
         identity = Identity(client)
         policy = UserPolicy(
             settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit

@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
-from exporter.request import Endpoint
 from exporter.shapes import ApiModel, Count
-from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Acus
-from exporter.sources.devin.window_counts import Ids, window_query
-from exporter.sources.devin.windows import billing_month_params
+from exporter.sources.devin.window_counts import Ids, metrics_endpoints, window_query
 
 REMAINDER = ""
 ROUNDING = 1e-9
@@ -57,15 +54,7 @@ class Categories(ApiModel):
     categories: tuple[Category, ...]
 
 
-ENDPOINT = Endpoint(
-    path="/v3/enterprise/metrics/sessions-by-category",
-    response=TypeAdapter(Categories),
-    feeds="categories",
-    permission=keys.VIEW_METRICS,
-    keys=keys.ENTERPRISE_ONLY,
-    check_params=billing_month_params,
-)
-ENDPOINTS = (ENDPOINT,)
+ENDPOINT = metrics_endpoints("sessions-by-category", TypeAdapter(Categories), feeds="categories")[0]
 
 
 def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:

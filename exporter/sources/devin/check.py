@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from exporter.http import PAGE_SIZE, Client
+from exporter.http import PAGE_SIZE
 from exporter.request import Endpoint, Request
 from exporter.shapes import Page
-from exporter.sources.connection import CheckReport
+from exporter.sources.connection import CheckReport, OpenSource
 from exporter.sources.devin import cycles, entities, identity, keys, sessions
 from exporter.sources.devin.data_set import DataSet
 from exporter.sources.devin.settings import DevinSettings
@@ -25,18 +25,16 @@ class Check:
 
     def __init__(
         self,
-        client: Client,
-        settings: DevinSettings,
+        opened: OpenSource,
         *,
         endpoints: Sequence[Endpoint[object]],
         data_sets: Sequence[DataSet],
-        now: float,
     ) -> None:
-        self._client = client
-        self._settings = settings
+        self._client = opened.client
+        self._settings = opened.settings[DevinSettings]
         self._endpoints = endpoints
         self._data_sets = data_sets
-        self._now = now
+        self._now = opened.clock()
         self._kind = keys.ENTERPRISE
         self._ids = dict(NO_IDS)
         self._rows: list[Row] = []

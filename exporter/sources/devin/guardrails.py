@@ -44,7 +44,6 @@ ENDPOINT = Endpoint(
     keys=keys.ENTERPRISE_ONLY,
     optional=keys.NOT_HERE,
 )
-ENDPOINTS = (ENDPOINT,)
 
 
 @dataclass(frozen=True, slots=True)

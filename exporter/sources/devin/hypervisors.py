@@ -42,7 +42,6 @@ ENDPOINT = Endpoint(
     keys=keys.ENTERPRISE_ONLY,
     optional=keys.NOT_HERE,
 )
-ENDPOINTS = (ENDPOINT,)
 
 
 def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:

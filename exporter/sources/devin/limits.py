@@ -55,7 +55,6 @@ ENDPOINT = Endpoint(
     permission=keys.VIEW_CONSUMPTION,
     keys=keys.ENTERPRISE_ONLY,
 )
-ENDPOINTS = (ENDPOINT,)
 
 
 class Limits:

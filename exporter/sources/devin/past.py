@@ -10,12 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from exporter.errors import NotFoundError, PermissionMissingError, PollError, SwitchedOffError
 from exporter.history import Span, Stretch
-from exporter.http import Client
 from exporter.journal import Journal
-from exporter.metrics import Sample
 from exporter.request import Request
-from exporter.settings import Settings
-from exporter.sources.connection import Backfill, Clock
+from exporter.sources.connection import Backfill, OpenSource
 from exporter.sources.devin import activity, cycles, directory, entities, money, session_metrics
 from exporter.sources.devin.basis import Context
 from exporter.sources.devin.data_set import DataSet
@@ -40,23 +37,23 @@ INFOS = (
 REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
 
-def backfill(client: Client, all_settings: Settings, clock: Clock, span: Span) -> Backfill:
+def backfill(opened: OpenSource, span: Span) -> Backfill:
     """Find out whom to ask for what.
 
     Raises:
         PollError: if a list cannot be had for another reason than a lacking permission.
     """
-    settings = all_settings[DevinSettings]
-    context = Context.of(client, settings, clock)
+    settings = opened.settings[DevinSettings]
+    context = Context.of(opened)
     left_out = [*_polled((context.identity.task(settings.poll_interval),))]
-    listing = _listing(client.source, context, settings)
+    listing = _listing(opened.client.source, context, settings)
     left_out += _polled(listing)
-    past = _Past(context, _finished(context, span, clock()), listing)
+    past = _Past(context, _finished(context, span, opened.clock()), listing)
     who = context.identity.known
     principal = (who.org_id or who.service_user_id or "") if who else ""
     return Backfill(
-        client=client,
-        owner=f"{all_settings[DevinApiSettings].api_url} {principal}",
+        client=opened.client,
+        owner=f"{opened.settings[DevinApiSettings].api_url} {principal}",
         left_out=tuple(left_out),
         requests=tuple(past.requests()),
         stretches=past.stretches,
@@ -152,9 +149,10 @@ class _Past:
         yield from self._infos()
 
     def _bounds(self) -> Iterator[Stretch]:
-        for metric, bound in ((cycles.START, _start), (cycles.END, _end)):
-            for shown, cycle, _ in self._finished.cycles:
-                yield Stretch(shown.start, shown.end, metric(bound(cycle)))
+        for shown, cycle, _ in self._finished.cycles:
+            yield Stretch(shown.start, shown.end, cycles.START(cycle.start))
+        for shown, cycle, _ in self._finished.cycles:
+            yield Stretch(shown.start, shown.end, cycles.END(cycle.end))
 
     def _previous(
         self, period: activity.Period, journal: Journal, began: float
@@ -184,20 +182,10 @@ class _Past:
         now, shown = self._finished.now, self._finished.shown
         samples = [s for task in self._listing for s in task.snapshot(now, math.inf).samples]
         for metric in INFOS:
-            for sample in sorted((s for s in samples if s.metric is metric), key=_labels):
+            for sample in sorted(
+                (s for s in samples if s.metric is metric), key=lambda s: s.labels
+            ):
                 org_id = dict(zip(metric.labels, sample.labels, strict=True)).get("org_id", "")
                 yield Stretch(
                     max(shown.start, self._consumption.created(org_id, 0)), shown.end, sample
                 )
-
-
-def _start(window: Window) -> float:
-    return window.start
-
-
-def _end(window: Window) -> float:
-    return window.end
-
-
-def _labels(sample: Sample) -> tuple[str, ...]:
-    return sample.labels

@@ -1,16 +1,12 @@
 """Pull requests: `GET /v3/enterprise/metrics/prs`, and per organization."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
-from exporter.request import Endpoint
 from exporter.shapes import ApiModel, Count
-from exporter.sources.devin import keys
-from exporter.sources.devin.window_counts import Ids, window_query
-from exporter.sources.devin.windows import billing_month_params
+from exporter.sources.devin.window_counts import Ids, metrics_endpoints, window_query
 
 CREATED = Metric(
     "devin_prs_created_cycle", "Pull requests that Devin opened in the running billing cycle."
@@ -37,16 +33,9 @@ class PullRequests(ApiModel):
     prs_closed_count: Count
 
 
-ENDPOINT = Endpoint(
-    path="/v3/enterprise/metrics/prs",
-    response=TypeAdapter(PullRequests),
-    feeds="pull requests",
-    permission=keys.VIEW_METRICS,
-    keys=keys.ENTERPRISE_ONLY,
-    check_params=billing_month_params,
+ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
+    "prs", TypeAdapter(PullRequests), feeds="pull requests"
 )
-ORG_ENDPOINT = replace(ENDPOINT, path="/v3/organizations/{org_id}/metrics/prs", keys=keys.ANY)
-ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 
 
 def _samples(answer: PullRequests, _: Ids) -> Iterator[Sample]:

@@ -38,7 +38,6 @@ ENDPOINT = Endpoint(
     permission=keys.VIEW_METRICS,
     keys=keys.ENTERPRISE_ONLY,
 )
-ENDPOINTS = (ENDPOINT,)
 
 
 def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:

@@ -10,7 +10,7 @@ from exporter.request import Endpoint
 from exporter.shapes import ApiModel
 from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Acus, Timestamp
-from exporter.sources.devin.windows import billing_month_params, day_number
+from exporter.sources.devin.windows import billing_month, day_number
 
 PRODUCTS = ("devin", "cascade", "terminal")
 """Products that are published even where nobody has used them; others once they are seen."""
@@ -81,63 +81,61 @@ class Scope:
         return (self.endpoint, *([self.org_endpoint] if self.org_endpoint else []))
 
 
-_RESPONSE = TypeAdapter(DailyAnswer)
-
-
-def _endpoint(task: str, path: str = "") -> Endpoint[DailyAnswer]:
-    return Endpoint(
+def _scope(
+    whose: str,
+    of: str,
+    *windows: str,
+    label: str | None = None,
+    path: str = "",
+    org_path: str | None = None,
+    zeros: bool = False,
+) -> Scope:
+    """A scope, by the first word of its task and by where its endpoints are."""
+    task = f"{whose}_consumption"
+    endpoint = Endpoint(
         path=f"/v3/enterprise/consumption/daily{path}",
         response=_RESPONSE,
         feeds=f"ACUs ({task})",
         permission=keys.VIEW_CONSUMPTION,
         keys=keys.ENTERPRISE_ONLY,
-        check_params=billing_month_params,
+        check_params=lambda now: billing_month(now).params,
     )
-
-
-def _org_endpoint(task: str, path: str = "") -> Endpoint[DailyAnswer]:
-    return replace(
-        _endpoint(task),
-        path=f"/v3/organizations/{{org_id}}/consumption/daily{path}",
+    org_endpoint = replace(
+        endpoint,
+        path=f"/v3/organizations/{{org_id}}/consumption/daily{org_path}",
         permission=keys.VIEW_ORG_CONSUMPTION,
         keys=keys.ORGANIZATION_ONLY,
     )
+    return Scope(
+        task=task,
+        endpoint=endpoint,
+        org_endpoint=None if org_path is None else org_endpoint,
+        label=label,
+        metrics=_metrics(f"{whose}_" if label else "", of, (label,) if label else (), *windows),
+        zeros=zeros,
+    )
 
 
-ENTERPRISE_SCOPE = Scope(
-    task="enterprise_consumption",
-    endpoint=_endpoint("enterprise_consumption"),
-    org_endpoint=None,
-    label=None,
-    metrics=_metrics("", "the enterprise", (), *_WINDOWS),
-    zeros=True,
-)
-ORGANIZATION_SCOPE = Scope(
-    task="organization_consumption",
-    endpoint=_endpoint("organization_consumption", "/organizations/{org_id}"),
-    org_endpoint=_org_endpoint("organization_consumption"),
-    label="org_id",
-    metrics=_metrics("organization_", "an organization", ("org_id",), *_WINDOWS),
-    zeros=True,
-)
+_RESPONSE = TypeAdapter(DailyAnswer)
 _PERSONAL = ("today", "yesterday", "cycle")
-USER_SCOPE = Scope(
-    task="user_consumption",
-    endpoint=_endpoint("user_consumption", "/users/{user_id}"),
-    org_endpoint=_org_endpoint("user_consumption", "/users/{user_id}"),
-    label="user_id",
-    metrics=_metrics("user_", "a user", ("user_id",), *_PERSONAL),
-    zeros=False,
-)
-SERVICE_USER_SCOPE = Scope(
-    task="service_user_consumption",
-    endpoint=_endpoint("service_user_consumption", "/service-users/{service_user_id}"),
-    org_endpoint=_org_endpoint("service_user_consumption", "/service-users/{service_user_id}"),
-    label="service_user_id",
-    metrics=_metrics("service_user_", "a service user", ("service_user_id",), *_PERSONAL),
-    zeros=False,
-)
+_USER, _BOT = "/users/{user_id}", "/service-users/{service_user_id}"
+_ORGANIZATION = "/organizations/{org_id}"
 
+ENTERPRISE_SCOPE = _scope("enterprise", "the enterprise", *_WINDOWS, zeros=True)
+ORGANIZATION_SCOPE = _scope(
+    *("organization", "an organization", *_WINDOWS),
+    label="org_id",
+    path=_ORGANIZATION,
+    org_path="",
+    zeros=True,
+)
+USER_SCOPE = _scope("user", "a user", *_PERSONAL, label="user_id", path=_USER, org_path=_USER)
+SERVICE_USER_SCOPE = _scope(
+    *("service_user", "a service user", *_PERSONAL),
+    label="service_user_id",
+    path=_BOT,
+    org_path=_BOT,
+)
 SCOPES = (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE)
 METRICS = tuple(metric for scope in SCOPES for metric in scope.metrics.values())
 ENDPOINTS = tuple(endpoint for scope in SCOPES for endpoint in scope.endpoints)

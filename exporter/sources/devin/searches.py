@@ -1,16 +1,12 @@
 """Searches: `GET /v3/enterprise/metrics/searches`, and per organization."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
-from exporter.request import Endpoint
 from exporter.shapes import ApiModel, Count
-from exporter.sources.devin import keys
-from exporter.sources.devin.window_counts import Ids, window_query
-from exporter.sources.devin.windows import billing_month_params
+from exporter.sources.devin.window_counts import Ids, metrics_endpoints, window_query
 
 SEARCHES = Metric("devin_searches_cycle", "Searches made in the running billing cycle.")
 METRICS = (SEARCHES,)
@@ -29,16 +25,9 @@ class Searches(ApiModel):
     searches_created_count: Count
 
 
-ENDPOINT = Endpoint(
-    path="/v3/enterprise/metrics/searches",
-    response=TypeAdapter(Searches),
-    feeds="searches",
-    permission=keys.VIEW_METRICS,
-    keys=keys.ENTERPRISE_ONLY,
-    check_params=billing_month_params,
+ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
+    "searches", TypeAdapter(Searches), feeds="searches"
 )
-ORG_ENDPOINT = replace(ENDPOINT, path="/v3/organizations/{org_id}/metrics/searches", keys=keys.ANY)
-ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 
 
 def _samples(answer: Searches, _: Ids) -> Iterator[Sample]:

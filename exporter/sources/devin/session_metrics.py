@@ -1,18 +1,14 @@
 """How many sessions were created: `GET /v3/enterprise/metrics/sessions`, and per organization."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 
 from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
-from exporter.request import Endpoint
 from exporter.shapes import ApiModel, Count
-from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Acus
-from exporter.sources.devin.window_counts import Ids, window_query
-from exporter.sources.devin.windows import billing_month_params
+from exporter.sources.devin.window_counts import Ids, metrics_endpoints, window_query
 
 TASK = "session_metrics"
 
@@ -71,16 +67,9 @@ class SessionMetrics(ApiModel):
     sessions_created_by_size: dict[str, Count]
 
 
-ENDPOINT = Endpoint(
-    path="/v3/enterprise/metrics/sessions",
-    response=TypeAdapter(SessionMetrics),
-    feeds="sessions created",
-    permission=keys.VIEW_METRICS,
-    keys=keys.ENTERPRISE_ONLY,
-    check_params=billing_month_params,
+ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
+    "sessions", TypeAdapter(SessionMetrics), feeds="sessions created"
 )
-ORG_ENDPOINT = replace(ENDPOINT, path="/v3/organizations/{org_id}/metrics/sessions", keys=keys.ANY)
-ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 
 
 def _created(metric: Metric, answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:

@@ -6,17 +6,19 @@ Whether the API counts what was created in the very second of a bound is not doc
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
+
+from pydantic import TypeAdapter
 
 from exporter.errors import EntitiesUnknownError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.request import Endpoint, Request
-from exporter.sources.devin import cycles
+from exporter.sources.devin import cycles, keys
 from exporter.sources.devin.data_set import DataSet
-from exporter.sources.devin.windows import BillingWindows, Window
+from exporter.sources.devin.windows import BillingWindows, Window, billing_month
 from exporter.sweep import Attempts, ask_each, sweep
 from exporter.tasks import Response, Snapshot, Task, first_expiry
 
@@ -24,6 +26,22 @@ T = TypeVar("T")
 Ids = Mapping[str, str]
 
 ENTERPRISE: Ids = {}
+
+
+def metrics_endpoints(
+    name: str, response: TypeAdapter[T], *, feeds: str
+) -> tuple[Endpoint[T], Endpoint[T]]:
+    """`/v3/enterprise/metrics/{name}` and `/v3/organizations/{org_id}/metrics/{name}`."""
+    endpoint = Endpoint(
+        path=f"/v3/enterprise/metrics/{name}",
+        response=response,
+        feeds=feeds,
+        permission=keys.VIEW_METRICS,
+        keys=keys.ENTERPRISE_ONLY,
+        check_params=lambda now: billing_month(now).params,
+    )
+    path = f"/v3/organizations/{{org_id}}/metrics/{name}"
+    return endpoint, replace(endpoint, path=path, keys=keys.ANY)
 
 
 @dataclass(frozen=True, slots=True)

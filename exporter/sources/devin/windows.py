@@ -146,11 +146,6 @@ def billing_windows(
     return BillingWindows(today, day_before(today), cycle, previous_cycle)
 
 
-def billing_month_params(now: float) -> dict[str, int]:
-    """The query that asks an endpoint for the running month of billing days."""
-    return billing_month(now).params
-
-
 def covering(windows: Iterable[Window], moment: float) -> Window | None:
     """The window that holds a moment, the latest-starting one where several do."""
     return max((window for window in windows if moment in window), key=_start, default=None)

@@ -3,7 +3,7 @@
 from exporter.accounting import RateLimits
 from exporter.http import Client
 from exporter.settings import Settings
-from exporter.sources.connection import CheckReport, Clock, Fields, Shared, Source
+from exporter.sources.connection import CheckReport, Fields, OpenSource, Shared, Source
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.devin_v2 import usage
 from exporter.sources.devin_v2.settings import DevinV2Settings
@@ -20,14 +20,15 @@ def open_client(settings: Settings, shared: Shared) -> Client | None:
     return shared.client(NAME, api.api_url, key, limits=LIMITS, ca_file=api.ca_file)
 
 
-def tasks(client: Client, settings: Settings, clock: Clock) -> tuple[Task, ...]:
+def tasks(opened: OpenSource) -> tuple[Task, ...]:
     """The one task."""
-    return (usage.task(client, clock, settings[DevinV2Settings].poll_interval),)
+    interval = opened.settings[DevinV2Settings].poll_interval
+    return (usage.task(opened.client, opened.clock, interval),)
 
 
-def check(client: Client, _: Settings, __: Clock) -> CheckReport:
+def check(opened: OpenSource) -> CheckReport:
     """Request the endpoint once."""
-    row, _response = request_row(usage.ENDPOINT, lambda: usage.fetch(client))
+    row, _ = request_row(usage.ENDPOINT, lambda: usage.fetch(opened.client))
     return report([row], ["the v2 API is deprecated by its vendor"])
 
 

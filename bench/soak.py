@@ -35,7 +35,8 @@ from soak_footprint import Footprint, keep_telling, report_files, report_memory
 from soak_judge import Judge, Look
 from soak_ledger import Ledger
 
-from exporter.app import SECTIONS, Exporter
+from exporter.app import Exporter
+from exporter.catalogue import ALL_SECTIONS
 from exporter.demo import DEMO_KEYS
 from exporter.logs import set_up
 from exporter.server import listen
@@ -71,7 +72,7 @@ def run_exporter(clock: FastTime, folder: Path) -> None:
     """The exporter as `serve` composes it, but for its time."""
     hold_termination()
     keep_telling(folder / USED)
-    settings = load(SECTIONS, {})
+    settings = load(ALL_SECTIONS, {})
     log, web = settings[LogSettings], settings[WebSettings]
     set_up(level=log.level, style=log.format)
     sockets = listen(parse_addresses(web.listen_address))

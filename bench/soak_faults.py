@@ -8,7 +8,7 @@ from exporter.demo.answers import Answers
 from exporter.demo.endpoints import endpoints
 from exporter.demo.people import DAY, DAY_START, Size
 from exporter.demo.world import World
-from exporter.paths import fill
+from exporter.request import expand_path
 
 DEVIN, AIONE = "devin", "aione"
 HOSTS = (DEVIN, AIONE)
@@ -206,7 +206,7 @@ def _paths(kind: str) -> list[str]:
         return list(MEMBER_LISTS)
     if kind in OF_LISTS:
         return [each.path for each in asked if each.paged and "{" not in each.path]
-    one_user = fill(OF_ONE_USER, {"user_id": world.people[0].id})
+    one_user = expand_path(OF_ONE_USER, {"user_id": world.people[0].id})
     patterns = dict.fromkeys([_pattern(each.path) for each in asked] + [one_user])
     if kind in HEAVY:
         return [path for path in patterns if not path.endswith("*")]

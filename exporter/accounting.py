@@ -11,7 +11,7 @@ from exporter.metrics import Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RateLimits:
     """How hard a client may work.
 
     Attributes:

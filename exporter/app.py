@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from socket import socket
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
@@ -12,15 +13,13 @@ from exporter.accounting import RequestMetrics
 from exporter.build import build_info
 from exporter.scheduler import Scheduler
 from exporter.server import Site, WebServer
-from exporter.settings import CORE_SECTIONS, Section, Settings, WebSettings
+from exporter.settings import Settings, WebSettings
 from exporter.sources import SOURCES
-from exporter.sources.connection import NoSourceError, Surroundings, sections_of
+from exporter.sources.connection import Shared, open_sources
 from exporter.store import Store
 from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
-
-SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
 
 
 class Exporter:
@@ -43,19 +42,18 @@ class Exporter:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._stopping = threading.Event()
-        shared = Surroundings(RequestMetrics(registry), self._stopping, timing)
-        opened = (source.open(settings, shared) for source in SOURCES)
-        self._connections = [connection for connection in opened if connection is not None]
-        if not self._connections:
-            raise NoSourceError(", or ".join(source.wanted for source in SOURCES))
-        tasks = [task for connection in self._connections for task in connection.tasks]
+        shared = Shared(RequestMetrics(registry), self._stopping, timing)
+        with ExitStack() as stack:
+            opened = stack.enter_context(open_sources(SOURCES, settings, shared))
+            tasks = [task for each in opened for task in each.source.tasks(each)]
+            self._clients = stack.pop_all()
         self.store = Store(tasks, constant=(build_info(),))
         self.scheduler = Scheduler(tasks, store=self.store, registry=registry, timing=timing)
         site = Site(
             store=self.store,
             registry=registry,
             refresh=self.scheduler.tick,
-            refused=lambda: [c.source for c in self._connections if c.client.key_refused],
+            refused=lambda: [each.source.name for each in opened if each.client.key_refused],
             due_in=self.scheduler.due_in,
             clock=timing.clock,
             telemetry_path=settings[WebSettings].telemetry_path,
@@ -77,5 +75,4 @@ class Exporter:
 
     def close(self) -> None:
         """Give the connections back, once no poll is under way any more."""
-        for connection in self._connections:
-            connection.client.close()
+        self._clients.close()

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,10 +20,10 @@ from exporter.errors import NotFoundError, PartialError, PermissionMissingError,
 from exporter.history import HOUR, Grid, Span, Written, write
 from exporter.http import Client
 from exporter.journal import Journal, JournalError
-from exporter.request import Fetch
+from exporter.request import Request
 from exporter.settings import Settings
 from exporter.sources import SOURCES
-from exporter.sources.connection import NoSourceError, Past, Surroundings
+from exporter.sources.connection import Backfill, Shared, open_sources
 from exporter.sweep import sweep
 from exporter.timing import Timing
 
@@ -163,23 +163,20 @@ def backfill(settings: Settings, order: Order, *, tell: Callable[[str], object])
 
 
 def _backfill(settings: Settings, order: Order, tell: Callable[[str], object]) -> Written:
-    shared = Surroundings(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
-    opened = (source.history(settings, shared, order.span) for source in SOURCES)
-    pasts = [past for past in opened if past is not None]
-    if not pasts:
-        raise NoSourceError(", or ".join(s.wanted for s in SOURCES if s.past is not None))
+    shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
+    sources = [source for source in SOURCES if source.backfill is not None]
     with ExitStack() as stack:
-        for past in pasts:
-            stack.callback(past.client.close)
-        journal, partial = _journal(order.output, pasts)
+        opened = stack.enter_context(open_sources(sources, settings, shared))
+        parts = [each.source.backfill(each, order.span) for each in opened if each.source.backfill]
+        journal, partial = _journal(order.output, parts)
         stack.callback(journal.close)
-        for line in chain.from_iterable(past.left_out for past in pasts):
+        for line in chain.from_iterable(part.left_out for part in parts):
             tell(f"left out: {line}")
-        for line in _ask(pasts, journal):
+        for line in _ask(parts, journal):
             tell(f"left out: {line}")
         with _destination(order.output) as file:
             written = write(
-                chain.from_iterable(past.stretches(journal) for past in pasts),
+                chain.from_iterable(part.stretches(journal) for part in parts),
                 Grid(every=order.every, last=order.span.until),
                 constant=order.constant,
                 into=file.write,
@@ -189,35 +186,38 @@ def _backfill(settings: Settings, order: Order, tell: Callable[[str], object]) -
     return written
 
 
-def _journal(output: str, pasts: Sequence[Past]) -> tuple[Journal, Path | None]:
+def _journal(output: str, parts: Sequence[Backfill]) -> tuple[Journal, Path | None]:
     if output == STANDARD_OUTPUT:
         return Journal.temporary(), None
     partial = Path(f"{output}.partial")
-    return Journal.at(partial, owner=" and ".join(past.owner for past in pasts)), partial
+    return Journal.at(partial, owner=" and ".join(part.owner for part in parts)), partial
 
 
-def _ask(pasts: Sequence[Past], journal: Journal) -> Iterator[str]:
+def _ask(parts: Sequence[Backfill], journal: Journal) -> Iterator[str]:
     """Ask for what is not in the journal yet; gives what is left out, a line each."""
-    asked = sum(len(group) for past in pasts for group in past.requests)
+    asked = sum(len(group) for part in parts for group in part.requests)
     with tqdm(total=asked, unit=" requests", desc="asking", disable=None) as bar:
-        for past in pasts:
-            for group in past.requests:
+        for part in parts:
+            for group in part.requests:
                 pending = {request.key: request for request in group if request not in journal}
                 bar.update(len(group) - len(pending))
                 try:
-                    _ask_for(pending, past.client, journal, bar.update)
+                    _ask_for(pending, part.client, journal, bar.update)
                 except PartialError as failure:
-                    where = f"{group[0].endpoint}: {failure}"
+                    where = f"{group[0].endpoint.path}: {failure}"
                     if not failure.reasons <= _REFUSALS:
                         raise BackfillError(f"{where}; run it again to go on") from None
                     yield where
 
 
 def _ask_for(
-    pending: dict[str, Fetch], client: Client, journal: Journal, done: Callable[[int], object]
+    pending: Mapping[str, Request[object]],
+    client: Client,
+    journal: Journal,
+    done: Callable[[int], object],
 ) -> None:
     def ask(key: str) -> None:
-        journal.add(pending[key], pending[key].fetch(client))
+        journal.add(pending[key], client.get_json(pending[key]))
         done(1)
 
     sweep(list(pending), ask, threads=client.concurrency)

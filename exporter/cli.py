@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter import __version__
 from exporter.accounting import RequestMetrics
-from exporter.app import SECTIONS, Exporter
+from exporter.app import Exporter
 from exporter.backfill import (
     BackfillError,
     Order,
@@ -24,6 +24,7 @@ from exporter.backfill import (
     flags_given,
     order_of,
 )
+from exporter.catalogue import ALL_SECTIONS
 from exporter.demo import DEMO_KEYS, start_demo_api
 from exporter.demo.settings import DemoSettings
 from exporter.logs import set_up
@@ -45,12 +46,11 @@ from exporter.signals import (
     wait_for_termination,
 )
 from exporter.sources import SOURCES
-from exporter.sources.connection import Fields, NoSourceError, Surroundings
+from exporter.sources.connection import Fields, NoSourceError, Shared, open_sources
 from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
 
-ALL_SECTIONS: tuple[type[Section], ...] = (*SECTIONS, DemoSettings)
 COMMANDS = {
     "serve": "poll and serve until SIGTERM or SIGINT (the default)",
     "check": "ask each endpoint once and tell what the key lacks; exit 0 if nothing",
@@ -196,14 +196,12 @@ def check(overrides: Fields) -> int:
     """
     settings = load(ALL_SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)
-    shared = Surroundings(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
-    reports = [source.report(settings, shared) for source in SOURCES]
-    told = [report for report in reports if report is not None]
-    if not told:
-        raise NoSourceError(", or ".join(source.wanted for source in SOURCES))
-    for report in told:
+    shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
+    with open_sources(SOURCES, settings, shared) as opened:
+        reports = [each.source.check(each) for each in opened]
+    for report in reports:
         sys.stdout.writelines(f"{line}\n" for line in report.lines)
-    return 0 if all(report.fine for report in told) else LACKING
+    return 0 if all(report.passed for report in reports) else LACKING
 
 
 def write_history(overrides: Fields, order: Order) -> None:

@@ -8,19 +8,18 @@ import logging
 import random
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpcore
 import httpx
-from pydantic import TypeAdapter
 
 from exporter import body, errors
-from exporter.accounting import Budget, Limits, RequestMetrics, retry_after_seconds
+from exporter.accounting import Budget, RateLimits, RequestMetrics, retry_after_seconds
 from exporter.deadline import Deadline, LimitedBackend
-from exporter.paths import fill
+from exporter.request import Endpoint, Request
 from exporter.settings import SettingsError, is_loopback
 from exporter.shapes import Page, parse
 from exporter.timing import Timing
@@ -28,7 +27,6 @@ from exporter.timing import Timing
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Params = Mapping[str, int | str]
 
 ATTEMPTS = 4
 BACKOFF_SECONDS = 1.0
@@ -55,7 +53,6 @@ class Client:
         key: gives the bearer key for each request; raises `CredentialError`.
         verify: TLS context; None for the public authorities.
         stopping: once set, waiting requests end in `StoppedError` and no new one starts.
-        permission_of: names the permission that opens an endpoint, for the message of a 403.
         timing: its clock is for dates in `Retry-After`, all else is for limits.
 
     Raises:
@@ -68,11 +65,10 @@ class Client:
         source: str,
         base_url: str,
         key: Callable[[], str],
-        limits: Limits,
+        limits: RateLimits,
         metrics: RequestMetrics,
         stopping: threading.Event,
         verify: ssl.SSLContext | None = None,
-        permission_of: Callable[[str], str | None] = lambda _: None,
         timing: Timing,
     ) -> None:
         self.source = source
@@ -81,7 +77,6 @@ class Client:
         self.key_refused = False
         self._noting = threading.Lock()
         self._key = key
-        self._permission_of = permission_of
         self._metrics = metrics
         self._timing = timing
         self._budget = Budget(limits.requests_per_second, timing.monotonic)
@@ -102,62 +97,50 @@ class Client:
         """Give the connections back."""
         self._http.close()
 
-    def get(
-        self,
-        endpoint: str,
-        shape: TypeAdapter[T],
-        *,
-        ids: Mapping[str, str] | None = None,
-        params: Params | None = None,
-    ) -> T:
-        """Ask an endpoint and check the answer's shape.
-
-        Args:
-            endpoint: path template, like `/v3/enterprise/consumption/daily/users/{user_id}`.
-            ids: what to fill the template with.
+    def get(self, request: Request[T]) -> T:
+        """Send a request and check the type of its response.
 
         Raises:
             PollError: any leaf of the tree but `PagingError` and `PartialError`.
         """
-        path = fill(endpoint, ids or {})
-        answer = parse(endpoint, shape, self._send_with_retries(endpoint, path, params or {}))
+        endpoint = request.endpoint
+        response = parse(endpoint.path, endpoint.response, self._send_with_retries(request))
         # Anything else may come from a gateway that has not looked at the key.
-        self._note_key(endpoint, refused=False)
-        return answer
+        self._note_key(endpoint.path, refused=False)
+        return response
 
-    def get_list(
-        self,
-        endpoint: str,
-        shape: TypeAdapter[Page[T]],
-        *,
-        ids: Mapping[str, str] | None = None,
-        params: Params | None = None,
-    ) -> list[T]:
-        """Ask for all pages of a list; a list that is not complete is an error, never a part.
+    def get_json(self, request: Request[object]) -> bytes:
+        """The same, with the fields read as JSON."""
+        return request.endpoint.response.dump_json(self.get(request))
+
+    def get_list(self, request: Request[Page[T]]) -> list[T]:
+        """Request all pages of a list; a list that is not complete is an error, never a part.
 
         Raises:
             PagingError: if a cursor comes back, is missing, or the pages never end.
             PollError: as `get`.
         """
+        endpoint = request.endpoint.path
         items: list[T] = []
         cursors: set[str] = set()
-        paged: dict[str, int | str] = {**(params or {}), "first": PAGE_SIZE}
+        params = {**request.params, "first": PAGE_SIZE}
         for _ in range(MOST_PAGES):
-            page = self.get(endpoint, shape, ids=ids, params=paged)
+            page = self.get(replace(request, params=params))
             items.extend(page.items)
             if not page.has_next_page:
                 return items
             if page.end_cursor is None or page.end_cursor in cursors:
                 raise errors.PagingError(f"{endpoint} promises a next page but its cursor repeats")
             cursors.add(page.end_cursor)
-            paged["after"] = page.end_cursor
+            params["after"] = page.end_cursor
         raise errors.PagingError(f"{endpoint} did not end after {MOST_PAGES} pages")
 
-    def _send_with_retries(self, endpoint: str, path: str, params: Params) -> bytes:
+    def _send_with_retries(self, request: Request[object]) -> bytes:
+        path = request.path
         give_up = self._timing.monotonic() + TOTAL_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._send_in_turn(endpoint, path, params)
+                return self._send_in_turn(request, path)
             except (
                 errors.UnavailableError,
                 errors.RateLimitedError,
@@ -185,7 +168,8 @@ class Client:
         if self.stopping.wait(self._timing.timer(seconds)):
             raise errors.StoppedError("the exporter is shutting down")
 
-    def _send_in_turn(self, endpoint: str, path: str, params: Params) -> bytes:
+    def _send_in_turn(self, request: Request[object], path: str) -> bytes:
+        endpoint = request.endpoint.path
         with self._in_flight:
             waited = self._budget.take(self._pause)
             self._metrics.waited.labels(self.source).inc(waited)
@@ -194,7 +178,7 @@ class Client:
             began = self._timing.monotonic()
             status = "internal"
             try:
-                response = self._send(endpoint, path, params, key)
+                response = self._send(request, path, key)
                 status = str(response.status)
             except errors.PollError as failure:
                 (status,) = failure.reasons
@@ -204,14 +188,18 @@ class Client:
                 self._metrics.durations.labels(self.source, endpoint).observe(
                     self._timing.monotonic() - began
                 )
-        return self._accept(endpoint, response)
+        return self._accept(request.endpoint, response)
 
-    def _send(self, endpoint: str, path: str, params: Params, key: str) -> _Response:
+    def _send(self, request: Request[object], path: str, key: str) -> _Response:
+        endpoint = request.endpoint.path
         try:
             with (
                 self._deadline.within(self._attempt_seconds),
                 self._http.stream(
-                    "GET", path, params=params, headers={"Authorization": f"Bearer {key}"}
+                    "GET",
+                    path,
+                    params=request.params,
+                    headers={"Authorization": f"Bearer {key}"},
                 ) as response,
             ):
                 ok = response.status_code == httpx.codes.OK
@@ -224,17 +212,16 @@ class Client:
         except (httpx.TransportError, UnicodeError) as failure:
             raise errors.ConnectionFailedError(f"{endpoint}: {_told_of(failure)}") from None
 
-    def _accept(self, endpoint: str, response: _Response) -> bytes:
+    def _accept(self, endpoint: Endpoint[object], response: _Response) -> bytes:
         status = response.status
         if status == httpx.codes.UNAUTHORIZED:
-            self._note_key(endpoint, refused=True)
+            self._note_key(endpoint.path, refused=True)
         if status == httpx.codes.OK:
             return response.body
         kind = errors.rejection(status)
-        message = f"{endpoint} answered {status}"
-        permission = self._permission_of(endpoint)
-        if kind is errors.PermissionMissingError and permission:
-            message += f"; the key needs the permission {permission}"
+        message = f"{endpoint.path} answered {status}"
+        if kind is errors.PermissionMissingError and endpoint.permission:
+            message += f"; the key needs the permission {endpoint.permission}"
         raise kind(
             message, retry_after=retry_after_seconds(response.retry_after, self._timing.clock())
         )

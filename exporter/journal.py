@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
 from exporter.errors import NotJsonError, ShapeError
-from exporter.request import Fetch, Request
+from exporter.request import Request
 from exporter.shapes import parse
 
 T = TypeVar("T")
@@ -81,10 +81,10 @@ class Journal:
         if not self._end:
             self._append(header)
 
-    def __contains__(self, request: Fetch) -> bool:
+    def __contains__(self, request: Request[object]) -> bool:
         return request.key in self._places
 
-    def add(self, request: Fetch, answer: bytes) -> None:
+    def add(self, request: Request[object], answer: bytes) -> None:
         """Keep an answer."""
         key = json.dumps(request.key).encode() + b"\t"
         with self._lock:
@@ -104,7 +104,7 @@ class Journal:
         start, length = place
         answer = os.pread(self._file.fileno(), length, start)
         try:
-            return parse(request.endpoint, request.shape, answer)
+            return parse(request.endpoint.path, request.endpoint.response, answer)
         except (NotJsonError, ShapeError) as damage:
             raise JournalError(f"the partial file is damaged ({damage}); remove it") from None
 

@@ -1,8 +1,9 @@
 """Asking one thing of many entities, as the API has no bulk lists."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from exporter.errors import (
     ConnectionFailedError,
@@ -22,6 +23,35 @@ _API_AT_FAULT = frozenset(
     error.reason
     for error in (ConnectionFailedError, DeadlineError, RateLimitedError, ServerFailedError)
 )
+
+
+@dataclass(slots=True)
+class Attempts:
+    """When each entity was last asked for. Safe to use from several threads."""
+
+    _ended: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, entity: str, at: float) -> None:
+        """Note that asking for an entity ended (Unix seconds), whatever came of it."""
+        with self._lock:
+            self._ended[entity] = at
+
+    def retain(self, entities: Iterable[str]) -> None:
+        """Forget all other entities."""
+        kept = frozenset(entities)
+        with self._lock:
+            self._ended = {entity: at for entity, at in self._ended.items() if entity in kept}
+
+    def entities(self) -> frozenset[str]:
+        """Those that have been asked for at least once."""
+        with self._lock:
+            return frozenset(self._ended)
+
+    def least_recent_first(self, entities: Iterable[str]) -> list[str]:
+        """Order entities by when they were last asked for, the never asked first."""
+        with self._lock:
+            return sorted(entities, key=lambda entity: (self._ended.get(entity, -1.0), entity))
 
 
 def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) -> None:

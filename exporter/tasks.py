@@ -7,30 +7,35 @@ from typing import Generic, Protocol, TypeVar
 
 from exporter.metrics import Metric, Sample
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 CLOCK_STEP_SECONDS = 1.0
 """By how much the clock may be set, as time servers do, without anything being done about it."""
 
 
-def fresh(sent: float, now: float, max_age: float) -> bool:
-    """Whether the answer to a request is young enough to be published (all in Unix seconds).
+def is_fresh(requested_at: float, now: float, max_age: float) -> bool:
+    """Whether the response to a request is young enough to be published (all in Unix seconds).
 
     One from the future is not: the clock that said so was wrong, and with it, which days are over.
     """
-    return sent - CLOCK_STEP_SECONDS <= now < sent + max_age
+    return requested_at - CLOCK_STEP_SECONDS <= now < requested_at + max_age
+
+
+def first_expiry(requested_at: Iterable[float], max_age: float) -> float:
+    """When the first of the responses to these requests becomes too old; never if there is none."""
+    return min((at + max_age for at in requested_at), default=math.inf)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
-    """What an API said, and when the request for it was sent (Unix seconds)."""
+class Response(Generic[T_co]):
+    """What an API responded, and when the request for it was sent (Unix seconds)."""
 
-    sent: float
-    value: T
+    requested_at: float
+    value: T_co
 
-    def fresh(self, now: float, max_age: float) -> bool:
-        """Whether the answer is young enough to be published."""
-        return fresh(self.sent, now, max_age)
+    def is_fresh(self, now: float, max_age: float) -> bool:
+        """Whether it is young enough to be published."""
+        return is_fresh(self.requested_at, now, max_age)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +53,6 @@ class Snapshot:
     expires: float = math.inf
     missing: int = 0
     newest_day: float | None = None
-
-
-def while_fresh(
-    answer: Answer[T] | None,
-    now: float,
-    max_age: float,
-    samples: Callable[[Answer[T]], Iterable[Sample]],
-) -> Snapshot:
-    """What an answer tells while it is young enough; nothing before there is one."""
-    if answer is None:
-        return Snapshot()
-    if not answer.fresh(now, max_age):
-        return Snapshot(missing=1)
-    return Snapshot(tuple(samples(answer)), expires=answer.sent + max_age)
 
 
 class TakeSnapshot(Protocol):

@@ -19,7 +19,8 @@ from limits import HANG_SECONDS
 from misbehaving import Certificates, Front, Healthy, forwarding
 from processes import BETWEEN_LOOKS
 
-from exporter.app import SECTIONS, Exporter
+from exporter.app import Exporter
+from exporter.catalogue import ALL_SECTIONS
 from exporter.demo.answers import Answers
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
@@ -231,7 +232,7 @@ def stage(
             store=rig.store,
             registry=rig.registry,
             refresh=rig.scheduler.tick,
-            refused=lambda: [c.source for c in rig.connections if c.client.key_refused],
+            refused=lambda: [each.source.name for each in rig.opened if each.client.key_refused],
             due_in=rig.scheduler.due_in,
             clock=clock,
             telemetry_path="/metrics",
@@ -297,7 +298,7 @@ def _set(of: Servers, settings: Mapping[str, str | None]) -> Iterator[Settings]:
         for variable, value in {**_turned_on(of), **settings}.items():
             if value is not None:
                 environment.setenv(variable, value)
-        yield load(SECTIONS, {})
+        yield load(ALL_SECTIONS, {})
 
 
 def _asking(listening: socket) -> httpx.Client:

@@ -13,7 +13,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.accounting import Limits, RequestMetrics
+from exporter.accounting import RateLimits, RequestMetrics
 from exporter.demo.answers import Answers
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
@@ -23,15 +23,19 @@ from exporter.http import Client
 from exporter.scheduler import Scheduler
 from exporter.settings import Section, Settings, load
 from exporter.sources import devin
-from exporter.sources.connection import Connection, Fields, Source, Surroundings
+from exporter.sources.connection import (
+    Fields,
+    OpenSource,
+    Shared,
+    Source,
+    open_sources,
+    sections_of,
+)
 from exporter.store import Store
 from exporter.tasks import Task
 from exporter.timing import Timing
 
 KEY = "cog_the_key_of_the_tests"
-KEY_OF = {"devin": "service_user_token", "devin_v2": "api_key", "aione": "token"}
-"""The field of each source's settings that holds its key."""
-
 PAYLOADS = Path(__file__).parent / "payloads"
 
 Series = Mapping[str, str]
@@ -139,7 +143,8 @@ class Scrape:
 class Rig:
     """Sources with scheduler and store, polled by hand."""
 
-    connections: Sequence[Connection]
+    opened: Sequence[OpenSource]
+    tasks: Sequence[Task]
     store: Store
     scheduler: Scheduler
     registry: CollectorRegistry
@@ -148,12 +153,7 @@ class Rig:
     @property
     def client(self) -> Client:
         """The client of the first source."""
-        return self.connections[0].client
-
-    @property
-    def tasks(self) -> list[Task]:
-        """The tasks of all sources, in their order."""
-        return [task for connection in self.connections for task in connection.tasks]
+        return self.opened[0].client
 
     def poll(self, *names: str) -> None:
         """Run these tasks once, or all of them in the order of the source."""
@@ -203,7 +203,7 @@ def make_client(
         source="test",
         base_url=url,
         key=key,
-        limits=Limits(
+        limits=RateLimits(
             requests_per_second=requests_per_second,
             concurrency=concurrency,
             attempt_seconds=attempt_seconds,
@@ -262,24 +262,34 @@ def composed(
     """Those of the sources that are turned on, as composed in production, but polled by hand."""
     timing = waits.timing(clock)
     registry = CollectorRegistry()
-    shared = Surroundings(RequestMetrics(registry), waits, timing)
-    opened = [source.open(settings, shared) for source in sources]
-    connections = [connection for connection in opened if connection is not None]
-    tasks = [task for connection in connections for task in connection.tasks]
-    store = Store(tasks)
-    scheduler = Scheduler(tasks, store=store, registry=registry, timing=timing)
-    try:
-        yield Rig(connections, store, scheduler, registry, clock)
-    finally:
-        waits.set()
-        for connection in connections:
-            connection.client.close()
+    shared = Shared(RequestMetrics(registry), waits, timing)
+    with open_sources(sources, settings, shared) as opened:
+        tasks = [task for each in opened for task in each.source.tasks(each)]
+        store = Store(tasks)
+        scheduler = Scheduler(tasks, store=store, registry=registry, timing=timing)
+        try:
+            yield Rig(opened, tasks, store, scheduler, registry, clock)
+        finally:
+            waits.set()
+
+
+def settings_at(
+    sources: Sequence[Source], url: str, keys: Mapping[str, str], **more: str
+) -> Settings:
+    """The settings of sources at an API, each with the key of its name, and more fields."""
+    sections = sections_of(sources)
+    fields = dict(fields_of(*sections, **{"requests_per_second": "10000", **more}))
+    for source in sources:
+        key = keys[source.name]
+        for section, values in source.demo(url, key).items():
+            opening = {name: value for name, value in values.items() if value in {url, key}}
+            fields[section] = {**opening, **fields[section]}
+    return load(sections, fields)
 
 
 def rig_of(source: Source, url: str, clock: Clock, **settings: str) -> AbstractContextManager[Rig]:
     """One source against an API."""
-    fields = {"api_url": url, KEY_OF[source.name]: KEY, "requests_per_second": "10000", **settings}
-    loaded = load(source.sections, fields_of(*source.sections, **fields))
+    loaded = settings_at((source,), url, {source.name: KEY}, **settings)
     return composed((source,), loaded, clock, SkippedWaits())
 
 

@@ -17,7 +17,7 @@ from exporter.errors import PollError, ShapeError
 from exporter.exposition import render
 from exporter.shapes import parse
 from exporter.sources.aione import SOURCE
-from exporter.sources.aione.dashboard import ENDPOINT, SHAPE, TASK
+from exporter.sources.aione.dashboard import ENDPOINT, TASK
 from exporter.sources.aione.samples import Figures, day_of, next_midnight
 
 URL = "https://gateway.test"
@@ -37,7 +37,7 @@ def clock() -> Clock:
 @pytest.fixture
 def dashboard() -> Iterator[respx.Route]:
     with respx.mock(base_url=URL) as router:
-        yield router.get(ENDPOINT)
+        yield router.get(ENDPOINT.path)
 
 
 @pytest.fixture
@@ -721,12 +721,12 @@ def test_whatever_is_told_can_be_published(
 ) -> None:
     body = json.dumps({"tech": tech, "business": business, "data_freshness": freshness}).encode()
     zone = ZoneInfo(SHANGHAI)
-    told = Figures(parse(ENDPOINT, SHAPE, body), zone)
+    told = Figures(parse(ENDPOINT.path, ENDPOINT.response, body), zone)
     samples = [*told.samples(), *told.samples_of_day(day_of(NOW, zone))]
     assert render(samples).series == len(samples)
 
 
 def test_money_is_no_float_before_it_is_published() -> None:
     body = b'{"tech": {"total_cost_rmb": "0.1"}}'
-    tech = parse(ENDPOINT, SHAPE, body).tech
+    tech = parse(ENDPOINT.path, ENDPOINT.response, body).tech
     assert getattr(tech, "total_cost_rmb", None) == Decimal("0.1")

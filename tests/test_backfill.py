@@ -26,7 +26,7 @@ from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.journal import Journal, JournalError
-from exporter.request import Request
+from exporter.request import Endpoint, Request
 
 SIZE = Size(organizations=3, users=25, days=100)
 FEW = Size(organizations=2, users=12, days=60)
@@ -256,7 +256,8 @@ def test_a_second_run_for_the_same_file_is_refused(
 
 def test_a_damaged_answer_is_named_and_the_torn_end_of_a_file_is_not(tmp_path: Path) -> None:
     path = tmp_path / "partial"
-    request = Request(endpoint="/v3/things/{id}", shape=TypeAdapter(list[int]), ids={"id": "a/b"})
+    things = Endpoint(path="/v3/things/{id}", response=TypeAdapter(list[int]), feeds="nothing")
+    request = Request(endpoint=things, ids={"id": "a/b"})
     other = replace(request, ids={"id": "c"})
     journal = Journal.at(path, owner="me")
     journal.add(request, b"[1,2]")

@@ -22,7 +22,8 @@ from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey, endpoints
 from exporter.demo.people import Size
 from exporter.demo.world import World
-from exporter.sources.devin.permissions import permission_of
+from exporter.sources import SOURCES
+from exporter.sources.devin import identity
 
 NOW = at("2026-03-20 15:30:00")
 SIZE = Size(organizations=3, users=230, days=60)
@@ -36,6 +37,7 @@ ENDPOINTS = {e.path: e for e in endpoints(Answers(World(SIZE, start=NOW), lambda
 PATHS = [path for path, endpoint in ENDPOINTS.items() if endpoint.api == V3]
 """Of v3."""
 DOCUMENTED = [path for path, endpoint in ENDPOINTS.items() if endpoint.api != GATEWAY]
+REQUESTED = {endpoint.path: endpoint for source in SOURCES for endpoint in source.endpoints}
 OLDER = "/v2/enterprise/metrics/usage"
 DASHBOARD = "/api/v1/obs/dashboard"
 KEYS = {
@@ -177,12 +179,17 @@ def test_a_permission_opens_its_endpoints_only(api: tuple[World, DemoApi]) -> No
     assert (opened.status_code, closed.status_code) == (200, 403)
 
 
+def test_the_simulation_has_every_endpoint_that_is_requested_and_no_other() -> None:
+    older = {identity.OLDER_ENDPOINT.path}
+    assert ENDPOINTS.keys() == REQUESTED.keys() - older
+
+
 def test_permissions_are_those_of_the_documented_endpoints() -> None:
     for path in PATHS:
         documented = DOCUMENT["paths"][path]["get"]["x-devin-permission"]
-        ours = permission_of(path)
-        assert (ours is None) == str(documented).startswith(("none", "unknown"))
-        if ours is not None:
+        ours = REQUESTED[path].permission
+        assert (not ours) == str(documented).startswith(("none", "unknown"))
+        if ours:
             names = re.findall(r"[A-Z]\w+", ours)
             assert any(name in str(documented) for name in names), path
 

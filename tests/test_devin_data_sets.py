@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from exporter import errors
 from exporter.accounting import RequestMetrics
 from exporter.settings import load
-from exporter.sources.connection import Surroundings
+from exporter.sources.connection import Shared, open_sources
 from exporter.sources.devin import SOURCE
 from exporter.sweep import MOST_FAILURES, sweep
 
@@ -502,10 +502,10 @@ def test_a_timestamp_after_the_year_9999_is_no_answer_and_does_not_end_the_check
         SOURCE.sections, fields_of(*SOURCE.sections, api_url=URL, service_user_token=KEY)
     )
     waits = SkippedWaits()
-    shared = Surroundings(RequestMetrics(CollectorRegistry()), waits, waits.timing(clock))
-    report = SOURCE.report(settings, shared)
-    assert report is not None
-    assert report.fine == fine
+    shared = Shared(RequestMetrics(CollectorRegistry()), waits, waits.timing(clock))
+    with open_sources((SOURCE,), settings, shared) as (opened,):
+        report = SOURCE.check(opened)
+    assert report.passed == fine
     assert told in "\n".join(report.lines)
 
 

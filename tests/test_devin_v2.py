@@ -26,7 +26,7 @@ def clock() -> Clock:
 @pytest.fixture
 def usage() -> Iterator[respx.Route]:
     with respx.mock(base_url=URL) as router:
-        yield router.get(ENDPOINT)
+        yield router.get(ENDPOINT.path)
 
 
 @pytest.fixture
@@ -132,7 +132,8 @@ def test_once_it_is_gone_one_line_says_so_and_nothing_reads_as_broken(
     ours = [record for record in caplog.records if record.name.startswith("exporter")]
     (line,) = [record.getMessage() for record in ours]
     assert line == (
-        f"task is off: {ENDPOINT} answered {status}: Devin's v2 API is gone; unset DEVIN_V2_API_KEY"
+        f"task is off: {ENDPOINT.path} answered {status}: Devin's v2 API is gone; "
+        "unset DEVIN_V2_API_KEY"
     )
     scrape = polled.scrape()
     assert scrape.one(SESSIONS) is None

@@ -21,7 +21,7 @@ from misbehaving import changed, status
 from processes import STARTED, finished
 
 from exporter.demo.endpoints import GATEWAY, V2, V3
-from exporter.paths import fill
+from exporter.request import expand_path
 from exporter.sources.devin import cycles, unattributed
 from exporter.sources.devin.scopes import USER_SCOPE
 
@@ -56,7 +56,7 @@ def test_one_user_whose_endpoint_always_fails(of: Servers, row: Row) -> None:
         before = polled(staged)
         told = before.page.family("devin_user_consumption_cycle_acus")
         victim = min(dict(labels)["user_id"] for labels in told)
-        path = fill(f"{MAIN[V3][0]}/users/{{user_id}}", {"user_id": victim})
+        path = expand_path(f"{MAIN[V3][0]}/users/{{user_id}}", {"user_id": victim})
         of.devin.misbehave(status(500), path)
         broken = polled(staged)
         assert broken.failures() == {(task, row.reason): 1}
@@ -85,7 +85,7 @@ def test_a_list_of_members_that_is_empty_for_one_poll(of: Servers, row: Row) -> 
 
 
 def test_a_list_of_cycles_that_is_empty_for_one_poll(of: Servers, row: Row) -> None:
-    empty_for_one_poll(of, row, cycles.ENDPOINT)
+    empty_for_one_poll(of, row, cycles.ENDPOINT.path)
 
 
 def empty_for_one_poll(of: Servers, row: Row, path: str) -> None:

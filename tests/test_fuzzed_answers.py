@@ -5,10 +5,8 @@ poll succeeds or fails with an error of the tree, what it failed to tell stays a
 every number on the page is one.
 """
 
-import importlib
 import logging
 import math
-import pkgutil
 import re
 import zlib
 from collections import Counter
@@ -17,14 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
-from types import ModuleType
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 import respx
-from harness import KEY, KEY_OF, PAYLOADS, Clock, Rig, Scrape, SkippedWaits, at, fields_of, payload
+from harness import KEY, PAYLOADS, Clock, Rig, Scrape, SkippedWaits, at, payload, settings_at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutations import mutated
@@ -35,7 +32,6 @@ from prometheus_client.openmetrics.parser import (
 from pydantic import TypeAdapter
 from test_sources import all_sources
 
-from exporter import sources
 from exporter.accounting import RequestMetrics
 from exporter.errors import PartialError, PollError
 from exporter.exposition import render
@@ -43,12 +39,11 @@ from exporter.history import Grid, Span, write
 from exporter.journal import Journal
 from exporter.metrics import Sample
 from exporter.scheduler import FAILURES
-from exporter.settings import load
 from exporter.shapes import ApiModel, Page, parse
 from exporter.sources import SOURCES
 from exporter.sources.aione.answer import DashboardAnswer
 from exporter.sources.aione.samples import Figures
-from exporter.sources.connection import Past, Surroundings, sections_of
+from exporter.sources.connection import Backfill, Shared, open_sources
 from exporter.store import METRICS as STORE_METRICS
 from exporter.store import TaskState
 from exporter.tasks import Task
@@ -85,39 +80,13 @@ RECORDED: Mapping[str, object] = {
     },
 }
 
-_ENTERPRISE = "/v3/enterprise"
-_OWN = "/v3/organizations/[^/]+"
-_PATHS = {
-    "self": r"/v3/self",
-    "cycles": rf"{_ENTERPRISE}/consumption/cycles",
-    "limits": rf"{_ENTERPRISE}/consumption/acu-limits/devin",
-    "consumption_enterprise": rf"{_ENTERPRISE}/consumption/daily",
-    "consumption_entity": rf"({_ENTERPRISE}|{_OWN})/consumption/daily(/[^/]+/[^/]+)?",
-    "organizations": rf"{_ENTERPRISE}/organizations",
-    "users": rf"{_ENTERPRISE}/members/users|/v3beta1/organizations/[^/]+/members/users",
-    "idp_users": rf"{_ENTERPRISE}/members/idp-users",
-    "service_users": rf"{_ENTERPRISE}/members/service-users",
-    "sessions": rf"({_ENTERPRISE}|{_OWN})/sessions",
-    "queue": rf"{_ENTERPRISE}/queue",
-    "hypervisors": rf"{_ENTERPRISE}/hypervisors",
-    "guardrails": r"/v3beta1/enterprise/guardrail-violations",
-    "session_metrics": rf"({_ENTERPRISE}|{_OWN})/metrics/sessions",
-    "prs": rf"({_ENTERPRISE}|{_OWN})/metrics/prs",
-    "searches": rf"({_ENTERPRISE}|{_OWN})/metrics/searches",
-    "categories": rf"{_ENTERPRISE}/metrics/sessions-by-category",
-    "dau": rf"({_ENTERPRISE}|{_OWN})/metrics/dau",
-    "wau": rf"({_ENTERPRISE}|{_OWN})/metrics/wau",
-    "mau": rf"({_ENTERPRISE}|{_OWN})/metrics/mau",
-    "v2_usage": r"/v2/enterprise/metrics/usage",
-    "aione_dashboard": r"/api/v1/obs/dashboard",
-}
-NAMES = {name: re.compile(path) for name, path in _PATHS.items()}
-"""The recorded answer of each path; the first that fits."""
+ENDPOINTS = tuple(endpoint for source in SOURCES for endpoint in source.endpoints)
+"""All that is ever requested."""
 
 
 def name_of(path: str) -> str:
     """The recorded answer that a path is asked for."""
-    return next(name for name, pattern in NAMES.items() if pattern.fullmatch(path))
+    return next(name for pattern, name in NAMES if pattern.fullmatch(path))
 
 
 def seed_of(drawn: int, what: str) -> int:
@@ -144,23 +113,6 @@ BODIES = 12
 Shape = TypeAdapter[object]
 
 
-def modules() -> Iterator[ModuleType]:
-    """Every module of every source."""
-    for found in pkgutil.walk_packages(sources.__path__, f"{sources.__name__}."):
-        yield importlib.import_module(found.name)
-
-
-def shapes() -> dict[str, Shape]:
-    """The shape of every answer that a source reads, by one of the places where it stands."""
-    places_of = {
-        id(value): (f"{module.__name__}.{name}", value)
-        for module in modules()
-        for name, value in vars(module).items()
-        if isinstance(value, TypeAdapter)
-    }
-    return dict(places_of.values())
-
-
 def told(value: object) -> int:
     """How many fields of models an answer fills."""
     if isinstance(value, Page):
@@ -185,15 +137,26 @@ def answers_of(shape: Shape) -> list[str]:
     return [name for name, body in WHOLE.items() if told(read(name, shape, body))]
 
 
-SHAPES = shapes()
-ANSWERS = {place: answers_of(shape) for place, shape in SHAPES.items()}
-SHAPE_OF = {name: SHAPES[place] for place, names in ANSWERS.items() for name in names}
+SHAPES = {endpoint.path: endpoint.response for endpoint in ENDPOINTS}
+ANSWERS = {path: answers_of(shape) for path, shape in SHAPES.items()}
+SHAPE_OF = {name: SHAPES[path] for path, names in ANSWERS.items() for name in names}
+
+
+def recorded_for(path: str) -> str:
+    """The recorded answer of an endpoint: the one of its name, where several are of its shape."""
+    named = path.rpartition("/")[2].replace("-", "_")
+    names = [name for name in ANSWERS[path] if name == named] or ANSWERS[path] or [""]
+    return names[-1 if "{" in path else 0]
+
+
+NAMES = [(re.compile(re.sub("{[a-z_]+}", "[^/]+", path)), recorded_for(path)) for path in SHAPES]
+"""The recorded answer of each path."""
 
 
 def test_every_shape_has_a_recorded_answer_and_every_recorded_answer_has_a_shape() -> None:
     assert len(SHAPES) > 15
-    assert [place for place, names in ANSWERS.items() if not names] == []
-    assert sorted(SHAPE_OF) == sorted(RECORDED) == sorted(NAMES)
+    assert [path for path, names in ANSWERS.items() if not names] == []
+    assert sorted(SHAPE_OF) == sorted(RECORDED) == sorted({name for _, name in NAMES})
 
 
 def test_whatever_an_answer_is_a_parser_reads_it_or_refuses_it_with_an_error_of_the_tree(
@@ -204,7 +167,8 @@ def test_whatever_an_answer_is_a_parser_reads_it_or_refuses_it_with_an_error_of_
     @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(ROUND)
     def one_example(drawn: Round) -> None:
-        asked = ((place, name) for place, names in ANSWERS.items() for name in names)
+        once = {id(shape): path for path, shape in SHAPES.items()}.values()
+        asked = ((place, name) for place in once for name in ANSWERS[place])
         for place, name in asked:
             for number in range(BODIES):
                 body = mutated(RECORDED[name], seed_of(drawn[name], f"{place} {number}"))
@@ -430,35 +394,29 @@ def check_other_commands(*, checked: Round, past_told: Round) -> int:
     """What `check` and `backfill` make of fuzzed answers; how many those were."""
     api = Api()
     waits = SkippedWaits()
-    shared = Surroundings(RequestMetrics(CollectorRegistry()), waits, waits.timing(Clock(NOW)))
-    sections = sections_of(SOURCES)
-    keys = dict.fromkeys(KEY_OF.values(), KEY)
-    fields = fields_of(*sections, api_url=URL, requests_per_second="10000", **keys)
-    with respx.mock(assert_all_called=False) as router:
+    shared = Shared(RequestMetrics(CollectorRegistry()), waits, waits.timing(Clock(NOW)))
+    loaded = settings_at(SOURCES, URL, {source.name: KEY for source in SOURCES})
+    with (
+        respx.mock(assert_all_called=False) as router,
+        open_sources(SOURCES, loaded, shared) as opened,
+    ):
         router.route().mock(side_effect=api.answer)
-        loaded = load(sections, fields)
-        for source in SOURCES:
+        for each in opened:
             api.round = checked
-            report = source.report(loaded, shared)
-            assert report is not None
-            assert "\n".join(report.lines).encode()
+            assert "\n".join(each.source.check(each).lines).encode()
             api.round = past_told
-            try:
-                past = source.history(loaded, shared, Span(3, NOW))
-            except PollError:
-                continue
-            if past is not None:
-                write_past(past)
-                past.client.close()
+            if each.source.backfill is not None:
+                with suppress(PollError):
+                    write_past(each.source.backfill(each, Span(3, NOW)))
     return sum(answer.fuzzed for answer in api.served)
 
 
-def write_past(past: Past) -> None:
+def write_past(past: Backfill) -> None:
     """Write all that can be had of the past."""
     journal = Journal.temporary()
     for request in chain.from_iterable(past.requests):
         with suppress(PollError):
-            journal.add(request, request.fetch(past.client))
+            journal.add(request, past.client.get_json(request))
     lines: list[bytes] = []
     with suppress(PollError):
         write(past.stretches(journal), Grid(every=3_600, last=NOW), constant={}, into=lines.append)

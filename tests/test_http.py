@@ -5,6 +5,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import formatdate
 from itertools import pairwise
 
@@ -22,11 +23,18 @@ from exporter import errors
 from exporter.accounting import Budget
 from exporter.body import LARGEST_BODY_BYTES
 from exporter.http import ATTEMPTS, LONGEST_WAIT_SECONDS, Client
+from exporter.request import Endpoint, Request
 from exporter.shapes import Page
 
 URL = "https://api.test"
 NUMBER = TypeAdapter(dict[str, int])
-NUMBERS = TypeAdapter(Page[int])
+QUEUE, USERS, USER = (
+    Request(endpoint=Endpoint(path=path, response=NUMBER, feeds="what is tested"))
+    for path in ("/v3/queue", "/v3/users", "/v3/users/{user_id}")
+)
+NUMBERS = Request(
+    endpoint=Endpoint(path="/v3/list", response=TypeAdapter(Page[int]), feeds="what is tested")
+)
 NOW = at("2026-03-01 12:00:00")
 
 
@@ -60,7 +68,7 @@ def api() -> Iterator[respx.Router]:
 
 def test_a_request_carries_the_key_and_asks_for_json(api: respx.Router, client: Client) -> None:
     route = api.get("/v3/queue").respond(json={"n": 1})
-    assert client.get("/v3/queue", NUMBER, params={"first": 200}) == {"n": 1}
+    assert client.get(replace(QUEUE, params={"first": 200})) == {"n": 1}
     request = route.calls.last.request
     assert request.headers["Authorization"] == f"Bearer {KEY}"
     assert request.headers["Accept"] == "application/json"
@@ -76,7 +84,7 @@ def test_every_id_arrives_as_one_encoded_path_segment(entity: str) -> None:
     with respx.mock(base_url=URL) as api:
         route = api.route().respond(json={})
         client = make_client(URL)
-        client.get("/v3/users/{user_id}", NUMBER, ids={"user_id": entity})
+        client.get(replace(USER, ids={"user_id": entity}))
         path = route.calls.last.request.url.raw_path.decode()
         assert path == "/v3/users/" + "".join(
             chr(byte)
@@ -92,7 +100,7 @@ def test_an_id_that_no_path_can_carry_is_not_asked_for(
 ) -> None:
     route = api.route().respond(json={})
     with pytest.raises(errors.UnaskableError):
-        client.get("/v3/users/{user_id}", NUMBER, ids={"user_id": entity})
+        client.get(replace(USER, ids={"user_id": entity}))
     assert route.call_count == 0
 
 
@@ -112,7 +120,7 @@ def test_a_rejection_is_not_tried_again(
     headers = {"Location": "https://elsewhere.test/"}
     route = api.get("/v3/queue").respond(status, text="<html>no</html>", headers=headers)
     with pytest.raises(kind, match=f"/v3/queue answered {status}"):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
     assert route.call_count == 1
 
 
@@ -122,7 +130,7 @@ def test_a_passing_failure_is_tried_again_with_growing_random_waits(
 ) -> None:
     route = api.get("/v3/queue").respond(status)
     with pytest.raises(errors.RejectedError):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
     assert route.call_count == ATTEMPTS
     backoffs = [seconds for seconds in waits.seconds if seconds > 0.001]
     assert len(backoffs) <= ATTEMPTS - 1
@@ -140,7 +148,7 @@ def test_a_retry_that_succeeds_is_an_answer(
             httpx.Response(200, json={"n": 1}),
         ]
     )
-    assert client.get("/v3/queue", NUMBER) == {"n": 1}
+    assert client.get(QUEUE) == {"n": 1}
     for reason in ("connection", "timeout", "server_error"):
         labels = {"source": "test", "reason": reason}
         assert registry.get_sample_value("devin_exporter_api_retries_total", labels) == 1
@@ -164,7 +172,7 @@ def test_no_answer_at_every_attempt_is_an_error_of_its_kind(
 ) -> None:
     route = api.get("/v3/queue").mock(side_effect=failure)
     with pytest.raises(kind):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
     assert route.call_count == ATTEMPTS
 
 
@@ -174,7 +182,7 @@ def test_retry_after_is_respected_as_seconds_and_as_a_date(
 ) -> None:
     busy = httpx.Response(429, headers={"Retry-After": header})
     api.get("/v3/queue").mock(side_effect=[busy, httpx.Response(200, json={})])
-    client.get("/v3/queue", NUMBER)
+    client.get(QUEUE)
     assert max(waits.seconds) == pytest.approx(17, abs=0.01)
 
 
@@ -184,7 +192,7 @@ def test_no_time_to_wait_is_the_usual_wait(
 ) -> None:
     busy = httpx.Response(429, headers={"Retry-After": header})
     api.get("/v3/queue").mock(side_effect=[busy, httpx.Response(200, json={})])
-    client.get("/v3/queue", NUMBER)
+    client.get(QUEUE)
     assert 0 < sum(waits.seconds) <= 2.01
 
 
@@ -194,7 +202,7 @@ def test_a_senseless_retry_after_is_ignored(
 ) -> None:
     busy = httpx.Response(429, headers={"Retry-After": header})
     api.get("/v3/queue").mock(side_effect=[busy, httpx.Response(200, json={})])
-    assert client.get("/v3/queue", NUMBER) == {}
+    assert client.get(QUEUE) == {}
     assert max(waits.seconds) <= 2.0
 
 
@@ -203,7 +211,7 @@ def test_a_longer_wait_than_the_cap_is_left_to_the_next_poll(
 ) -> None:
     route = api.get("/v3/queue").respond(429, headers={"Retry-After": "600"})
     with pytest.raises(errors.RateLimitedError):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
     assert route.call_count == 1
     assert waits.seconds == []
 
@@ -214,8 +222,8 @@ def test_a_rate_limit_holds_up_the_requests_of_everybody(
     api.get("/v3/queue").respond(429, headers={"Retry-After": "600"})
     api.get("/v3/users").respond(json={})
     with pytest.raises(errors.RateLimitedError):
-        client.get("/v3/queue", NUMBER)
-    client.get("/v3/users", NUMBER)
+        client.get(QUEUE)
+    client.get(USERS)
     assert sum(waits.seconds) == pytest.approx(LONGEST_WAIT_SECONDS)
 
 
@@ -226,7 +234,7 @@ def test_all_attempts_together_end_in_time(api: respx.Router, client: Client, cl
 
     route = api.get("/v3/queue").mock(side_effect=slow)
     with pytest.raises(errors.ServerFailedError):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
     assert route.call_count == 1
 
 
@@ -234,7 +242,7 @@ def test_all_attempts_together_end_in_time(api: respx.Router, client: Client, cl
 def test_a_body_that_is_not_json_is_told_so(api: respx.Router, client: Client, body: str) -> None:
     api.get("/v3/queue").respond(200, text=body)
     with pytest.raises(errors.NotJsonError, match="/v3/queue answered with something else"):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
 
 
 def test_json_of_another_shape_is_told_with_its_place_but_not_its_value(
@@ -242,7 +250,7 @@ def test_json_of_another_shape_is_told_with_its_place_but_not_its_value(
 ) -> None:
     api.get("/v3/list").respond(json={"items": [1, "secret"], "has_next_page": False})
     with pytest.raises(errors.ShapeError, match=r"/v3/list: items\.\[\]: ") as failure:
-        client.get_list("/v3/list", NUMBERS)
+        client.get_list(NUMBERS)
     assert "secret" not in str(failure.value)
 
 
@@ -254,7 +262,7 @@ def packed_answer(content: bytes) -> httpx.Response:
 
 def test_a_gzipped_answer_is_unpacked(api: respx.Router, client: Client) -> None:
     api.get("/v3/queue").mock(side_effect=lambda _: packed_answer(gzip.compress(b'{"n": 1}')))
-    assert client.get("/v3/queue", NUMBER) == {"n": 1}
+    assert client.get(QUEUE) == {"n": 1}
 
 
 def gzip_answer(content: bytes) -> bytes:
@@ -264,13 +272,13 @@ def gzip_answer(content: bytes) -> bytes:
 
 def test_broken_gzip_is_not_json() -> None:
     with raw_server(gzip_answer(b"plainly not")) as url, pytest.raises(errors.NotJsonError):
-        make_client(url).get("/v3/queue", NUMBER)
+        make_client(url).get(QUEUE)
 
 
 def test_gzip_that_unpacks_to_more_than_the_limit_is_not_taken_in() -> None:
     bomb = gzip.compress(b" " * (4 * LARGEST_BODY_BYTES))
     with raw_server(gzip_answer(bomb)) as url, pytest.raises(errors.BodyTooLargeError):
-        make_client(url).get("/v3/queue", NUMBER)
+        make_client(url).get(QUEUE)
 
 
 def test_gzip_that_unpacks_to_much_takes_little_more_memory_than_the_limit() -> None:
@@ -279,7 +287,7 @@ def test_gzip_that_unpacks_to_much_takes_little_more_memory_than_the_limit() -> 
         client = make_client(url)
         tracemalloc.start()
         with pytest.raises(errors.BodyTooLargeError):
-            client.get("/v3/queue", NUMBER)
+            client.get(QUEUE)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert most < 1.5 * LARGEST_BODY_BYTES
@@ -292,13 +300,13 @@ def test_gzip_that_unpacks_to_much_takes_little_more_memory_than_the_limit() -> 
 )
 def test_gzip_that_is_not_whole_is_not_json(packed: bytes) -> None:
     with raw_server(gzip_answer(packed)) as url, pytest.raises(errors.NotJsonError):
-        make_client(url).get("/v3/queue", NUMBER)
+        make_client(url).get(QUEUE)
 
 
 def test_a_body_above_the_limit_is_not_taken_in(api: respx.Router, client: Client) -> None:
     api.get("/v3/queue").respond(200, content=b" " * (LARGEST_BODY_BYTES + 1))
     with pytest.raises(errors.BodyTooLargeError):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
 
 
 class Measured(httpx.SyncByteStream):
@@ -318,7 +326,7 @@ def test_a_body_is_held_in_small_blocks(api: respx.Router, client: Client) -> No
     body = Measured()
     api.get("/v3/queue").mock(side_effect=lambda _: httpx.Response(200, stream=body))
     with pytest.raises(errors.NotJsonError):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
     assert 2**14 < body.largest < 2**18
 
 
@@ -339,14 +347,14 @@ def test_bytes_that_drip_are_given_up_in_time(answer: bytes, clock: Clock) -> No
     with raw_server(answer, byte_every=SLOWLY) as url:
         client = make_client(url, stopping=Waits(clock), attempt_seconds=4 * SLOWLY)
         with pytest.raises(errors.DeadlineError, match="did not answer in time"):
-            client.get("/v3/queue", NUMBER)
+            client.get(QUEUE)
         client.close()
 
 
 def test_bytes_that_drip_fast_enough_are_an_answer() -> None:
     with raw_server(ANSWER + b'{"n": 1}', byte_every=0.001) as url:
         client = make_client(url, attempt_seconds=20)
-        assert client.get("/v3/queue", NUMBER) == {"n": 1}
+        assert client.get(QUEUE) == {"n": 1}
         client.close()
 
 
@@ -357,7 +365,7 @@ def test_a_proxy_that_drips_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch)
             "https://api.example.com", stopping=Waits(Clock(0.0)), attempt_seconds=2 * SLOWLY
         )
         with pytest.raises(errors.DeadlineError):
-            client.get("/v3/queue", NUMBER)
+            client.get(QUEUE)
         client.close()
 
 
@@ -368,7 +376,7 @@ def test_a_list_is_read_to_its_last_page(api: respx.Router, client: Client) -> N
         {"items": [4], "has_next_page": False, "end_cursor": None},
     ]
     route = api.get("/v3/list").mock(side_effect=[httpx.Response(200, json=p) for p in pages])
-    assert client.get_list("/v3/list", NUMBERS) == [1, 2, 3, 4]
+    assert client.get_list(NUMBERS) == [1, 2, 3, 4]
     queries = [dict(call.request.url.params) for call in route.calls]
     assert [query.get("after") for query in queries] == [None, "a", "b"]
 
@@ -380,14 +388,14 @@ def test_a_list_whose_cursor_repeats_or_lacks_is_an_error(
     pages = [{"items": [1], "has_next_page": True, "end_cursor": c} for c in cursors]
     api.get("/v3/list").mock(side_effect=[httpx.Response(200, json=p) for p in pages])
     with pytest.raises(errors.PagingError):
-        client.get_list("/v3/list", NUMBERS)
+        client.get_list(NUMBERS)
 
 
 def test_a_list_that_fails_in_the_middle_gives_no_part(api: respx.Router, client: Client) -> None:
     first = httpx.Response(200, json={"items": [1], "has_next_page": True, "end_cursor": "a"})
     api.get("/v3/list").mock(side_effect=[first, httpx.Response(404)])
     with pytest.raises(errors.NotFoundError):
-        client.get_list("/v3/list", NUMBERS)
+        client.get_list(NUMBERS)
 
 
 def test_a_refused_key_is_logged_once_and_its_return_too(
@@ -398,10 +406,10 @@ def test_a_refused_key_is_logged_once_and_its_return_too(
     api.get("/v3/queue").mock(side_effect=[refused, refused, accepted, accepted])
     for _ in range(2):
         with pytest.raises(errors.KeyRefusedError):
-            client.get("/v3/queue", NUMBER)
+            client.get(QUEUE)
         assert client.key_refused
     for _ in range(2):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
         assert not client.key_refused
     assert [record.getMessage() for record in caplog.records] == [
         "the API refuses the key (401)",
@@ -427,11 +435,11 @@ def test_only_a_good_answer_proves_that_a_key_is_accepted_again(
     api.get("/v3/queue").mock(side_effect=[refused, *[unproven] * ATTEMPTS, accepted])
     for _ in range(2):
         with pytest.raises(errors.PollError):
-            client.get("/v3/queue", NUMBER)
+            client.get(QUEUE)
         assert client.key_refused
     while client.key_refused:
         with suppress(errors.PollError):
-            client.get("/v3/queue", NUMBER)
+            client.get(QUEUE)
     assert api.calls.last.response.status_code == 200
 
 
@@ -454,7 +462,7 @@ def test_no_bytes_of_the_other_side_reach_a_message(answer: bytes, clock: Clock)
     with raw_server(answer) as url:
         client = make_client(url, stopping=Waits(clock))
         with pytest.raises(errors.PollError) as failure:
-            client.get("/v3/queue", NUMBER)
+            client.get(QUEUE)
         client.close()
     assert KEY not in str(failure.value)
     assert "Authorization" not in str(failure.value)
@@ -463,14 +471,14 @@ def test_no_bytes_of_the_other_side_reach_a_message(answer: bytes, clock: Clock)
 def test_a_redirect_to_what_is_no_url_is_a_redirect(api: respx.Router, client: Client) -> None:
     api.get("/v3/queue").respond(302, headers={"Location": "https://x:port/"})
     with pytest.raises(errors.RedirectedError):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
 
 
 def test_once_stopping_nothing_is_sent(api: respx.Router, client: Client, waits: Waits) -> None:
     route = api.get("/v3/queue").respond(json={})
     waits.set()
     with pytest.raises(errors.StoppedError):
-        client.get("/v3/queue", NUMBER)
+        client.get(QUEUE)
     assert route.call_count == 0
 
 
@@ -515,9 +523,7 @@ def test_requests_in_flight_never_exceed_the_concurrency() -> None:
     with respx.mock(base_url=URL) as api:
         api.get("/v3/queue").mock(side_effect=answer)
         client = make_client(URL, concurrency=2)
-        threads = [
-            threading.Thread(target=client.get, args=("/v3/queue", NUMBER)) for _ in range(6)
-        ]
+        threads = [threading.Thread(target=client.get, args=(QUEUE,)) for _ in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:

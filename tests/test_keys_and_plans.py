@@ -503,3 +503,24 @@ def test_a_mean_of_acus_makes_a_plan_metered(plan: tuple[respx.Router, Rig]) -> 
     scrape = polled.scrape()
     assert scrape.one("devin_metered") == 1
     assert scrape.one("devin_consumption_cycle_acus", product="devin") == 0
+
+
+def test_zeros_of_the_newest_sessions_go_as_soon_as_a_plan_is_known_to_be_without_metering(
+    plan: tuple[respx.Router, Rig],
+) -> None:
+    api, polled = plan
+    zero_plan(api, cycle=2, today=2)
+    polled.poll(*TASKS)
+    polled.poll("sessions")
+    assert polled.scrape().one("devin_recent_session_acus", session_id="a") == 0
+    zero_plan(api, cycle=9, today=2)
+    polled.poll("session_metrics")
+    scrape = polled.scrape()
+    assert scrape.one("devin_metered") == 0
+    assert not scrape.names() & families("devin_consumption_", "devin_recent_session_acus")
+    assert scrape.one("devin_recent_session_created_timestamp_seconds", session_id="a")
+
+
+def test_no_task_is_published_a_second_time_by_its_own_poll(plan: tuple[respx.Router, Rig]) -> None:
+    _, polled = plan
+    assert [task.name for task in polled.tasks if task.name in (*task.after, *task.reads)] == []

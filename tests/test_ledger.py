@@ -66,15 +66,15 @@ def test_a_window_that_starts_before_what_was_asked_for_is_not_told() -> None:
 
 def test_entities_are_asked_in_turn_the_never_asked_first() -> None:
     ledger = Ledger()
-    ledger.attempted("b", 2.0)
-    ledger.attempted("c", 1.0)
-    assert ledger.longest_unasked_first(["b", "c", "a"]) == ["a", "c", "b"]
+    ledger.attempts.note("b", 2.0)
+    ledger.attempts.note("c", 1.0)
+    assert ledger.attempts.least_recent_first(["b", "c", "a"]) == ["a", "c", "b"]
 
 
 def test_an_entity_is_missing_once_asked_for_without_a_fresh_answer() -> None:
     ledger = Ledger()
     assert ledger.missing(NOON, 900.0) == frozenset()
-    ledger.attempted("a", NOON)
+    ledger.attempts.note("a", NOON)
     assert ledger.missing(NOON, 900.0) == {"a"}
     ledger.record("a", Account.of([], sent=NOON, days=DAYS))
     assert ledger.missing(NOON + 899, 900.0) == frozenset()
@@ -164,7 +164,7 @@ def play(truth: Truth, ledger: Ledger, what: str, amount: float) -> None:
         case "poll":
             truth.answer(ledger)
         case "failed poll":
-            ledger.attempted("it", truth.now)
+            ledger.attempts.note("it", truth.now)
         case product:
             truth.use(product, amount)
 

@@ -13,14 +13,13 @@ import httpx
 import pytest
 import respx
 from harness import (
-    KEY_OF,
     Clock,
     Rig,
     Scrape,
     SkippedWaits,
     at,
     composed,
-    fields_of,
+    settings_at,
     simulated_api,
 )
 from processes import finished, running
@@ -28,9 +27,8 @@ from processes import finished, running
 from exporter.demo import DEMO_KEYS
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
-from exporter.settings import load
 from exporter.sources import SOURCES
-from exporter.sources.connection import Source, sections_of
+from exporter.sources.connection import Source
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -206,12 +204,7 @@ FAILURES: Mapping[str, httpx.Response | type[Exception]] = {
 
 def all_sources(api: str, clock: Clock) -> AbstractContextManager[Rig]:
     """Every source at one API, polled by hand."""
-    sections = sections_of(SOURCES)
-    given = dict(fields_of(*sections, api_url=api, requests_per_second="10000"))
-    for source in SOURCES:
-        kind = source.sections[0]
-        given[kind] = {**given[kind], KEY_OF[source.name]: DEMO_KEYS[source.name]}
-    return composed(SOURCES, load(sections, given), clock, SkippedWaits())
+    return composed(SOURCES, settings_at(SOURCES, api, DEMO_KEYS), clock, SkippedWaits())
 
 
 def of_others(polled: Rig, failing: Source, tasks: set[str]) -> dict[Key, float]:

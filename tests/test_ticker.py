@@ -7,7 +7,7 @@ import pytest
 from harness import Clock
 from limits import HANG_SECONDS
 
-from exporter.tasks import CLOCK_STEP_SECONDS, fresh
+from exporter.tasks import CLOCK_STEP_SECONDS, is_fresh
 from exporter.ticker import Every, Ticker
 from exporter.timing import Timing
 
@@ -93,7 +93,7 @@ def test_it_beats_on_where_a_tick_fails() -> None:
 
 
 def test_an_answer_from_the_future_is_not_fresh() -> None:
-    assert fresh(sent=100.0, now=100.0, max_age=10.0)
-    assert fresh(sent=100.0, now=100.0 - CLOCK_STEP_SECONDS, max_age=10.0)
-    assert not fresh(sent=100.0, now=98.0, max_age=10.0)
-    assert not fresh(sent=100.0, now=110.0, max_age=10.0)
+    assert is_fresh(requested_at=100.0, now=100.0, max_age=10.0)
+    assert is_fresh(requested_at=100.0, now=100.0 - CLOCK_STEP_SECONDS, max_age=10.0)
+    assert not is_fresh(requested_at=100.0, now=98.0, max_age=10.0)
+    assert not is_fresh(requested_at=100.0, now=110.0, max_age=10.0)

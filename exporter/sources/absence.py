@@ -5,7 +5,7 @@ from collections.abc import Callable
 from exporter.errors import PollError, SwitchedOffError
 
 
-class UnlessAbsent:
+class OptionalEndpoint:
     """A poll that switches its task off while the API says that there is nothing to poll.
 
     Once that has been said, only a good answer turns it on again: an outage says nothing new.

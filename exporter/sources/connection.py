@@ -1,17 +1,18 @@
-"""What a source is to the rest: settings, metrics, and a way to connect."""
+"""What a source is to the rest: settings, metrics, endpoints, and four functions."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.accounting import Limits, RequestMetrics
+from exporter.accounting import RateLimits, RequestMetrics
 from exporter.credentials import Key
 from exporter.history import Span, Stretch
 from exporter.http import Client
 from exporter.journal import Journal
 from exporter.metrics import Metric
-from exporter.request import Fetch
+from exporter.request import Endpoint, Request
 from exporter.settings import Section, Settings
 from exporter.sources.access import trust
 from exporter.tasks import Task
@@ -26,7 +27,7 @@ class NoSourceError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Shared:
     """What all sources share.
 
     Attributes:
@@ -40,14 +41,18 @@ class Surroundings:
     def client(
         self,
         source: str,
-        base_url: str,
-        key: Key,
+        base_url: str | None,
+        key: Key | None,
         *,
-        limits: Limits,
+        limits: RateLimits,
         ca_file: Path | None,
-        permission_of: Callable[[str], str | None] = lambda _: None,
-    ) -> Client:
-        """A client of one API, which shares nothing with any other but these."""
+    ) -> Client | None:
+        """A client of one API, which shares nothing with any other but these.
+
+        None without an address or a key: the source is not turned on.
+        """
+        if base_url is None or key is None:
+            return None
         return Client(
             source=source,
             base_url=base_url,
@@ -56,44 +61,44 @@ class Surroundings:
             metrics=self.request_metrics,
             stopping=self.stopping,
             verify=trust(ca_file),
-            permission_of=permission_of,
             timing=self.timing,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """A source that is turned on: its client and its tasks."""
-
-    source: str
-    client: Client
-    tasks: tuple[Task, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """What a check found, as lines of text, and whether all that is turned on can be fed."""
 
     lines: tuple[str, ...]
-    fine: bool
+    passed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """What a source can tell of finished days.
+class Backfill:
+    """What a source knows of finished days.
 
     Attributes:
         owner: whose figures these are, as a text that never holds a secret.
         left_out: what the key or the deployment does not open, a line each.
         requests: all that must be asked for, in groups that one refusal is likely to hit whole.
-        stretches: the history in the order of `history.write`, from the answers to them.
+        stretches: the history in the order of `history.write`, from the responses to them.
     """
 
     client: Client
     owner: str
     left_out: tuple[str, ...]
-    requests: Sequence[Sequence[Fetch]]
+    requests: Sequence[Sequence[Request[object]]]
     stretches: Callable[[Journal], Iterator[Stretch]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source that is turned on, with its client and its own settings."""
+
+    source: "Source"
+    client: Client
+    settings: Settings
+    clock: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,38 +107,50 @@ class Source:
 
     Attributes:
         sections: the settings that it reads; it is handed no others.
-        wanted: the settings that turn it on, for people.
-        connect: opens it; None if it is not turned on.
-        check: asks each of its endpoints once; None if it is not turned on.
+        enabled_by: the settings that turn it on, for people.
+        endpoints: all that it ever requests.
+        open_client: the client with the settings' key; None if it is not turned on.
+        tasks: the tasks that poll it.
+        check: requests each of its endpoints once.
         demo: what turns it on at a simulated API, from its address and the key that opens it.
         demo_defaults: what holds in the demo where nothing is set.
-        past: finds out what to ask for a history, None if it is not turned on; not set for an
-            API that tells of none.
+        backfill: finds out what to request for a history; None for an API that has none.
     """
 
     name: str
     sections: tuple[type[Section], ...]
-    wanted: str
+    enabled_by: str
     metrics: tuple[Metric, ...]
-    connect: Callable[[Settings, Surroundings], Connection | None]
-    check: Callable[[Settings, Surroundings], Report | None]
+    endpoints: tuple[Endpoint[object], ...]
+    open_client: Callable[[Settings, Shared], Client | None]
+    tasks: Callable[[OpenSource], Sequence[Task]]
+    check: Callable[[OpenSource], CheckReport]
     demo: Callable[[str, str], Fields]
     demo_defaults: Fields = field(default_factory=dict)
-    past: Callable[[Settings, Surroundings, Span], Past | None] | None = None
+    backfill: Callable[[OpenSource, Span], Backfill] | None = None
 
-    def open(self, settings: Settings, surroundings: Surroundings) -> Connection | None:
-        """Connect with this source's sections; None if it is not turned on."""
-        return self.connect(settings.only(self.sections), surroundings)
 
-    def report(self, settings: Settings, surroundings: Surroundings) -> Report | None:
-        """Check with this source's sections; None if it is not turned on."""
-        return self.check(settings.only(self.sections), surroundings)
+@contextmanager
+def open_sources(
+    sources: Sequence[Source], settings: Settings, shared: Shared
+) -> Iterator[tuple[OpenSource, ...]]:
+    """Those of the sources that are turned on; their clients are closed at the end, come what may.
 
-    def history(self, settings: Settings, surroundings: Surroundings, span: Span) -> Past | None:
-        """The past with this source's sections; None if it is not turned on or tells of none."""
-        if self.past is None:
-            return None
-        return self.past(settings.only(self.sections), surroundings, span)
+    Raises:
+        NoSourceError: naming the settings that would turn one on.
+        SettingsError: if the environment names a proxy that cannot be used.
+    """
+    with ExitStack() as stack:
+        opened: list[OpenSource] = []
+        for source in sources:
+            own = settings.only(source.sections)
+            client = source.open_client(own, shared)
+            if client is not None:
+                stack.callback(client.close)
+                opened.append(OpenSource(source, client, own, shared.timing.clock))
+        if not opened:
+            raise NoSourceError(", or ".join(source.enabled_by for source in sources))
+        yield tuple(opened)
 
 
 def sections_of(sources: Sequence[Source]) -> tuple[type[Section], ...]:

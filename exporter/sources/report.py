@@ -5,43 +5,37 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from exporter.errors import NotFoundError, PermissionMissingError, PollError
-from exporter.sources.connection import Report
+from exporter.request import Endpoint
+from exporter.sources.connection import CheckReport
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One endpoint: what it feeds, and `ok` or what is missing."""
+    """One endpoint, and `ok` or what is missing."""
 
-    endpoint: str
-    feeds: str
-    says: str
-    fine: bool
+    endpoint: Endpoint[object]
+    result: str
+    passed: bool
 
 
-def ask_for_row(
-    endpoint: str, feeds: str, ask: Callable[[], T], *, otherwise: str = ""
-) -> tuple[Row, T | None]:
-    """Ask an endpoint; what it told, if it did.
-
-    Args:
-        otherwise: why it is fine if the key or the deployment does not open it; empty if not.
-    """
+def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[Row, T | None]:
+    """Send a request to an endpoint; its response, if there was one."""
     try:
-        answer = ask()
+        response = request()
     except (NotFoundError, PermissionMissingError) as absent:
-        says = f"{otherwise}: {absent}" if otherwise else str(absent)
-        return Row(endpoint, feeds, says, fine=bool(otherwise)), None
+        result = f"{endpoint.optional}: {absent}" if endpoint.optional else str(absent)
+        return Row(endpoint, result, passed=bool(endpoint.optional)), None
     except PollError as failure:
-        return Row(endpoint, feeds, str(failure), fine=False), None
-    return Row(endpoint, feeds, "ok", fine=True), answer
+        return Row(endpoint, str(failure), passed=False), None
+    return Row(endpoint, "ok", passed=True), response
 
 
-def report(rows: Sequence[Row], notes: Sequence[str]) -> Report:
+def report(rows: Sequence[Row], notes: Sequence[str]) -> CheckReport:
     """The rows as a table, and the notes below it."""
     table = [("endpoint", "feeds", "answer")]
-    table += [(row.endpoint, row.feeds, row.says) for row in rows]
+    table += [(row.endpoint.path, row.endpoint.feeds, row.result) for row in rows]
     first, second = (max(len(row[column]) for row in table) for column in (0, 1))
-    lines = [f"{endpoint:<{first}}  {feeds:<{second}}  {says}" for endpoint, feeds, says in table]
-    return Report((*lines, "", *notes), fine=all(row.fine for row in rows))
+    lines = [f"{path:<{first}}  {feeds:<{second}}  {result}" for path, feeds, result in table]
+    return CheckReport((*lines, "", *notes), passed=all(row.passed for row in rows))

@@ -5,9 +5,8 @@
 filter that a server ignored would pass the enterprise's figure off as an organization's.
 """
 
-import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,9 +14,11 @@ from pydantic import TypeAdapter
 
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint, Request
 from exporter.shapes import ApiModel, Count
 from exporter.sources.devin import directory
 from exporter.sources.devin.fields import Timestamp
+from exporter.sources.devin.window_counts import metrics_endpoints
 from exporter.sources.devin.windows import (
     DAY,
     Window,
@@ -26,29 +27,40 @@ from exporter.sources.devin.windows import (
     utc_month,
     utc_week,
 )
-from exporter.sweep import ask_each, sweep
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.sweep import Attempts, ask_each, sweep
+from exporter.tasks import Response, Snapshot, Task, first_expiry
 
-ENDPOINT = "/v3/enterprise/metrics/{period}"
-OWN_ENDPOINT = "/v3/organizations/{org_id}/metrics/{period}"
 ORGANIZATIONS_INTERVALS = 4
 """Organizations are asked this many times as slowly: three requests for each of them."""
 
 
+class ActiveUsers(ApiModel):
+    """One UTC day, week or month; `start_time` in Unix seconds."""
+
+    start_time: Timestamp
+    active_users: Count
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A kind of UTC window and what is published of it."""
+    """A kind of UTC window, its endpoints and what is published of it."""
 
-    endpoint: str
+    name: str
+    endpoint: Endpoint[tuple[ActiveUsers, ...]]
+    org_endpoint: Endpoint[tuple[ActiveUsers, ...]]
     running: Callable[[float], Window]
     enterprise: Metric
     previous: Metric
     organization: Metric
 
 
-def _period(endpoint: str, word: str, adverb: str, running: Callable[[float], Window]) -> Period:
+_RESPONSE = TypeAdapter(tuple[ActiveUsers, ...])
+
+
+def _period(name: str, word: str, adverb: str, running: Callable[[float], Window]) -> Period:
     return Period(
-        endpoint,
+        name,
+        *metrics_endpoints(name, _RESPONSE, feeds="active users"),
         running,
         Metric(f"devin_{adverb}_active_users", f"Users active in the running UTC {word}."),
         Metric(
@@ -75,16 +87,12 @@ ENTERPRISE_METRICS = tuple(
 ORGANIZATION_METRICS = tuple(period.organization for period in PERIODS)
 METRICS = (*ENTERPRISE_METRICS, *ORGANIZATION_METRICS)
 
-
-class ActiveUsers(ApiModel):
-    """One UTC day, week or month; `start_time` in Unix seconds."""
-
-    start_time: Timestamp
-    active_users: Count
+ENTERPRISE_ENDPOINTS = tuple(period.endpoint for period in PERIODS)
+ORG_ENDPOINTS = tuple(period.org_endpoint for period in PERIODS)
+ENDPOINTS = (*ENTERPRISE_ENDPOINTS, *ORG_ENDPOINTS)
 
 
-SHAPE = TypeAdapter(tuple[ActiveUsers, ...])
-_Known = Answer[Mapping[int, int]]
+_Known = Response[Mapping[int, int]]
 
 
 class Activity:
@@ -98,12 +106,12 @@ class Activity:
         self._people = people
         self._enterprise: dict[str, _Known] = {}
         self._organizations: dict[str, dict[str, _Known]] = {}
-        self._attempted: dict[str, float] = {}
+        self._attempts = Attempts()
         self._lock = threading.Lock()
 
-    def tasks(self, poll_interval: float) -> Iterator[Task]:
-        """The tasks that keep them."""
-        yield Task(
+    def enterprise_task(self, poll_interval: float) -> Task:
+        """The task that keeps the enterprise's."""
+        return Task(
             name="activity",
             source=self._client.source,
             interval=poll_interval,
@@ -112,7 +120,10 @@ class Activity:
             snapshot=self.snapshot_enterprise,
             next_end=lambda now: utc_day(now).end,
         )
-        yield Task(
+
+    def organizations_task(self, poll_interval: float) -> Task:
+        """The task that keeps the organizations'."""
+        return Task(
             name="organization_activity",
             source=self._client.source,
             interval=poll_interval * ORGANIZATIONS_INTERVALS,
@@ -124,68 +135,54 @@ class Activity:
         )
 
     def poll_enterprise(self) -> None:
-        """Ask for the enterprise's three lists. Raises `PollError`."""
-        self._ask_periods(ENDPOINT, {}, self._enterprise)
+        """Request the enterprise's three lists. Raises `PollError`."""
+        self._poll_periods(None, self._enterprise)
 
     def poll_organizations(self) -> None:
-        """Ask for the three lists of every organization. Raises `PollError`."""
+        """Request the three lists of every organization. Raises `PollError`."""
         org_ids = self._people.org_ids()
         with self._lock:
             known = self._organizations
             self._organizations = {org_id: known.get(org_id, {}) for org_id in sorted(org_ids)}
-            asked_at = {org_id: self._attempted.get(org_id, 0.0) for org_id in org_ids}
-        in_turn = sorted(org_ids, key=lambda org_id: (asked_at[org_id], org_id))
-        sweep(in_turn, self._ask_organization, threads=self._client.concurrency)
+        sweep(
+            self._attempts.least_recent_first(org_ids),
+            self._poll_organization,
+            threads=self._client.concurrency,
+        )
 
-    def _ask_organization(self, org_id: str) -> None:
+    def _poll_organization(self, org_id: str) -> None:
         try:
-            self._ask_periods(
-                OWN_ENDPOINT,
-                {"org_id": org_id},
-                self._organizations[org_id],
-            )
+            self._poll_periods(org_id, self._organizations[org_id])
         finally:
-            with self._lock:
-                self._attempted[org_id] = self._clock()
+            self._attempts.note(org_id, self._clock())
 
-    def _ask_periods(self, endpoint: str, ids: Mapping[str, str], into: dict[str, _Known]) -> None:
-        def ask(period: Period) -> None:
-            sent = self._clock()
-            running = period.running(sent)
-            before = period.running(running.start - 1)
-            answer = self._client.get(
-                endpoint.replace("{period}", period.endpoint),
-                SHAPE,
-                ids=ids,
-                # The API's bounds may or may not be inclusive: a day more on each side.
-                params={
-                    "time_after": int(before.start - DAY),
-                    "time_before": int(utc_day(sent).end + DAY),
-                },
-            )
-            users = {day_number(item.start_time): item.active_users for item in answer}
+    def _poll_periods(self, org_id: str | None, known: dict[str, _Known]) -> None:
+        def poll(period: Period) -> None:
+            requested_at = self._clock()
+            response = self._client.get(request(period, requested_at, requested_at, org_id=org_id))
+            users = {day_number(item.start_time): item.active_users for item in response}
             with self._lock:
-                into[period.endpoint] = Answer(sent, users)
+                known[period.name] = Response(requested_at, users)
 
-        ask_each({period.endpoint: partial(ask, period) for period in PERIODS})
+        ask_each({period.name: partial(poll, period) for period in PERIODS})
 
     def snapshot_enterprise(self, now: float, max_age: float) -> Snapshot:
         """The running and the last complete window of each kind."""
         with self._lock:
             known = dict(self._enterprise)
-        fresh = {name: answer for name, answer in known.items() if answer.fresh(now, max_age)}
+        fresh = _fresh(known, now, max_age)
         samples: list[Sample] = []
         for period in PERIODS:
             running = period.running(now)
             before = period.running(running.start - 1)
-            answer = fresh.get(period.endpoint)
+            response = fresh.get(period.name)
             for window, metric in ((running, period.enterprise), (before, period.previous)):
-                users = _users(answer, window, now)
+                users = _users(response, window, now)
                 if users is not None:
                     samples.append(metric(users))
         return Snapshot(
             tuple(samples),
-            expires=min((answer.sent + max_age for answer in fresh.values()), default=math.inf),
+            expires=first_expiry((each.requested_at for each in fresh.values()), max_age),
             missing=1 if len(fresh) < len(known) else 0,
         )
 
@@ -193,23 +190,40 @@ class Activity:
         """The running window of each kind for each organization."""
         with self._lock:
             known = {org_id: dict(lists) for org_id, lists in self._organizations.items()}
-            attempted = frozenset(self._attempted)
+        attempted = self._attempts.entities()
         samples: list[Sample] = []
-        expires = math.inf
+        used: list[float] = []
         missing = 0
         for org_id, lists in known.items():
-            fresh = {name: answer for name, answer in lists.items() if answer.fresh(now, max_age)}
+            fresh = _fresh(lists, now, max_age)
             missing += org_id in attempted and len(fresh) < len(PERIODS)
+            used += [each.requested_at for each in fresh.values()]
             for period in PERIODS:
-                users = _users(fresh.get(period.endpoint), period.running(now), now)
+                users = _users(fresh.get(period.name), period.running(now), now)
                 if users is not None:
                     samples.append(period.organization(users, org_id=org_id))
-            expires = min([expires, *(answer.sent + max_age for answer in fresh.values())])
-        return Snapshot(tuple(samples), expires=expires, missing=missing)
+        return Snapshot(tuple(samples), expires=first_expiry(used, max_age), missing=missing)
 
 
-def _users(answer: _Known | None, window: Window, now: float) -> int | None:
-    """The users active in a window; None unless the answer tells it."""
-    if answer is None or not window.told_by(answer.sent, now):
+def request(
+    period: Period, first: float, last: float, *, org_id: str | None = None
+) -> Request[tuple[ActiveUsers, ...]]:
+    """The request for all windows from the one before `first`'s to `last`'s (Unix seconds)."""
+    before = period.running(period.running(first).start - 1)
+    return Request(
+        endpoint=period.endpoint if org_id is None else period.org_endpoint,
+        ids={} if org_id is None else {"org_id": org_id},
+        # The API's bounds may or may not be inclusive: a day more on each side.
+        params=Window(before.start - DAY, utc_day(last).end + DAY).params,
+    )
+
+
+def _fresh(known: Mapping[str, _Known], now: float, max_age: float) -> dict[str, _Known]:
+    return {name: each for name, each in known.items() if each.is_fresh(now, max_age)}
+
+
+def _users(response: _Known | None, window: Window, now: float) -> int | None:
+    """The users active in a window; None unless the response covers it."""
+    if response is None or not window.told_by(response.requested_at, now):
         return None
-    return answer.value.get(day_number(window.start))
+    return response.value.get(day_number(window.start))

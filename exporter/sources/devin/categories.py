@@ -12,9 +12,8 @@ from pydantic import TypeAdapter
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
 from exporter.sources.devin.fields import Acus
-from exporter.sources.devin.window_counts import Ids, question
+from exporter.sources.devin.window_counts import Ids, metrics_endpoints, window_query
 
-ENDPOINT = "/v3/enterprise/metrics/sessions-by-category"
 REMAINDER = ""
 ROUNDING = 1e-9
 
@@ -55,7 +54,7 @@ class Categories(ApiModel):
     categories: tuple[Category, ...]
 
 
-SHAPE = TypeAdapter(Categories)
+ENDPOINT = metrics_endpoints("sessions-by-category", TypeAdapter(Categories), feeds="categories")[0]
 
 
 def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:
@@ -78,4 +77,4 @@ def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:
         yield ACUS(0.0 if abs(consumed) < ROUNDING else consumed, **labels)
 
 
-QUESTIONS = (question("cycle", ENDPOINT, SHAPE, _samples),)
+QUERIES = (window_query("cycle", ENDPOINT, _samples),)

@@ -12,7 +12,8 @@ from exporter.errors import EntitiesUnknownError
 from exporter.http import Client
 from exporter.metrics import Sample
 from exporter.sources.devin import cycles, daily, directory, sessions
-from exporter.sources.devin.identity import Identity
+from exporter.sources.devin.basis import Context
+from exporter.sources.devin.data_set import DataSet
 from exporter.sources.devin.ledger import Account, Ledger, total
 from exporter.sources.devin.scopes import (
     ENTERPRISE,
@@ -23,9 +24,8 @@ from exporter.sources.devin.scopes import (
     USER_SCOPE,
     Scope,
 )
-from exporter.sources.devin.user_policy import OTHER, UserPolicy
+from exporter.sources.devin.user_policy import OTHER
 from exporter.sources.devin.windows import (
-    BillingWindows,
     Window,
     billing_day_start,
     day_number,
@@ -41,39 +41,35 @@ class Consumption:
         self,
         client: Client,
         clock: Callable[[], float],
-        *,
-        identity: Identity,
-        windows: Callable[[float], BillingWindows],
-        people: directory.Directory,
-        policy: UserPolicy,
+        context: Context,
     ) -> None:
         self._client = client
         self._clock = clock
-        self._identity = identity
-        self._windows = windows
-        self._people = people
-        self._policy = policy
+        self._identity = context.identity
+        self._windows = context.cycles.windows
+        self._people = context.directory
+        self._policy = context.user_policy
         self.enterprise = Ledger()
         self.organizations = Ledger()
         self.users = Ledger()
         self.service_users = Ledger()
 
-    def tasks(self, poll_interval: float) -> Iterator[Task]:
-        """The tasks that keep the ledgers."""
-        yield self._task(
+    def data_sets(self, poll_interval: float) -> Iterator[DataSet]:
+        """The ledgers, by scope."""
+        yield self._data_set(
             ENTERPRISE_SCOPE, self.enterprise, lambda: frozenset({ENTERPRISE}), poll_interval
         )
-        yield self._task(
+        yield self._data_set(
             ORGANIZATION_SCOPE,
             self.organizations,
             self._people.org_ids,
             poll_interval,
             directory.ORGANIZATIONS_TASK,
         )
-        yield self._task(
+        yield self._data_set(
             USER_SCOPE, self.users, self._people.user_ids, poll_interval, directory.USERS_TASK
         )
-        yield self._task(
+        yield self._data_set(
             SERVICE_USER_SCOPE,
             self.service_users,
             self._people.service_user_ids,
@@ -82,26 +78,27 @@ class Consumption:
             sessions.TASK,
         )
 
-    def _task(
+    def _data_set(
         self,
         scope: Scope,
         ledger: Ledger,
-        listed: Callable[[], frozenset[str]],
+        list_entities: Callable[[], frozenset[str]],
         poll_interval: float,
         *after: str,
-    ) -> Task:
-        return Task(
+    ) -> DataSet:
+        task = Task(
             name=scope.task,
             source=self._client.source,
             interval=poll_interval,
             metrics=tuple(scope.metrics.values()),
-            poll=lambda: self._poll(scope, ledger, listed),
+            poll=lambda: self._poll(scope, ledger, list_entities),
             snapshot=lambda now, max_age: self._publish(scope, ledger, now, max_age),
             next_end=lambda now: self._windows(now).next_end,
             after=after,
             reads=(cycles.TASK,),
             main=lambda: scope is self._main_scope(),
         )
+        return DataSet(task, scope.endpoints)
 
     @property
     def used(self) -> bool:
@@ -112,11 +109,13 @@ class Consumption:
     def _main_scope(self) -> Scope:
         return ENTERPRISE_SCOPE if self._identity.org_id is None else ORGANIZATION_SCOPE
 
-    def _poll(self, scope: Scope, ledger: Ledger, listed: Callable[[], frozenset[str]]) -> None:
+    def _poll(
+        self, scope: Scope, ledger: Ledger, list_entities: Callable[[], frozenset[str]]
+    ) -> None:
         """Ask for all listed entities, and for those that have left while a window holds use."""
         windows = self._windows(self._clock())
         cycle = windows.cycle or Window(windows.earliest, windows.today.end)
-        entities = listed() | ledger.with_use((cycle, windows.yesterday))
+        entities = list_entities() | ledger.with_use((cycle, windows.yesterday))
         ledger.retain(entities)
         if scope is ENTERPRISE_SCOPE:
             self._ask(scope, ledger, ENTERPRISE)
@@ -125,12 +124,12 @@ class Consumption:
             self._policy.listed(entities)
         try:
             sweep(
-                ledger.longest_unasked_first(entities),
+                ledger.attempts.least_recent_first(entities),
                 lambda entity: self._ask(scope, ledger, entity),
                 threads=self._client.concurrency,
             )
         finally:
-            if scope is USER_SCOPE and ledger.asked_for(entities):
+            if scope is USER_SCOPE and ledger.attempts.entities() >= entities:
                 self._rank(entities)
 
     def _rank(self, user_ids: Iterable[str]) -> None:
@@ -156,10 +155,10 @@ class Consumption:
         days = range(day_number(windows.earliest) - 1, day_number(windows.today.start) + 2)
         request = daily.request(scope, entity, days, org_id=self._identity.org_id)
         try:
-            answer = request.ask(self._client)
-            ledger.record(entity, daily.account_of(answer, sent=sent, days=days))
+            response = self._client.get(request)
+            ledger.record(entity, daily.account_of(response, sent=sent, days=days))
         finally:
-            ledger.attempted(entity, sent)
+            ledger.attempts.note(entity, sent)
 
     def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
         windows = self._windows(now).by_name()

@@ -10,7 +10,9 @@ from pydantic import TypeAdapter, model_validator
 from exporter.errors import NotFoundError, PermissionMissingError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint, Request
 from exporter.shapes import ApiModel, Page
+from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Timestamp
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.windows import (
@@ -22,12 +24,11 @@ from exporter.sources.devin.windows import (
     ending_on,
     seconds,
 )
-from exporter.tasks import Answer, Snapshot, Task, fresh
+from exporter.tasks import Response, Snapshot, Task, is_fresh
 
 logger = logging.getLogger(__name__)
 
 TASK = "cycles"
-ENDPOINT = "/v3/enterprise/consumption/cycles"
 STANDS_IN = "the calendar month stands in for a cycle that is not known"
 
 START = Metric(
@@ -54,7 +55,13 @@ class CycleItem(ApiModel):
         return self
 
 
-SHAPE = TypeAdapter(Page[CycleItem])
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/consumption/cycles",
+    response=TypeAdapter(Page[CycleItem]),
+    feeds="billing cycles",
+    permission=keys.VIEW_CONSUMPTION,
+    keys=keys.ENTERPRISE_ONLY,
+)
 
 
 class Cycles:
@@ -64,7 +71,7 @@ class Cycles:
         self._client = client
         self._identity = identity
         self._clock = clock
-        self._known: Answer[tuple[Window, ...]] = Answer(-math.inf, ())
+        self._known: Response[tuple[Window, ...]] = Response(-math.inf, ())
         self._told_at = -math.inf
         self._fell_back = False
         self._doubted = False
@@ -87,10 +94,10 @@ class Cycles:
         sent = self._clock()
         if self._identity.org_id is not None:
             # No endpoint tells an organization's key of cycles: calendar months it is.
-            self._known, self._told_at = Answer(sent, ()), sent
+            self._known, self._told_at = Response(sent, ()), sent
             return
         try:
-            items = self._client.get_list(ENDPOINT, SHAPE)
+            items = self._client.get_list(Request(endpoint=ENDPOINT))
         except (PermissionMissingError, NotFoundError) as refusal:
             self._told_at = sent
             raise type(refusal)(f"{refusal}; {STANDS_IN}") from None
@@ -101,7 +108,7 @@ class Cycles:
         self._doubted = lost and not self._doubted
         if self._doubted:
             return
-        self._known = Answer(sent, windows)
+        self._known = Response(sent, windows)
         self._note_fallback(sent)
 
     def windows(self, now: float) -> BillingWindows:
@@ -143,7 +150,7 @@ class Cycles:
         """The running cycle's bounds, as long as the answer is young enough."""
         if self._told_at == -math.inf:
             return Snapshot()
-        if not fresh(self._told_at, now, max_age):
+        if not is_fresh(self._told_at, now, max_age):
             return Snapshot(missing=1)
         windows = self.windows(now)
         samples = tuple(_samples(windows.cycle)) if windows.cycle else ()

@@ -1,57 +1,18 @@
-"""The request for an entity's days, and the account that its answer is."""
+"""The request for an entity's days, and the account that its response is."""
 
-from pydantic import Field, TypeAdapter, field_validator
-
-from exporter.errors import SwitchedOffError
 from exporter.request import Request
-from exporter.shapes import ApiModel
-from exporter.sources.devin.fields import Acus, Timestamp
 from exporter.sources.devin.ledger import Account, DayUse
-from exporter.sources.devin.scopes import Scope
-from exporter.sources.devin.windows import billing_day_start, day_number
-
-
-class DayItem(ApiModel):
-    """One billing day; `acus_by_product` is an open map whose values may be null."""
-
-    date: Timestamp
-    acus: Acus
-    acus_by_product: dict[str, Acus | None] = Field(default_factory=dict)
-
-
-class DailyAnswer(ApiModel):
-    """The fields read of every `…/consumption/daily…` endpoint."""
-
-    consumption_by_date: tuple[DayItem, ...]
-
-    @field_validator("consumption_by_date")
-    @classmethod
-    def _each_day_once(cls, items: tuple[DayItem, ...]) -> tuple[DayItem, ...]:
-        if len({day_number(item.date) for item in items}) < len(items):
-            raise ValueError("a day stands twice")
-        return items
-
-
-SHAPE = TypeAdapter(DailyAnswer)
+from exporter.sources.devin.scopes import DailyAnswer, DayItem, Scope
+from exporter.sources.devin.windows import Window, billing_day_start, day_number
 
 
 def request(scope: Scope, entity: str, days: range, *, org_id: str | None) -> Request[DailyAnswer]:
-    """Ask for these days of an entity, with the key of an enterprise or of one organization.
-
-    Raises:
-        SwitchedOffError: if an organization's key cannot ask for entities of this kind.
-    """
-    endpoint = scope.endpoint if org_id is None else scope.own_endpoint
-    if endpoint is None:
-        raise SwitchedOffError("the key is an organization's")
+    """The request for these days of an entity, with an enterprise's or an organization's key."""
+    own = scope.org_endpoint if org_id is not None else None
     return Request(
-        endpoint=endpoint,
-        shape=SHAPE,
+        endpoint=own or scope.endpoint,
         ids={"org_id": org_id or "", **({scope.label: entity} if scope.label else {})},
-        params={
-            "time_after": int(billing_day_start(days.start)),
-            "time_before": int(billing_day_start(days.stop - 1)),
-        },
+        params=Window(billing_day_start(days.start), billing_day_start(days.stop - 1)).params,
     )
 
 

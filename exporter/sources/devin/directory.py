@@ -8,21 +8,15 @@ from typing import TypeVar
 from exporter.errors import EntitiesUnknownError, NotFoundError, PermissionMissingError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
-from exporter.sources.devin import sessions
-from exporter.sources.devin.entities import (
-    MEMBER_SHAPE,
-    ORGANIZATION_SHAPE,
-    SERVICE_USER_SHAPE,
-    Member,
-    Organization,
-    ServiceUser,
-)
+from exporter.request import Request
+from exporter.sources.devin import entities, sessions
+from exporter.sources.devin.entities import Member, Organization, ServiceUser
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.roster import Roster
 from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.windows import seconds
 from exporter.sweep import ask_each
-from exporter.tasks import Snapshot, Task
+from exporter.tasks import Snapshot, Task, first_expiry
 
 ORGANIZATIONS_TASK = "organizations"
 USERS_TASK = "users"
@@ -64,13 +58,6 @@ METRICS = (*ORGANIZATION_METRICS, *USER_METRICS, *SERVICE_USER_METRICS)
 T = TypeVar("T")
 
 
-ORGANIZATIONS_ENDPOINT = "/v3/enterprise/organizations"
-USERS_ENDPOINT = "/v3/enterprise/members/users"
-IDP_USERS_ENDPOINT = "/v3/enterprise/members/idp-users"
-SERVICE_USERS_ENDPOINT = "/v3/enterprise/members/service-users"
-MEMBERS_ENDPOINT = "/v3beta1/organizations/{org_id}/members/users"
-
-
 class Directory:
     """The rosters, and who is to be asked for.
 
@@ -100,7 +87,7 @@ class Directory:
         self._by_group = Roster(clock, fetch=self._fetch_idp_users, id_of=lambda item: item.user_id)
         self._service_users = Roster(
             clock,
-            fetch=lambda: client.get_list(SERVICE_USERS_ENDPOINT, SERVICE_USER_SHAPE),
+            fetch=lambda: client.get_list(Request(endpoint=entities.SERVICE_USERS)),
             id_of=lambda item: item.service_user_id,
         )
 
@@ -109,15 +96,17 @@ class Directory:
         org_id = self._identity.org_id
         if org_id is not None:
             return (Organization(org_id=org_id, name=org_id),)
-        return self._client.get_list(ORGANIZATIONS_ENDPOINT, ORGANIZATION_SHAPE)
+        return self._client.get_list(Request(endpoint=entities.ORGANIZATIONS))
 
     def _fetch_users(self) -> Iterable[Member]:
         """Those with a direct role; for an organization's key its members, else who was seen."""
         org_id = self._identity.org_id
         if org_id is None:
-            return self._client.get_list(USERS_ENDPOINT, MEMBER_SHAPE)
+            return self._client.get_list(Request(endpoint=entities.USERS))
         try:
-            members = self._client.get_list(MEMBERS_ENDPOINT, MEMBER_SHAPE, ids={"org_id": org_id})
+            members = self._client.get_list(
+                Request(endpoint=entities.ORG_USERS, ids={"org_id": org_id})
+            )
         except (NotFoundError, PermissionMissingError):
             self._only_seen = True
             return [Member(user_id=who) for who, kind in self._seen().items() if kind == "user"]
@@ -127,7 +116,7 @@ class Directory:
     def _fetch_idp_users(self) -> Iterable[Member]:
         if self._identity.org_id is not None:
             return ()
-        return self._client.get_list(IDP_USERS_ENDPOINT, MEMBER_SHAPE)
+        return self._client.get_list(Request(endpoint=entities.IDP_USERS))
 
     def tasks(self, poll_interval: float, *, ranked_by: str) -> Iterator[Task]:
         """The tasks that keep it; `ranked_by` is the task whose polls rank the users."""
@@ -185,20 +174,20 @@ class Directory:
                 self._policy.listed(self._users_or_seen())
 
     def _user_names(self, now: float, max_age: float) -> Snapshot:
-        rosters = [self._direct.answer, self._by_group.answer]
-        fresh = [answer for answer in rosters if answer and answer.fresh(now, max_age)]
-        members = chain.from_iterable(answer.value.values() for answer in fresh)
+        lists = [self._direct.last, self._by_group.last]
+        fresh = [each for each in lists if each and each.is_fresh(now, max_age)]
+        members = chain.from_iterable(each.value.values() for each in fresh)
         return Snapshot(
             tuple(_user_samples(members, self._policy)),
-            expires=min((answer.sent + max_age for answer in fresh), default=float("inf")),
+            expires=first_expiry((each.requested_at for each in fresh), max_age),
         )
 
     def organizations(self, now: float, max_age: float) -> tuple[Organization, ...]:
         """The organizations of a list that is young enough."""
-        answer = self._organizations.answer
-        if answer is None or not answer.fresh(now, max_age):
+        last = self._organizations.last
+        if last is None or not last.is_fresh(now, max_age):
             return ()
-        return tuple(answer.value.values())
+        return tuple(last.value.values())
 
     def org_ids(self) -> frozenset[str]:
         """All organizations. Raises `EntitiesUnknownError` while there is no good list."""
@@ -210,10 +199,10 @@ class Directory:
         Raises:
             EntitiesUnknownError: while neither list has been good.
         """
-        lists = [roster.answer for roster in (self._direct, self._by_group)]
+        lists = [roster.last for roster in (self._direct, self._by_group)]
         if not any(lists):
             raise EntitiesUnknownError("no good list of users yet")
-        return frozenset().union(*(answer.value for answer in lists if answer))
+        return frozenset().union(*(each.value for each in lists if each))
 
     def _users_or_seen(self) -> Iterable[str]:
         with suppress(EntitiesUnknownError):
@@ -243,16 +232,16 @@ def _listing(
     max_age: float,
 ) -> Snapshot:
     """Publish what the lists that are young enough hold, and the count once all of them are."""
-    answers = [roster.answer for roster in rosters if roster.answer is not None]
-    fresh = [answer for answer in answers if answer.fresh(now, max_age)]
-    published = list(samples(chain.from_iterable(answer.value.values() for answer in fresh)))
+    lists = [roster.last for roster in rosters if roster.last is not None]
+    fresh = [each for each in lists if each.is_fresh(now, max_age)]
+    published = list(samples(chain.from_iterable(each.value.values() for each in fresh)))
     if count is not None and len(fresh) == len(rosters):
-        entities = frozenset().union(*(answer.value for answer in fresh))
+        entities = frozenset().union(*(each.value for each in fresh))
         published.append(count(len(entities)))
     return Snapshot(
         tuple(published),
-        expires=min((answer.sent + max_age for answer in fresh), default=float("inf")),
-        missing=len(answers) - len(fresh),
+        expires=first_expiry((each.requested_at for each in fresh), max_age),
+        missing=len(lists) - len(fresh),
     )
 
 

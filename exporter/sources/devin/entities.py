@@ -1,11 +1,14 @@
 """Organizations, users and service users as the API's lists tell them."""
 
+from dataclasses import replace
 from itertools import chain
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from exporter.request import Endpoint
 from exporter.shapes import ApiModel, Page
+from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Acus, Id, Timestamp
 
 
@@ -48,6 +51,35 @@ class ServiceUser(ApiModel):
     expires_at: Timestamp | None = None
 
 
-ORGANIZATION_SHAPE = TypeAdapter(Page[Organization])
-MEMBER_SHAPE = TypeAdapter(Page[Member])
-SERVICE_USER_SHAPE = TypeAdapter(Page[ServiceUser])
+ORGANIZATIONS = Endpoint(
+    path="/v3/enterprise/organizations",
+    response=TypeAdapter(Page[Organization]),
+    feeds="organizations",
+    permission=keys.MANAGE_ORGANIZATIONS,
+    keys=keys.ENTERPRISE_ONLY,
+)
+USERS = Endpoint(
+    path="/v3/enterprise/members/users",
+    response=TypeAdapter(Page[Member]),
+    feeds="users",
+    permission=keys.VIEW_MEMBERSHIP,
+    keys=keys.ENTERPRISE_ONLY,
+)
+IDP_USERS = replace(USERS, path="/v3/enterprise/members/idp-users")
+SERVICE_USERS = Endpoint(
+    path="/v3/enterprise/members/service-users",
+    response=TypeAdapter(Page[ServiceUser]),
+    feeds="service users",
+    permission=keys.VIEW_MEMBERSHIP,
+    keys=keys.ENTERPRISE_ONLY,
+)
+ORG_USERS = replace(
+    USERS,
+    path="/v3beta1/organizations/{org_id}/members/users",
+    feeds="users, else those of sessions",
+    permission=keys.VIEW_ORG_MEMBERSHIP,
+    keys=keys.ORGANIZATION_ONLY,
+    optional="users of recent sessions stand in",
+)
+ALL_USERS = (USERS, IDP_USERS, ORG_USERS)
+ENDPOINTS = (ORGANIZATIONS, *ALL_USERS, SERVICE_USERS)

@@ -5,19 +5,20 @@ What a violation says of its reasons and of a user's message is never read.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from exporter.errors import EntitiesUnknownError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint, Request
 from exporter.shapes import ApiModel, Page
-from exporter.sources.devin import cycles
+from exporter.sources.devin import cycles, keys
 from exporter.sources.devin.fields import Timestamp
 from exporter.sources.devin.windows import DAY, BillingWindows, Window, seconds
-from exporter.tasks import Answer, Snapshot, Task, while_fresh
-
-ENDPOINT = "/v3beta1/enterprise/guardrail-violations"
+from exporter.sources.last_response import LastResponse
+from exporter.tasks import Response, Task
 
 VIOLATIONS = Metric(
     "devin_guardrail_violations_cycle",
@@ -36,61 +37,58 @@ class Violation(ApiModel):
     created_at: Timestamp
 
 
-SHAPE = TypeAdapter(Page[Violation])
-Told = tuple[Window, Counter[tuple[str, str]]]
-"""The cycle asked for, and how many violations it has by guardrail and action."""
+ENDPOINT = Endpoint(
+    path="/v3beta1/enterprise/guardrail-violations",
+    response=TypeAdapter(Page[Violation]),
+    feeds="guardrail violations",
+    keys=keys.ENTERPRISE_ONLY,
+    optional=keys.NOT_HERE,
+)
 
 
-class Guardrails:
-    """The violations as last seen, with the cycle that was asked for."""
+@dataclass(frozen=True, slots=True)
+class CycleViolations:
+    """How many violations a cycle has, by guardrail and action."""
 
-    def __init__(
-        self,
-        client: Client,
-        clock: Callable[[], float],
-        windows: Callable[[float], BillingWindows],
-    ) -> None:
-        self._client = client
-        self._clock = clock
-        self._windows = windows
-        self._answer: Answer[Told] | None = None
+    cycle: Window
+    counts: Counter[tuple[str, str]]
 
-    def task(self, poll_interval: float) -> Task:
-        """The task that keeps them."""
-        return Task(
-            name="guardrails",
-            source=self._client.source,
-            interval=poll_interval,
-            metrics=METRICS,
-            poll=self.poll,
-            snapshot=self.snapshot,
-            next_end=lambda now: self._windows(now).next_end,
-            after=(cycles.TASK,),
-        )
 
-    def poll(self) -> None:
-        """Ask for the running cycle's. Raises `PollError`."""
-        sent = self._clock()
-        cycle = self._windows(sent).cycle
+def task(
+    client: Client,
+    clock: Callable[[], float],
+    windows: Callable[[float], BillingWindows],
+    poll_interval: float,
+) -> Task:
+    """The task that keeps the running cycle's."""
+
+    def fetch() -> CycleViolations:
+        cycle = windows(clock()).cycle
         if cycle is None:
             raise EntitiesUnknownError("the running cycle is not known yet")
         # The API's bounds may or may not be inclusive: a day more on each side, cut here.
-        params = {"time_after": int(cycle.start - DAY), "time_before": int(cycle.end + DAY)}
-        items = self._client.get_list(ENDPOINT, SHAPE, params=params)
+        params = Window(cycle.start - DAY, cycle.end + DAY).params
         within = {
             item.violation_id: (item.guardrail_name, item.action_taken)
-            for item in items
+            for item in client.get_list(Request(endpoint=ENDPOINT, params=params))
             if seconds(item.created_at) in cycle
         }
-        self._answer = Answer(sent, (cycle, Counter(within.values())))
+        return CycleViolations(cycle, Counter(within.values()))
 
-    def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """Counts by guardrail and action, for the cycle that was asked for."""
+    def samples(response: Response[CycleViolations], now: float) -> Iterator[Sample]:
+        violations = response.value
+        if violations.cycle == windows(now).cycle:
+            for (name, action), count in sorted(violations.counts.items()):
+                yield VIOLATIONS(count, guardrail_name=name, action_taken=action)
 
-        def samples(told: Answer[Told]) -> Iterator[Sample]:
-            cycle, counts = told.value
-            for (name, action), count in sorted(counts.items()):
-                if cycle == self._windows(now).cycle:
-                    yield VIOLATIONS(count, guardrail_name=name, action_taken=action)
-
-        return while_fresh(self._answer, now, max_age, samples)
+    last = LastResponse(clock, fetch=fetch, samples=samples)
+    return Task(
+        name="guardrails",
+        source=client.source,
+        interval=poll_interval,
+        metrics=METRICS,
+        poll=last.poll,
+        snapshot=last.snapshot,
+        next_end=lambda now: windows(now).next_end,
+        after=(cycles.TASK,),
+    )

@@ -8,11 +8,13 @@ from pydantic import Field, TypeAdapter
 
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint, Request
 from exporter.shapes import ApiModel, Page
+from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Id
-from exporter.tasks import Answer, Snapshot, Task, while_fresh
+from exporter.sources.last_response import LastResponse
+from exporter.tasks import Response, Task
 
-ENDPOINT = "/v3/enterprise/hypervisors"
 PER_CENT = 100
 
 COUNT = Metric("devin_hypervisors", "Hypervisors of a dedicated deployment by status.", ("status",))
@@ -32,40 +34,32 @@ class Hypervisor(ApiModel):
     utilization_percentage: Annotated[float, Field(ge=0, le=10**6)]
 
 
-SHAPE = TypeAdapter(Page[Hypervisor])
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/hypervisors",
+    response=TypeAdapter(Page[Hypervisor]),
+    feeds="hypervisors",
+    permission=keys.VIEW_INFRASTRUCTURE,
+    keys=keys.ENTERPRISE_ONLY,
+    optional=keys.NOT_HERE,
+)
 
 
-class Hypervisors:
-    """The hypervisors as last seen."""
-
-    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
-        self._client = client
-        self._clock = clock
-        self._answer: Answer[dict[str, Hypervisor]] | None = None
-
-    def task(self, poll_interval: float) -> Task:
-        """The task that keeps them."""
-        return Task(
-            name="hypervisors",
-            source=self._client.source,
-            interval=poll_interval,
-            metrics=METRICS,
-            poll=self.poll,
-            snapshot=self.snapshot,
-        )
-
-    def poll(self) -> None:
-        """Ask for all of them, whatever their status. Raises `PollError`."""
-        sent = self._clock()
-        items = self._client.get_list(ENDPOINT, SHAPE, params={"status": "all"})
-        self._answer = Answer(sent, {item.hypervisor_id: item for item in items})
-
-    def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """Counts by status and utilization, as long as the answer is young enough."""
-        return while_fresh(self._answer, now, max_age, lambda told: _samples(told.value))
+def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:
+    """The task that keeps all of them, whatever their status."""
+    request = Request(endpoint=ENDPOINT, params={"status": "all"})
+    last = LastResponse(clock, fetch=lambda: client.get_list(request), samples=_samples)
+    return Task(
+        name="hypervisors",
+        source=client.source,
+        interval=poll_interval,
+        metrics=METRICS,
+        poll=last.poll,
+        snapshot=last.snapshot,
+    )
 
 
-def _samples(items: dict[str, Hypervisor]) -> Iterator[Sample]:
+def _samples(response: Response[list[Hypervisor]], _: float) -> Iterator[Sample]:
+    items = {item.hypervisor_id: item for item in response.value}
     statuses = Counter(item.status for item in items.values())
     for status, count in sorted(statuses.items()):
         yield COUNT(count, status=status)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.sources.devin.windows import Window, billing_day, day_number
-from exporter.tasks import fresh
+from exporter.sweep import Attempts
+from exporter.tasks import first_expiry, is_fresh
 
 UNKNOWN_PRODUCT = "unknown"
 TOLERANCE = 1e-9
@@ -115,8 +116,8 @@ class Ledger:
     """The accounts of all entities of one kind. Safe to use from several threads."""
 
     _accounts: dict[str, Account] = field(default_factory=dict)
-    _attempted: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    attempts: Attempts = field(default_factory=Attempts)
     used: bool = False
     """Whether any account has ever held any ACU."""
 
@@ -126,27 +127,12 @@ class Ledger:
             self._accounts[entity] = account
             self.used = self.used or any(any(column) for column in account.products.values())
 
-    def attempted(self, entity: str, at: float) -> None:
-        """Note that asking for an entity ended (Unix seconds), whatever came of it."""
-        with self._lock:
-            self._attempted[entity] = at
-
-    def longest_unasked_first(self, entities: Iterable[str]) -> list[str]:
-        """Order entities by when they were last asked for, the never asked first."""
-        with self._lock:
-            return sorted(entities, key=lambda entity: (self._attempted.get(entity, -1.0), entity))
-
-    def asked_for(self, entities: Iterable[str]) -> bool:
-        """Whether each of these has been asked for at least once."""
-        with self._lock:
-            return self._attempted.keys() >= set(entities)
-
     def retain(self, entities: Iterable[str]) -> None:
         """Forget all other entities."""
         kept = frozenset(entities)
         with self._lock:
             self._accounts = {e: a for e, a in self._accounts.items() if e in kept}
-            self._attempted = {e: at for e, at in self._attempted.items() if e in kept}
+        self.attempts.retain(kept)
 
     def with_use(self, windows: Iterable[Window]) -> frozenset[str]:
         """The entities with any use in one of the windows, as far as their last answers say."""
@@ -167,19 +153,17 @@ class Ledger:
         return {
             entity: account
             for entity, account in self.accounts().items()
-            if fresh(account.sent, now, max_age)
+            if is_fresh(account.sent, now, max_age)
         }
 
     def expires(self, now: float, max_age: float) -> float:
         """When the next of the fresh accounts becomes too old (Unix seconds)."""
         fresh = self.fresh(now, max_age).values()
-        return min((account.sent + max_age for account in fresh), default=math.inf)
+        return first_expiry((account.sent for account in fresh), max_age)
 
     def missing(self, now: float, max_age: float) -> frozenset[str]:
         """Entities that were asked for and of which there is no answer young enough."""
-        with self._lock:
-            attempted = frozenset(self._attempted)
-        return attempted - self.fresh(now, max_age).keys()
+        return self.attempts.entities() - self.fresh(now, max_age).keys()
 
     def products(self) -> Iterator[str]:
         """Every product that any account names, with repetitions."""

@@ -9,14 +9,13 @@ from pydantic import Field, TypeAdapter
 
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint, Request
 from exporter.shapes import ApiModel, Page
-from exporter.sources.devin import directory
+from exporter.sources.devin import directory, keys
 from exporter.sources.devin.fields import Acus
 from exporter.sources.devin.scopes import USER_SCOPE
 from exporter.sources.devin.user_policy import UserPolicy
-from exporter.tasks import Answer, Snapshot, Task
-
-ENDPOINT = "/v3/enterprise/consumption/acu-limits/devin"
+from exporter.tasks import Response, Snapshot, Task
 
 ENTERPRISE = Metric(
     "devin_enterprise_cycle_limit_acus",
@@ -49,7 +48,13 @@ class LimitItem(ApiModel):
     user_id: str | None = None
 
 
-SHAPE = TypeAdapter(Page[LimitItem])
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/consumption/acu-limits/devin",
+    response=TypeAdapter(Page[LimitItem]),
+    feeds="limits",
+    permission=keys.VIEW_CONSUMPTION,
+    keys=keys.ENTERPRISE_ONLY,
+)
 
 
 class Limits:
@@ -66,7 +71,7 @@ class Limits:
         self._clock = clock
         self._people = people
         self._policy = policy
-        self._answer: Answer[tuple[LimitItem, ...]] | None = None
+        self._last: Response[tuple[LimitItem, ...]] | None = None
 
     def task(self, poll_interval: float) -> Task:
         """The task that keeps them; who is told of follows the users' ranking."""
@@ -82,17 +87,18 @@ class Limits:
 
     def poll(self) -> None:
         """Ask for all limits. Raises `PollError`."""
-        sent = self._clock()
-        self._answer = Answer(sent, tuple(self._client.get_list(ENDPOINT, SHAPE)))
+        requested_at = self._clock()
+        items = self._client.get_list(Request(endpoint=ENDPOINT))
+        self._last = Response(requested_at, tuple(items))
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """Each limit that exists; the list of limits counts before an organization's own entry."""
-        answer = self._answer if self._answer and self._answer.fresh(now, max_age) else None
+        response = self._last if self._last and self._last.is_fresh(now, max_age) else None
         organizations = self._people.organizations(now, max_age)
-        lowest = _lowest(answer.value if answer else ())
+        lowest = _lowest(response.value if response else ())
         cycle: dict[str | None, float | None] = {}
         # The organizations' own entries say nothing while the list that counts is too old.
-        if answer or self._answer is None:
+        if response or self._last is None:
             cycle = {org.org_id: org.max_cycle_acu_limit for org in organizations}
         cycle |= {item.org_id: item.cycle_acu_limit for item in lowest if item.scope == "org"}
         samples = [
@@ -111,8 +117,8 @@ class Limits:
         ]
         return Snapshot(
             tuple(samples),
-            expires=answer.sent + max_age if answer else math.inf,
-            missing=1 if self._answer and not answer else 0,
+            expires=response.requested_at + max_age if response else math.inf,
+            missing=1 if self._last and not response else 0,
         )
 
     def _of_users(self, items: Iterable[LimitItem]) -> Iterator[Sample]:

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.metrics import Metric
-from exporter.sources.devin import sessions
+from exporter.sources.devin import categories, scopes, session_metrics, sessions, unattributed
 from exporter.sources.devin.consumption import Consumption
-from exporter.sources.devin.scopes import SCOPES
-from exporter.sources.devin.session_metrics import TASK as SESSION_METRICS_TASK
 from exporter.tasks import Snapshot, Task
 
 ORGANIZATION_METRICS_TASK = "organization_metrics"
@@ -18,6 +16,18 @@ METERED = Metric(
     "anywhere, and consumption is therefore not published.",
 )
 METRICS = (METERED,)
+ACU_METRICS = frozenset(
+    {
+        *scopes.METRICS,
+        *unattributed.METRICS,
+        sessions.RECENT_ACUS,
+        session_metrics.AVERAGE_ACUS,
+        categories.ACUS,
+    }
+)
+"""The families of any task whose zeros are not true where the plan is not metered."""
+DECIDED_BY = (session_metrics.TASK, ORGANIZATION_METRICS_TASK, sessions.TASK)
+"""The tasks whose polls show whether the plan is metered, besides those of consumption."""
 
 
 class Metering:
@@ -54,24 +64,22 @@ class Metering:
         metered = self.metered(now)
         return bool(metered) or (metered is None and self._sessions_on_complete_days(now) == 0)
 
-    def guard(self, task: Task, metrics: tuple[Metric, ...]) -> Task:
-        """The same task, without the zeros of these families where they would not be true."""
+    def guard(self, task: Task) -> Task:
+        """The same task, without those of its zeros that are not known to be true."""
+        if ACU_METRICS.isdisjoint(task.metrics):
+            return task
 
         def snapshot(now: float, max_age: float) -> Snapshot:
             taken = task.snapshot(now, max_age)
-            guarded = (sample for sample in taken.samples if sample.metric in metrics)
+            guarded = (sample for sample in taken.samples if sample.metric in ACU_METRICS)
             self._seen = self._seen or any(sample.value for sample in guarded)
             if self._zeros_are_true(now):
                 return taken
-            kept = tuple(
-                sample
-                for sample in taken.samples
-                if sample.value != 0 or sample.metric not in metrics
-            )
-            return replace(taken, samples=kept)
+            kept = (s for s in taken.samples if s.value != 0 or s.metric not in ACU_METRICS)
+            return replace(taken, samples=tuple(kept))
 
-        reads = (*task.reads, SESSION_METRICS_TASK, ORGANIZATION_METRICS_TASK, sessions.TASK)
-        return replace(task, snapshot=snapshot, reads=reads)
+        others = tuple(name for name in DECIDED_BY if name != task.name)
+        return replace(task, snapshot=snapshot, reads=(*task.reads, *others))
 
     def task(self, source: str, poll_interval: float) -> Task:
         """The task that publishes it."""
@@ -88,10 +96,5 @@ class Metering:
             metrics=METRICS,
             poll=None,
             snapshot=snapshot,
-            after=(
-                SESSION_METRICS_TASK,
-                ORGANIZATION_METRICS_TASK,
-                sessions.TASK,
-                *(scope.task for scope in SCOPES),
-            ),
+            after=(*DECIDED_BY, *(scope.task for scope in scopes.SCOPES)),
         )

@@ -11,21 +11,18 @@ from collections.abc import Iterator, Sequence
 from exporter.errors import NotFoundError, PermissionMissingError, PollError, SwitchedOffError
 from exporter.history import Span, Stretch
 from exporter.journal import Journal
-from exporter.metrics import Sample
-from exporter.request import Fetch, Request
-from exporter.settings import Settings
-from exporter.sources.connection import Past, Surroundings
-from exporter.sources.devin import activity, cycles, directory, money, session_metrics
-from exporter.sources.devin.basis import Basis, open_client
+from exporter.request import Request
+from exporter.sources.connection import Backfill, OpenSource
+from exporter.sources.devin import activity, cycles, directory, entities, money, session_metrics
+from exporter.sources.devin.basis import Context
+from exporter.sources.devin.data_set import DataSet
 from exporter.sources.devin.past_consumption import Finished, PastConsumption
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin.windows import (
-    DAY,
     Window,
     billing_day,
     billing_day_start,
     day_number,
-    utc_day,
 )
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.tasks import Task
@@ -40,48 +37,44 @@ INFOS = (
 REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
 
-def past(all_settings: Settings, surroundings: Surroundings, span: Span) -> Past | None:
-    """Find out whom to ask for what; None if no key is set.
+def backfill(opened: OpenSource, span: Span) -> Backfill:
+    """Find out whom to ask for what.
 
     Raises:
         PollError: if a list cannot be had for another reason than a lacking permission.
     """
-    client = open_client(all_settings, surroundings)
-    if client is None:
-        return None
-    settings = all_settings[DevinSettings]
-    clock = surroundings.timing.clock
-    basis = Basis.of(client, settings, clock)
-    asking = (basis.who.task(settings.poll_interval),)
-    left_out = [*_polled(asking)]
-    listing = _listing(basis, settings)
+    settings = opened.settings[DevinSettings]
+    context = Context.of(opened)
+    left_out = [*_polled((context.identity.task(settings.poll_interval),))]
+    listing = _listing(opened.client.source, context, settings)
     left_out += _polled(listing)
-    finished = _finished(basis, span, clock())
-    told = _Past(basis, finished, listing)
-    who = basis.who.known
+    past = _Past(context, _finished(context, span, opened.clock()), listing)
+    who = context.identity.known
     principal = (who.org_id or who.service_user_id or "") if who else ""
-    return Past(
-        client=client,
-        owner=f"{all_settings[DevinApiSettings].api_url} {principal}",
+    return Backfill(
+        client=opened.client,
+        owner=f"{opened.settings[DevinApiSettings].api_url} {principal}",
         left_out=tuple(left_out),
-        requests=tuple(told.requests()),
-        stretches=told.stretches,
+        requests=tuple(past.requests()),
+        stretches=past.stretches,
     )
 
 
-def _listing(basis: Basis, settings: DevinSettings) -> tuple[Task, ...]:
+def _listing(source: str, context: Context, settings: DevinSettings) -> tuple[Task, ...]:
     """The tasks whose polls tell who there is; an organization's key needs its sessions, too."""
     interval = settings.poll_interval
-    organizations, users, user_names, service_users = basis.people.tasks(interval, ranked_by="")
-    own = basis.who.org_id is not None
+    organizations, users, user_names, service_users = context.directory.tasks(
+        interval, ranked_by=""
+    )
+    own = context.identity.org_id is not None
     return (
-        basis.billing.task(interval),
-        *((basis.listed.task(interval),) if own else ()),
+        context.cycles.task(interval),
+        *((context.sessions.task(interval),) if own else ()),
         organizations,
         users,
         user_names,
-        basis.who.enterprise_only(service_users),
-        money.task(basis.who.task(interval).source, settings),
+        DataSet(service_users, (entities.SERVICE_USERS,)).for_key(context.identity),
+        money.task(source, settings),
     )
 
 
@@ -99,15 +92,15 @@ def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
             yield str(failure)
 
 
-def _finished(basis: Basis, span: Span, now: float) -> Finished:
+def _finished(context: Context, span: Span, now: float) -> Finished:
     running = day_number(billing_day(span.until).start)
     days = range(running - span.days, running)
     shown = Window(billing_day_start(days.start + 1), math.floor(span.until) + 1)
-    windows = basis.billing.windows(now)
+    windows = context.cycles.windows(now)
     return Finished(
         shown=shown,
         days=days,
-        cycles=tuple(basis.billing.over(shown.start, shown.end)),
+        cycles=tuple(context.cycles.over(shown.start, shown.end)),
         ranking=tuple(w for w in (windows.cycle, windows.previous_cycle) if w is not None),
         now=now,
     )
@@ -116,14 +109,14 @@ def _finished(basis: Basis, span: Span, now: float) -> Finished:
 class _Past:
     """What is asked for, and what becomes of the answers."""
 
-    def __init__(self, basis: Basis, finished: Finished, listing: tuple[Task, ...]) -> None:
+    def __init__(self, context: Context, finished: Finished, listing: tuple[Task, ...]) -> None:
         self._finished = finished
-        self._own = basis.who.org_id is not None
+        self._own = context.identity.org_id is not None
         self._listing = listing
-        self._consumption = PastConsumption(basis, finished)
+        self._consumption = PastConsumption(context, finished)
         self._org_ids = self._consumption.org_ids
 
-    def requests(self) -> Iterator[Sequence[Fetch]]:
+    def requests(self) -> Iterator[Sequence[Request[object]]]:
         """Everything, in groups that one refusal is likely to hit whole."""
         yield from self._consumption.requests()
         if not self._own:
@@ -133,26 +126,13 @@ class _Past:
             yield [self._created(org_id, day) for day in self._finished.days]
 
     def _active_users(self, period: activity.Period) -> Request[tuple[activity.ActiveUsers, ...]]:
-        first = period.running(self._finished.shown.start)
-        before = period.running(first.start - 1)
-        return Request(
-            endpoint=activity.ENDPOINT.replace("{period}", period.endpoint),
-            shape=activity.SHAPE,
-            params={
-                "time_after": int(before.start - DAY),
-                "time_before": int(utc_day(self._finished.now).end + DAY),
-            },
-        )
+        return activity.request(period, self._finished.shown.start, self._finished.now)
 
     def _created(self, org_id: str, day: int) -> Request[session_metrics.SessionMetrics]:
         return Request(
-            endpoint=session_metrics.ORGANIZATION_ENDPOINT if org_id else session_metrics.ENDPOINT,
-            shape=session_metrics.SHAPE,
+            endpoint=session_metrics.ORG_ENDPOINT if org_id else session_metrics.ENDPOINT,
             ids={"org_id": org_id} if org_id else {},
-            params={
-                "time_after": int(billing_day_start(day)),
-                "time_before": int(billing_day_start(day + 1)),
-            },
+            params=Window(billing_day_start(day), billing_day_start(day + 1)).params,
         )
 
     def stretches(self, journal: Journal) -> Iterator[Stretch]:
@@ -169,9 +149,10 @@ class _Past:
         yield from self._infos()
 
     def _bounds(self) -> Iterator[Stretch]:
-        for metric, bound in ((cycles.START, _start), (cycles.END, _end)):
-            for shown, cycle, _ in self._finished.cycles:
-                yield Stretch(shown.start, shown.end, metric(bound(cycle)))
+        for shown, cycle, _ in self._finished.cycles:
+            yield Stretch(shown.start, shown.end, cycles.START(cycle.start))
+        for shown, cycle, _ in self._finished.cycles:
+            yield Stretch(shown.start, shown.end, cycles.END(cycle.end))
 
     def _previous(
         self, period: activity.Period, journal: Journal, began: float
@@ -201,20 +182,10 @@ class _Past:
         now, shown = self._finished.now, self._finished.shown
         samples = [s for task in self._listing for s in task.snapshot(now, math.inf).samples]
         for metric in INFOS:
-            for sample in sorted((s for s in samples if s.metric is metric), key=_labels):
+            for sample in sorted(
+                (s for s in samples if s.metric is metric), key=lambda s: s.labels
+            ):
                 org_id = dict(zip(metric.labels, sample.labels, strict=True)).get("org_id", "")
                 yield Stretch(
                     max(shown.start, self._consumption.created(org_id, 0)), shown.end, sample
                 )
-
-
-def _start(window: Window) -> float:
-    return window.start
-
-
-def _end(window: Window) -> float:
-    return window.end
-
-
-def _labels(sample: Sample) -> tuple[str, ...]:
-    return sample.labels

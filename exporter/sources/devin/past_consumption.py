@@ -10,7 +10,7 @@ from exporter.history import Stretch
 from exporter.journal import Journal
 from exporter.request import Request
 from exporter.sources.devin import daily
-from exporter.sources.devin.basis import Basis
+from exporter.sources.devin.basis import Context
 from exporter.sources.devin.ledger import Account
 from exporter.sources.devin.scopes import (
     ENTERPRISE,
@@ -19,6 +19,7 @@ from exporter.sources.devin.scopes import (
     PRODUCTS,
     SERVICE_USER_SCOPE,
     USER_SCOPE,
+    DailyAnswer,
     Scope,
 )
 from exporter.sources.devin.user_policy import OTHER
@@ -87,11 +88,11 @@ class Survey:
 class PastConsumption:
     """Asks for the ledgers of all entities, and tells their finished days."""
 
-    def __init__(self, basis: Basis, finished: Finished) -> None:
+    def __init__(self, context: Context, finished: Finished) -> None:
         self._finished = finished
-        self._policy = basis.policy
-        self._org_id = basis.who.org_id
-        people = basis.people
+        self._policy = context.user_policy
+        self._org_id = context.identity.org_id
+        people = context.directory
         self._entities = {
             ORGANIZATION_SCOPE.task: _those(people.org_ids),
             SERVICE_USER_SCOPE.task: _those(people.service_user_ids),
@@ -115,12 +116,12 @@ class PastConsumption:
         """When an organization was created, or `otherwise` where that is not known."""
         return self._created.get(org_id, otherwise)
 
-    def requests(self) -> Iterator[list[Request[daily.DailyAnswer]]]:
+    def requests(self) -> Iterator[list[Request[DailyAnswer]]]:
         """One for each entity, in a group for each scope."""
         for scope in (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE):
             yield [self._request(scope, entity) for entity in self._entities.get(scope.task, ())]
 
-    def _request(self, scope: Scope, entity: str) -> Request[daily.DailyAnswer]:
+    def _request(self, scope: Scope, entity: str) -> Request[DailyAnswer]:
         return daily.request(scope, entity, self._finished.asked, org_id=self._org_id)
 
     def _accounts(self, journal: Journal, scope: Scope) -> Iterator[tuple[str, Account]]:

@@ -6,10 +6,7 @@ from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
-from exporter.sources.devin.window_counts import Ids, question
-
-ENDPOINT = "/v3/enterprise/metrics/prs"
-ORGANIZATION_ENDPOINT = "/v3/organizations/{org_id}/metrics/prs"
+from exporter.sources.devin.window_counts import Ids, metrics_endpoints, window_query
 
 CREATED = Metric(
     "devin_prs_created_cycle", "Pull requests that Devin opened in the running billing cycle."
@@ -36,7 +33,9 @@ class PullRequests(ApiModel):
     prs_closed_count: Count
 
 
-SHAPE = TypeAdapter(PullRequests)
+ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
+    "prs", TypeAdapter(PullRequests), feeds="pull requests"
+)
 
 
 def _samples(answer: PullRequests, _: Ids) -> Iterator[Sample]:
@@ -50,5 +49,5 @@ def _organization_samples(answer: PullRequests, ids: Ids) -> Iterator[Sample]:
     yield ORGANIZATION_MERGED(answer.prs_merged_count, **ids)
 
 
-QUESTIONS = (question("cycle", ENDPOINT, SHAPE, _samples),)
-ORGANIZATION_QUESTIONS = (question("cycle", ORGANIZATION_ENDPOINT, SHAPE, _organization_samples),)
+QUERIES = (window_query("cycle", ENDPOINT, _samples),)
+ORG_QUERIES = (window_query("cycle", ORG_ENDPOINT, _organization_samples),)

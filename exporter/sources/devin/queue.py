@@ -6,10 +6,12 @@ from pydantic import TypeAdapter
 
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint, Request
 from exporter.shapes import ApiModel, Count
-from exporter.tasks import Answer, Snapshot, Task, while_fresh
+from exporter.sources.devin import keys
+from exporter.sources.last_response import LastResponse
+from exporter.tasks import Response, Task
 
-ENDPOINT = "/v3/enterprise/queue"
 LONGEST_INTERVAL = 60.0
 KNOWN_STATUSES = ("normal", "elevated", "high")
 
@@ -29,39 +31,32 @@ class QueueAnswer(ApiModel):
     status: str
 
 
-SHAPE = TypeAdapter(QueueAnswer)
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/queue",
+    response=TypeAdapter(QueueAnswer),
+    feeds="queue",
+    permission=keys.VIEW_METRICS,
+    keys=keys.ENTERPRISE_ONLY,
+)
 
 
-class Queue:
-    """The queue as last seen."""
-
-    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
-        self._client = client
-        self._clock = clock
-        self._answer: Answer[QueueAnswer] | None = None
-
-    def task(self, poll_interval: float) -> Task:
-        """The task that keeps it: every minute, or as often as everything else."""
-        return Task(
-            name="queue",
-            source=self._client.source,
-            interval=min(LONGEST_INTERVAL, poll_interval),
-            metrics=METRICS,
-            poll=self.poll,
-            snapshot=self.snapshot,
-        )
-
-    def poll(self) -> None:
-        """Ask for the queue. Raises `PollError`."""
-        sent = self._clock()
-        self._answer = Answer(sent, self._client.get(ENDPOINT, SHAPE))
-
-    def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """Size and status, as long as the answer is young enough."""
-        return while_fresh(self._answer, now, max_age, lambda told: _samples(told.value))
+def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:
+    """The task that keeps it: every minute, or as often as everything else."""
+    last = LastResponse(
+        clock, fetch=lambda: client.get(Request(endpoint=ENDPOINT)), samples=_samples
+    )
+    return Task(
+        name="queue",
+        source=client.source,
+        interval=min(LONGEST_INTERVAL, poll_interval),
+        metrics=METRICS,
+        poll=last.poll,
+        snapshot=last.snapshot,
+    )
 
 
-def _samples(queue: QueueAnswer) -> Iterator[Sample]:
+def _samples(response: Response[QueueAnswer], _: float) -> Iterator[Sample]:
+    queue = response.value
     yield SIZE(queue.queue_size)
     for status in dict.fromkeys((*KNOWN_STATUSES, queue.status)):
         yield STATUS(1 if status == queue.status else 0, status=status)

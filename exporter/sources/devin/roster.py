@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from exporter.errors import EntitiesUnknownError
-from exporter.tasks import Answer
+from exporter.tasks import Response
 
 T = TypeVar("T")
 
@@ -25,26 +25,26 @@ class Roster(Generic[T]):
         self._id_of = id_of
         self._lock = threading.Lock()
         self._missed: frozenset[str] = frozenset()
-        self._answer: Answer[Mapping[str, T]] | None = None
+        self._last: Response[Mapping[str, T]] | None = None
 
     def poll(self) -> None:
         """Fetch the whole list. Raises `PollError`."""
-        sent = self._clock()
+        requested_at = self._clock()
         listed = {self._id_of(item): item for item in self._fetch()}
         with self._lock:
-            before = self._answer.value if self._answer else {}
+            before = self._last.value if self._last else {}
             missed_once = {
                 entity: item
                 for entity, item in before.items()
                 if entity not in listed and entity not in self._missed
             }
             self._missed = frozenset(missed_once)
-            self._answer = Answer(sent, {**listed, **missed_once})
+            self._last = Response(requested_at, {**listed, **missed_once})
 
     @property
-    def answer(self) -> Answer[Mapping[str, T]] | None:
+    def last(self) -> Response[Mapping[str, T]] | None:
         """Who is known, by id; None before the first good list."""
-        return self._answer
+        return self._last
 
     def known(self) -> Mapping[str, T]:
         """Who is known, by id, whatever the list's age.
@@ -52,6 +52,6 @@ class Roster(Generic[T]):
         Raises:
             EntitiesUnknownError: before the first good list.
         """
-        if self._answer is None:
+        if self._last is None:
             raise EntitiesUnknownError("there has been no good list yet")
-        return self._answer.value
+        return self._last.value

@@ -1,9 +1,16 @@
 """Whose consumption the API tells, and what is published of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pydantic import Field, TypeAdapter, field_validator
 
 from exporter.metrics import Metric
+from exporter.request import Endpoint
+from exporter.shapes import ApiModel
+from exporter.sources.devin import keys
+from exporter.sources.devin.fields import Acus, Timestamp
+from exporter.sources.devin.windows import billing_month, day_number
 
 PRODUCTS = ("devin", "cascade", "terminal")
 """Products that are published even where nobody has used them; others once they are seen."""
@@ -29,60 +36,106 @@ def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> di
     }
 
 
+class DayItem(ApiModel):
+    """One billing day; `acus_by_product` is an open map whose values may be null."""
+
+    date: Timestamp
+    acus: Acus
+    acus_by_product: dict[str, Acus | None] = Field(default_factory=dict)
+
+
+class DailyAnswer(ApiModel):
+    """The fields read of every `…/consumption/daily…` endpoint."""
+
+    consumption_by_date: tuple[DayItem, ...]
+
+    @field_validator("consumption_by_date")
+    @classmethod
+    def _each_day_once(cls, items: tuple[DayItem, ...]) -> tuple[DayItem, ...]:
+        if len({day_number(item.date) for item in items}) < len(items):
+            raise ValueError("a day stands twice")
+        return items
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """One kind of entity whose consumption the API tells.
 
     Attributes:
-        own_endpoint: the path for an organization's key; None where it has none.
+        org_endpoint: the one for an organization's key; None where it has none.
         label: the label (and path parameter) that holds an entity's id; None for the enterprise.
         metrics: the metric of each window.
         zeros: whether products without use are published as 0.
     """
 
     task: str
-    endpoint: str
-    own_endpoint: str | None
+    endpoint: Endpoint[DailyAnswer]
+    org_endpoint: Endpoint[DailyAnswer] | None
     label: str | None
     metrics: Mapping[str, Metric]
     zeros: bool
 
+    @property
+    def endpoints(self) -> tuple[Endpoint[DailyAnswer], ...]:
+        """Those that there are."""
+        return (self.endpoint, *([self.org_endpoint] if self.org_endpoint else []))
 
-_DAILY = "/v3/enterprise/consumption/daily"
-_OWN_DAILY = "/v3/organizations/{org_id}/consumption/daily"
-ENTERPRISE_SCOPE = Scope(
-    task="enterprise_consumption",
-    endpoint=_DAILY,
-    own_endpoint=None,
-    label=None,
-    metrics=_metrics("", "the enterprise", (), *_WINDOWS),
-    zeros=True,
-)
-ORGANIZATION_SCOPE = Scope(
-    task="organization_consumption",
-    endpoint=f"{_DAILY}/organizations/{{org_id}}",
-    own_endpoint=_OWN_DAILY,
-    label="org_id",
-    metrics=_metrics("organization_", "an organization", ("org_id",), *_WINDOWS),
-    zeros=True,
-)
+
+def _scope(
+    whose: str,
+    of: str,
+    *windows: str,
+    label: str | None = None,
+    path: str = "",
+    org_path: str | None = None,
+    zeros: bool = False,
+) -> Scope:
+    """A scope, by the first word of its task and by where its endpoints are."""
+    task = f"{whose}_consumption"
+    endpoint = Endpoint(
+        path=f"/v3/enterprise/consumption/daily{path}",
+        response=_RESPONSE,
+        feeds=f"ACUs ({task})",
+        permission=keys.VIEW_CONSUMPTION,
+        keys=keys.ENTERPRISE_ONLY,
+        check_params=lambda now: billing_month(now).params,
+    )
+    org_endpoint = replace(
+        endpoint,
+        path=f"/v3/organizations/{{org_id}}/consumption/daily{org_path}",
+        permission=keys.VIEW_ORG_CONSUMPTION,
+        keys=keys.ORGANIZATION_ONLY,
+    )
+    return Scope(
+        task=task,
+        endpoint=endpoint,
+        org_endpoint=None if org_path is None else org_endpoint,
+        label=label,
+        metrics=_metrics(f"{whose}_" if label else "", of, (label,) if label else (), *windows),
+        zeros=zeros,
+    )
+
+
+_RESPONSE = TypeAdapter(DailyAnswer)
 _PERSONAL = ("today", "yesterday", "cycle")
-USER_SCOPE = Scope(
-    task="user_consumption",
-    endpoint=f"{_DAILY}/users/{{user_id}}",
-    own_endpoint=f"{_OWN_DAILY}/users/{{user_id}}",
-    label="user_id",
-    metrics=_metrics("user_", "a user", ("user_id",), *_PERSONAL),
-    zeros=False,
-)
-SERVICE_USER_SCOPE = Scope(
-    task="service_user_consumption",
-    endpoint=f"{_DAILY}/service-users/{{service_user_id}}",
-    own_endpoint=f"{_OWN_DAILY}/service-users/{{service_user_id}}",
-    label="service_user_id",
-    metrics=_metrics("service_user_", "a service user", ("service_user_id",), *_PERSONAL),
-    zeros=False,
-)
+_USER, _BOT = "/users/{user_id}", "/service-users/{service_user_id}"
+_ORGANIZATION = "/organizations/{org_id}"
 
+ENTERPRISE_SCOPE = _scope("enterprise", "the enterprise", *_WINDOWS, zeros=True)
+ORGANIZATION_SCOPE = _scope(
+    *("organization", "an organization", *_WINDOWS),
+    label="org_id",
+    path=_ORGANIZATION,
+    org_path="",
+    zeros=True,
+)
+USER_SCOPE = _scope("user", "a user", *_PERSONAL, label="user_id", path=_USER, org_path=_USER)
+SERVICE_USER_SCOPE = _scope(
+    *("service_user", "a service user", *_PERSONAL),
+    label="service_user_id",
+    path=_BOT,
+    org_path=_BOT,
+)
 SCOPES = (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE)
 METRICS = tuple(metric for scope in SCOPES for metric in scope.metrics.values())
+ENDPOINTS = tuple(endpoint for scope in SCOPES for endpoint in scope.endpoints)

@@ -6,10 +6,7 @@ from pydantic import TypeAdapter
 
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
-from exporter.sources.devin.window_counts import Ids, question
-
-ENDPOINT = "/v3/enterprise/metrics/searches"
-ORGANIZATION_ENDPOINT = "/v3/organizations/{org_id}/metrics/searches"
+from exporter.sources.devin.window_counts import Ids, metrics_endpoints, window_query
 
 SEARCHES = Metric("devin_searches_cycle", "Searches made in the running billing cycle.")
 METRICS = (SEARCHES,)
@@ -28,7 +25,9 @@ class Searches(ApiModel):
     searches_created_count: Count
 
 
-SHAPE = TypeAdapter(Searches)
+ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
+    "searches", TypeAdapter(Searches), feeds="searches"
+)
 
 
 def _samples(answer: Searches, _: Ids) -> Iterator[Sample]:
@@ -39,5 +38,5 @@ def _organization_samples(answer: Searches, ids: Ids) -> Iterator[Sample]:
     yield ORGANIZATION_SEARCHES(answer.searches_created_count, **ids)
 
 
-QUESTIONS = (question("cycle", ENDPOINT, SHAPE, _samples),)
-ORGANIZATION_QUESTIONS = (question("cycle", ORGANIZATION_ENDPOINT, SHAPE, _organization_samples),)
+QUERIES = (window_query("cycle", ENDPOINT, _samples),)
+ORG_QUERIES = (window_query("cycle", ORG_ENDPOINT, _organization_samples),)

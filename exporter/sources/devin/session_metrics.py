@@ -8,11 +8,9 @@ from pydantic import TypeAdapter
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
 from exporter.sources.devin.fields import Acus
-from exporter.sources.devin.window_counts import Ids, question
+from exporter.sources.devin.window_counts import Ids, metrics_endpoints, window_query
 
 TASK = "session_metrics"
-ENDPOINT = "/v3/enterprise/metrics/sessions"
-ORGANIZATION_ENDPOINT = "/v3/organizations/{org_id}/metrics/sessions"
 
 CREATED = {
     "today": Metric("devin_sessions_created_today", "Sessions created in the running billing day."),
@@ -69,7 +67,9 @@ class SessionMetrics(ApiModel):
     sessions_created_by_size: dict[str, Count]
 
 
-SHAPE = TypeAdapter(SessionMetrics)
+ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
+    "sessions", TypeAdapter(SessionMetrics), feeds="sessions created"
+)
 
 
 def _created(metric: Metric, answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:
@@ -105,12 +105,12 @@ def on_complete_days(
     return cycle - today
 
 
-QUESTIONS = (
-    question("today", ENDPOINT, SHAPE, partial(_created, CREATED["today"])),
-    question("yesterday", ENDPOINT, SHAPE, partial(_created, CREATED["yesterday"])),
-    question("cycle", ENDPOINT, SHAPE, _cycle),
+QUERIES = (
+    window_query("today", ENDPOINT, partial(_created, CREATED["today"])),
+    window_query("yesterday", ENDPOINT, partial(_created, CREATED["yesterday"])),
+    window_query("cycle", ENDPOINT, _cycle),
 )
-ORGANIZATION_QUESTIONS = tuple(
-    question(window, ORGANIZATION_ENDPOINT, SHAPE, partial(_created, metric))
+ORG_QUERIES = tuple(
+    window_query(window, ORG_ENDPOINT, partial(_created, metric))
     for window, metric in ORGANIZATION_CREATED.items()
 )

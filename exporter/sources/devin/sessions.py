@@ -7,22 +7,22 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from exporter.http import Client
+from exporter.http import PAGE_SIZE, Client
 from exporter.metrics import Metric, Sample
+from exporter.request import Endpoint, Request
 from exporter.shapes import ApiModel, Page
+from exporter.sources.devin import keys
 from exporter.sources.devin.fields import Acus, Id, Timestamp
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.windows import DAY, seconds
-from exporter.tasks import Snapshot, Task, fresh
+from exporter.tasks import Snapshot, Task, is_fresh
 
 TASK = "sessions"
-ENDPOINT = "/v3/enterprise/sessions"
-OWN_ENDPOINT = "/v3/organizations/{org_id}/sessions"
 LONGEST_INTERVAL = 60.0
 OVERLAP_SECONDS = 600.0
 """So much is asked for again, as the API's clock and its bounds may differ from ours."""
@@ -89,7 +89,22 @@ class SessionItem(ApiModel):
         return self.session_id.removeprefix("devin-")
 
 
-SHAPE = TypeAdapter(Page[SessionItem])
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/sessions",
+    response=TypeAdapter(Page[SessionItem]),
+    feeds="sessions",
+    permission=keys.VIEW_SESSIONS,
+    keys=keys.ENTERPRISE_ONLY,
+    check_params=lambda now: {"first": 1, "updated_after": int(now) - 3_600},
+)
+ORG_ENDPOINT = replace(
+    ENDPOINT,
+    path="/v3/organizations/{org_id}/sessions",
+    permission=keys.VIEW_ORG_SESSIONS,
+    keys=keys.ORGANIZATION_ONLY,
+    check_params=lambda now: {"first": PAGE_SIZE, "updated_after": int(now) - DAY},
+)
+ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +137,12 @@ class Sessions:
         self._complete_at = -math.inf
         self.acus_seen = False
 
-    def task(self, poll_interval: float) -> Task:
-        """The task that keeps them: every minute, or as often as everything else."""
+    def task(self, poll_interval: float, *, labelled_after: tuple[str, ...] = ()) -> Task:
+        """The task that keeps them: every minute, or as often as everything else.
+
+        Args:
+            labelled_after: the tasks whose polls decide on the labels of users.
+        """
         return Task(
             name=TASK,
             source=self._client.source,
@@ -131,13 +150,16 @@ class Sessions:
             metrics=METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
+            reads=labelled_after,
         )
 
     def poll(self) -> None:
         """Ask for what changed since the last good poll. Raises `PollError`."""
         sent = self._clock()
         # Whatever a clock that was ahead has dated is asked for once more.
-        known_until = self._complete_at if fresh(self._complete_at, sent, math.inf) else -math.inf
+        known_until = (
+            self._complete_at if is_fresh(self._complete_at, sent, math.inf) else -math.inf
+        )
         first = known_until == -math.inf
         items = self._updated_after(max(known_until - OVERLAP_SECONDS, sent - DAY))
         for days in FURTHER_BACK_DAYS if first else ():
@@ -161,10 +183,11 @@ class Sessions:
     def _updated_after(self, moment: float) -> list[SessionItem]:
         org_id = self._identity.org_id
         return self._client.get_list(
-            ENDPOINT if org_id is None else OWN_ENDPOINT,
-            SHAPE,
-            ids={"org_id": org_id} if org_id else None,
-            params={"updated_after": int(moment) - 1},
+            Request(
+                endpoint=ENDPOINT if org_id is None else ORG_ENDPOINT,
+                ids={"org_id": org_id or ""},
+                params={"updated_after": int(moment) - 1},
+            )
         )
 
     def seen_users(self) -> dict[str, str]:
@@ -182,7 +205,7 @@ class Sessions:
         """Counts by state, and the table, as long as the last poll is young enough."""
         if self._complete_at == -math.inf:
             return Snapshot()
-        if not fresh(self._complete_at, now, max_age):
+        if not is_fresh(self._complete_at, now, max_age):
             return Snapshot(missing=1)
         with self._lock:
             recent = [item for item in self._known.values() if _updated_since(item, now - DAY)]

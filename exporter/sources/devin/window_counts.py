@@ -6,7 +6,7 @@ Whether the API counts what was created in the very second of a bound is not doc
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -15,10 +15,12 @@ from pydantic import TypeAdapter
 from exporter.errors import EntitiesUnknownError
 from exporter.http import Client
 from exporter.metrics import Metric, Sample
-from exporter.sources.devin import cycles
-from exporter.sources.devin.windows import BillingWindows, Window
-from exporter.sweep import ask_each, sweep
-from exporter.tasks import Answer, Snapshot, Task
+from exporter.request import Endpoint, Request
+from exporter.sources.devin import cycles, keys
+from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.windows import BillingWindows, Window, billing_month
+from exporter.sweep import Attempts, ask_each, sweep
+from exporter.tasks import Response, Snapshot, Task, first_expiry
 
 T = TypeVar("T")
 Ids = Mapping[str, str]
@@ -26,116 +28,132 @@ Ids = Mapping[str, str]
 ENTERPRISE: Ids = {}
 
 
+def metrics_endpoints(
+    name: str, response: TypeAdapter[T], *, feeds: str
+) -> tuple[Endpoint[T], Endpoint[T]]:
+    """`/v3/enterprise/metrics/{name}` and `/v3/organizations/{org_id}/metrics/{name}`."""
+    endpoint = Endpoint(
+        path=f"/v3/enterprise/metrics/{name}",
+        response=response,
+        feeds=feeds,
+        permission=keys.VIEW_METRICS,
+        keys=keys.ENTERPRISE_ONLY,
+        check_params=lambda now: billing_month(now).params,
+    )
+    path = f"/v3/organizations/{{org_id}}/metrics/{name}"
+    return endpoint, replace(endpoint, path=path, keys=keys.ANY)
+
+
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One request per entity: the window it is asked for, and what becomes of its answer."""
+class WindowQuery:
+    """One request per entity: the window it is for, and what becomes of its response."""
 
     window: str
-    endpoint: str
-    ask: Callable[[Client, Ids, Window], tuple[Sample, ...]]
+    endpoint: Endpoint[object]
+    fetch: Callable[[Client, Ids, Window], tuple[Sample, ...]]
 
 
-def question(
-    window: str,
-    endpoint: str,
-    shape: TypeAdapter[T],
-    samples: Callable[[T, Ids], Iterable[Sample]],
-) -> Question:
-    """A question whose answer of a given shape becomes samples with the entity's labels.
+def window_query(
+    window: str, endpoint: Endpoint[T], samples: Callable[[T, Ids], Iterable[Sample]]
+) -> WindowQuery:
+    """A query whose response becomes samples with the entity's labels.
 
     Args:
         window: `today`, `yesterday` or `cycle`.
-        endpoint: path template; its parameters are the entity's labels.
+        endpoint: the parameters of its path are the entity's labels.
     """
 
-    def ask(client: Client, ids: Ids, asked_for: Window) -> tuple[Sample, ...]:
-        params = {"time_after": int(asked_for.start), "time_before": int(asked_for.end)}
-        return tuple(samples(client.get(endpoint, shape, ids=ids, params=params), ids))
+    def fetch(client: Client, ids: Ids, over: Window) -> tuple[Sample, ...]:
+        request = Request(endpoint=endpoint, ids=ids, params=over.params)
+        return tuple(samples(client.get(request), ids))
 
-    return Question(window, endpoint, ask)
+    return WindowQuery(window, endpoint, fetch)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class WindowSamples:
+    """What a response says of a window."""
+
     window: Window
     samples: tuple[Sample, ...]
 
 
-class WindowCounts:
-    """What a set of questions was last answered with, for each entity."""
+class WindowedMetrics:
+    """The last responses to a set of queries, for each entity."""
 
     def __init__(
         self,
         client: Client,
         clock: Callable[[], float],
         windows: Callable[[float], BillingWindows],
-        questions: Sequence[Question],
+        queries: Sequence[WindowQuery],
     ) -> None:
         self._client = client
         self._clock = clock
         self._windows = windows
-        self._questions = questions
-        self._told: dict[str, dict[int, Answer[_Told]]] = {}
-        self._attempted: dict[str, float] = {}
+        self._queries = queries
+        self._responses: dict[str, dict[int, Response[WindowSamples]]] = {}
+        self._attempts = Attempts()
         self._lock = threading.Lock()
 
-    def task(
+    def data_set(
         self,
         name: str,
         interval: float,
         metrics: tuple[Metric, ...],
         *,
-        listed: Callable[[], Mapping[str, Ids]] | None = None,
+        list_entities: Callable[[], Mapping[str, Ids]] | None = None,
         after: tuple[str, ...] = (),
-    ) -> Task:
-        """The task that asks them of the enterprise, or of each entity that is listed."""
-        return Task(
+    ) -> DataSet:
+        """The task that sends them for the enterprise, or for each entity that is listed."""
+        each = None if list_entities is None else partial(self._poll_each, list_entities)
+        task = Task(
             name=name,
             source=self._client.source,
             interval=interval,
             metrics=metrics,
-            poll=self._poll_enterprise if listed is None else partial(self._poll_each, listed),
+            poll=each or self._poll_enterprise,
             snapshot=self.snapshot,
             next_end=lambda now: self._windows(now).next_end,
             after=(cycles.TASK, *after),
         )
+        return DataSet(task, tuple(query.endpoint for query in self._queries))
 
     def _poll_enterprise(self) -> None:
-        self._told.setdefault("", {})
-        self._ask("", ENTERPRISE)
+        self._responses.setdefault("", {})
+        self._poll("", ENTERPRISE)
 
-    def _poll_each(self, listed: Callable[[], Mapping[str, Ids]]) -> None:
-        entities = listed()
+    def _poll_each(self, list_entities: Callable[[], Mapping[str, Ids]]) -> None:
+        entities = list_entities()
         with self._lock:
-            self._told = {entity: self._told.get(entity, {}) for entity in entities}
-            self._attempted = {e: at for e, at in self._attempted.items() if e in entities}
-            in_turn = sorted(entities, key=lambda entity: (self._attempted.get(entity, 0), entity))
+            self._responses = {entity: self._responses.get(entity, {}) for entity in entities}
+        self._attempts.retain(entities)
         sweep(
-            in_turn,
-            lambda entity: self._ask(entity, entities[entity]),
+            self._attempts.least_recent_first(entities),
+            lambda entity: self._poll(entity, entities[entity]),
             threads=self._client.concurrency,
         )
 
-    def _ask(self, entity: str, ids: Ids) -> None:
+    def _poll(self, entity: str, ids: Ids) -> None:
         windows = self._windows(self._clock()).by_name()
         requests = {
-            str(number): partial(self._ask_one, entity, ids, number, windows[each.window])
-            for number, each in enumerate(self._questions)
-            if each.window in windows
+            str(number): partial(self._send, entity, ids, number, windows[query.window])
+            for number, query in enumerate(self._queries)
+            if query.window in windows
         }
         try:
             if not requests:
                 raise EntitiesUnknownError("the running cycle is not known yet")
             ask_each(requests)
         finally:
-            with self._lock:
-                self._attempted[entity] = self._clock()
+            self._attempts.note(entity, self._clock())
 
-    def _ask_one(self, entity: str, ids: Ids, number: int, window: Window) -> None:
-        sent = self._clock()
-        samples = self._questions[number].ask(self._client, ids, window)
+    def _send(self, entity: str, ids: Ids, number: int, window: Window) -> None:
+        requested_at = self._clock()
+        samples = self._queries[number].fetch(self._client, ids, window)
         with self._lock:
-            self._told[entity][number] = Answer(sent, _Told(window, samples))
+            response = Response(requested_at, WindowSamples(window, samples))
+            self._responses[entity][number] = response
 
     def value(self, metric: Metric, now: float) -> float | None:
         """The sum over all entities of a family that is known now; None if none of it is."""
@@ -144,20 +162,20 @@ class WindowCounts:
         return math.fsum(values) if values else None
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """The answers about windows that are still the same, where they tell them."""
+        """The fresh responses about windows that are still the same, where they cover them."""
         windows = self._windows(now).by_name()
         with self._lock:
-            told = {entity: dict(self._told[entity]) for entity in sorted(self._told)}
-            attempted = frozenset(self._attempted)
+            known = {entity: dict(self._responses[entity]) for entity in sorted(self._responses)}
+        attempted = self._attempts.entities()
         samples: list[Sample] = []
-        expires = math.inf
+        used: list[float] = []
         missing = 0
-        for entity, answers in told.items():
-            fresh = {n: answer for n, answer in answers.items() if answer.fresh(now, max_age)}
-            missing += entity in attempted and (len(fresh) < len(answers) or not fresh)
-            expires = min([expires, *(answer.sent + max_age for answer in fresh.values())])
-            for number, answer in sorted(fresh.items()):
-                window = windows.get(self._questions[number].window)
-                if window == answer.value.window and window.told_by(answer.sent, now):
-                    samples.extend(answer.value.samples)
-        return Snapshot(tuple(samples), expires=expires, missing=missing)
+        for entity, responses in known.items():
+            fresh = {n: each for n, each in responses.items() if each.is_fresh(now, max_age)}
+            missing += entity in attempted and (len(fresh) < len(responses) or not fresh)
+            used += [each.requested_at for each in fresh.values()]
+            for number, each in sorted(fresh.items()):
+                window = windows.get(self._queries[number].window)
+                if window == each.value.window and window.told_by(each.requested_at, now):
+                    samples.extend(each.value.samples)
+        return Snapshot(tuple(samples), expires=first_expiry(used, max_age), missing=missing)

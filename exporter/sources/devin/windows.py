@@ -38,6 +38,11 @@ class Window:
         return sent >= (self.start if now < self.end else self.end)
 
     @property
+    def params(self) -> dict[str, int]:
+        """The query that asks an endpoint for this window."""
+        return {"time_after": int(self.start), "time_before": int(self.end)}
+
+    @property
     def days(self) -> range:
         """The billing days (or UTC days) in it, as day numbers."""
         return range(day_number(self.start), day_number(self.end))

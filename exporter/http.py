@@ -19,9 +19,9 @@ from pydantic import TypeAdapter
 
 from exporter import body, errors
 from exporter.accounting import Budget, Limits, RequestMetrics, retry_after_seconds
+from exporter.config.settings import SettingsError, is_loopback
 from exporter.deadline import Deadline, LimitedBackend
 from exporter.paths import fill
-from exporter.settings import SettingsError, is_loopback
 from exporter.shapes import Page, parse
 from exporter.timing import Timing
 

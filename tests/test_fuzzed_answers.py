@@ -37,13 +37,13 @@ from test_sources import all_sources
 
 from exporter import sources
 from exporter.accounting import RequestMetrics
+from exporter.config.settings import load
 from exporter.errors import PartialError, PollError
 from exporter.exposition import render
 from exporter.history import Grid, Span, write
 from exporter.journal import Journal
 from exporter.metrics import Sample
 from exporter.scheduler import FAILURES
-from exporter.settings import load
 from exporter.shapes import ApiModel, Page, parse
 from exporter.sources import SOURCES
 from exporter.sources.aione.answer import DashboardAnswer

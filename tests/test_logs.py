@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from exporter.logs import set_up
+from exporter.config.logs import set_up
 
 EVENT = {"task": "queue", "reason": "server_error,timeout", "note": 'a "b"\nc'}
 

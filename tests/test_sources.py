@@ -25,10 +25,10 @@ from harness import (
 )
 from processes import finished, running
 
+from exporter.config.settings import load
 from exporter.demo import DEMO_KEYS
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
-from exporter.settings import load
 from exporter.sources import SOURCES
 from exporter.sources.connection import Source, sections_of
 

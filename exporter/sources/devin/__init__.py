@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from exporter.config.settings import Settings
 from exporter.http import Client
-from exporter.settings import Settings
 from exporter.sources.connection import Connection, Fields, Report, Source, Surroundings
 from exporter.sources.devin import (
     activity,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from exporter.accounting import Limits
+from exporter.config.settings import Settings
 from exporter.http import Client
-from exporter.settings import Settings
 from exporter.sources.connection import Surroundings
 from exporter.sources.devin.cycles import Cycles
 from exporter.sources.devin.directory import Directory

@@ -8,12 +8,12 @@ course of a day or a cycle, which no endpoint knows.
 import math
 from collections.abc import Iterator, Sequence
 
+from exporter.config.settings import Settings
 from exporter.errors import NotFoundError, PermissionMissingError, PollError, SwitchedOffError
 from exporter.history import Span, Stretch
 from exporter.journal import Journal
 from exporter.metrics import Sample
 from exporter.request import Fetch, Request
-from exporter.settings import Settings
 from exporter.sources.connection import Past, Surroundings
 from exporter.sources.devin import activity, cycles, directory, money, session_metrics
 from exporter.sources.devin.basis import Basis, open_client

@@ -1,8 +1,8 @@
 """Devin's enterprise metrics v2, which the vendor has deprecated: one endpoint, one task."""
 
 from exporter.accounting import Limits
+from exporter.config.settings import Settings
 from exporter.http import Client
-from exporter.settings import Settings
 from exporter.sources.connection import Connection, Fields, Report, Source, Surroundings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.devin_v2 import usage

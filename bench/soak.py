@@ -37,10 +37,10 @@ from soak_ledger import Ledger
 
 from exporter.app import Exporter
 from exporter.catalogue import ALL_SECTIONS
+from exporter.config.logs import set_up
+from exporter.config.settings import LogSettings, WebSettings, load, parse_addresses
 from exporter.demo import DEMO_KEYS
-from exporter.logs import set_up
 from exporter.server import listen
-from exporter.settings import LogSettings, WebSettings, load, parse_addresses
 from exporter.signals import hold_termination, wait_for_termination
 from exporter.timing import Timing
 

@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 from exporter import __version__
 from exporter.accounting import RequestMetrics
 from exporter.build import build_info
+from exporter.config.settings import Settings, WebSettings
 from exporter.scheduler import Scheduler
 from exporter.server import Site, WebServer
-from exporter.settings import Settings, WebSettings
 from exporter.sources import SOURCES
 from exporter.sources.connection import Shared, open_sources
 from exporter.store import Store

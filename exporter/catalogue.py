@@ -7,9 +7,9 @@ from pathlib import Path
 
 from exporter import accounting, scheduler, store
 from exporter.build import BUILD_INFO
+from exporter.config.settings import CORE_SECTIONS, Section, settings_of
 from exporter.demo.settings import DemoSettings
 from exporter.metrics import Metric
-from exporter.settings import CORE_SECTIONS, Section, settings_of
 from exporter.sources import SOURCES
 from exporter.sources.connection import sections_of
 

@@ -18,9 +18,9 @@ import httpx
 
 from exporter import body, errors
 from exporter.accounting import Budget, RateLimits, RequestMetrics, retry_after_seconds
+from exporter.config.settings import SettingsError, is_loopback
 from exporter.deadline import Deadline, LimitedBackend
 from exporter.request import Endpoint, Request
-from exporter.settings import SettingsError, is_loopback
 from exporter.shapes import Page, parse
 from exporter.timing import Timing
 

@@ -21,14 +21,14 @@ from processes import BETWEEN_LOOKS
 
 from exporter.app import Exporter
 from exporter.catalogue import ALL_SECTIONS
+from exporter.config.logs import LogfmtFormatter
+from exporter.config.settings import Settings, load
 from exporter.demo.answers import Answers
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
-from exporter.logs import LogfmtFormatter
 from exporter.server import Site, WebServer, listen
-from exporter.settings import Settings, load
 from exporter.sources import SOURCES
 from exporter.sources.devin import metering, unattributed
 from exporter.timing import Timing

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.accounting import RateLimits, RequestMetrics
+from exporter.config.settings import Section, Settings, load
 from exporter.demo.answers import Answers
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
@@ -21,7 +22,6 @@ from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.http import Client
 from exporter.scheduler import Scheduler
-from exporter.settings import Section, Settings, load
 from exporter.sources import devin
 from exporter.sources.connection import (
     Fields,

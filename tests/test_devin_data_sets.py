@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter import errors
 from exporter.accounting import RequestMetrics
-from exporter.settings import load
+from exporter.config.settings import load
 from exporter.sources.connection import Shared, open_sources
 from exporter.sources.devin import SOURCE
 from exporter.sweep import MOST_FAILURES, sweep

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.logs import set_up
+from exporter.config.logs import set_up
 
 EVENT = {"task": "queue", "reason": "server_error,timeout", "note": 'a "b"\nc'}
 

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.catalogue import ALL_SECTIONS
-from exporter.credentials import FileKey, check_key
-from exporter.errors import CredentialError
-from exporter.settings import (
+from exporter.config.credentials import FileKey, check_key
+from exporter.config.settings import (
     Section,
     SettingsError,
     WebSettings,
@@ -21,6 +20,7 @@ from exporter.settings import (
     parse_addresses,
     settings_of,
 )
+from exporter.errors import CredentialError
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 

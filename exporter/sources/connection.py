@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.accounting import RateLimits, RequestMetrics
-from exporter.credentials import Key
+from exporter.config.credentials import Key
+from exporter.config.settings import Section, Settings
+from exporter.config.types import trust
 from exporter.history import Span, Stretch
 from exporter.http import Client
 from exporter.journal import Journal
 from exporter.metrics import Metric
 from exporter.request import Endpoint, Request
-from exporter.settings import Section, Settings
-from exporter.sources.access import trust
 from exporter.tasks import Task
 from exporter.timing import Timing
 

@@ -1,8 +1,8 @@
 """The AIone gateway for models of several vendors: one endpoint, one task."""
 
 from exporter.accounting import RateLimits
+from exporter.config.settings import Settings
 from exporter.http import Client
-from exporter.settings import Settings
 from exporter.sources.aione import dashboard, metrics
 from exporter.sources.aione.samples import Figures
 from exporter.sources.aione.settings import AioneSettings

@@ -4,8 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 from exporter.accounting import RateLimits
+from exporter.config.settings import Settings
 from exporter.http import Client
-from exporter.settings import Settings
 from exporter.sources.connection import CheckReport, Fields, OpenSource, Shared, Source
 from exporter.sources.devin import (
     activity,

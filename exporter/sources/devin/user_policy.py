@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Literal
 
-from exporter.credentials import Key
+from exporter.config.credentials import Key
 from exporter.errors import CredentialError
 
 Mode = Literal["off", "hash", "id", "full"]

@@ -1,8 +1,8 @@
 """Devin's enterprise metrics v2, which the vendor has deprecated: one endpoint, one task."""
 
 from exporter.accounting import RateLimits
+from exporter.config.settings import Settings
 from exporter.http import Client
-from exporter.settings import Settings
 from exporter.sources.connection import CheckReport, Fields, OpenSource, Shared, Source
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.devin_v2 import usage

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from exporter.logs import Format, Level
+from exporter.config.logs import Format, Level
 
 S = TypeVar("S", bound="Section")
 

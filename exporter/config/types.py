@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import AfterValidator, Field, SecretStr
 
-from exporter.credentials import key_from
+from exporter.config.credentials import key_from
+from exporter.config.settings import is_loopback
 from exporter.errors import CredentialError
-from exporter.settings import is_loopback
 
 
 def _check_url(text: str) -> str:

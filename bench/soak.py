@@ -38,10 +38,10 @@ from soak_ledger import Ledger
 from exporter.app import SECTIONS, Exporter
 from exporter.demo import DEMO_KEYS
 from exporter.logs import set_up
-from exporter.server import listen
 from exporter.settings import LogSettings, WebSettings, load, parse_addresses
 from exporter.signals import hold_termination, wait_for_termination
 from exporter.timing import Timing
+from exporter.web.server import listen
 
 START = datetime(2026, 6, 4, 19, tzinfo=UTC).timestamp()
 """A Thursday evening, thirteen hours before a billing cycle ends."""

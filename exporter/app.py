@@ -11,12 +11,13 @@ from exporter import __version__
 from exporter.accounting import RequestMetrics
 from exporter.build import build_info
 from exporter.scheduler import Scheduler
-from exporter.server import Site, WebServer
 from exporter.settings import CORE_SECTIONS, Section, Settings, WebSettings
 from exporter.sources import SOURCES
 from exporter.sources.connection import NoSourceError, Surroundings, sections_of
 from exporter.store import Store
 from exporter.timing import Timing
+from exporter.web.endpoints import Endpoints
+from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Exporter:
         tasks = [task for connection in self._connections for task in connection.tasks]
         self.store = Store(tasks, constant=(build_info(),))
         self.scheduler = Scheduler(tasks, store=self.store, registry=registry, timing=timing)
-        site = Site(
+        endpoints = Endpoints(
             store=self.store,
             registry=registry,
             refresh=self.scheduler.tick,
@@ -61,7 +62,7 @@ class Exporter:
             telemetry_path=settings[WebSettings].telemetry_path,
             version=__version__,
         )
-        self._web = WebServer(site.app(), sockets)
+        self._web = WebServer(endpoints.app(), sockets)
 
     def start(self) -> None:
         """Serve, then poll."""

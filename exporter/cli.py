@@ -27,7 +27,6 @@ from exporter.backfill import (
 from exporter.demo import DEMO_KEYS, start_demo_api
 from exporter.demo.settings import DemoSettings
 from exporter.logs import set_up
-from exporter.server import ListenError, listen, why
 from exporter.settings import (
     LogSettings,
     Section,
@@ -47,6 +46,7 @@ from exporter.signals import (
 from exporter.sources import SOURCES
 from exporter.sources.connection import Fields, NoSourceError, Surroundings
 from exporter.timing import Timing
+from exporter.web.server import ListenError, listen, os_error_text
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,9 @@ def _simulated_api(overrides: Fields) -> Iterator[Fields]:
     try:
         api = start_demo_api(demo.size(), clock=time.time, port=demo.api_port)
     except OSError as failure:
-        raise ListenError(f"DEMO_API_PORT: port {demo.api_port}: {why(failure)}") from None
+        raise ListenError(
+            f"DEMO_API_PORT: port {demo.api_port}: {os_error_text(failure)}"
+        ) from None
     sys.stdout.write(f"Simulated API: {api.url}\n")
     try:
         yield _for_demo(overrides, url=api.url)

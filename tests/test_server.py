@@ -15,9 +15,10 @@ from prometheus_client.openmetrics.parser import (
 
 from exporter.errors import ServerFailedError
 from exporter.metrics import Metric
-from exporter.server import ListenError, Site, WebServer, listen
 from exporter.store import Outcome, Store
 from exporter.tasks import Snapshot, Task
+from exporter.web.endpoints import Endpoints
+from exporter.web.server import ListenError, WebServer, listen
 
 VALUE = Metric("some_value", "A value.", ("of",))
 OPENMETRICS = (
@@ -28,7 +29,7 @@ OPENMETRICS = (
 
 @dataclass
 class Served:
-    """A site on a socket, and what stands behind it."""
+    """Endpoints on a socket, and what stands behind it."""
 
     clock: Clock = field(default_factory=lambda: Clock(1_000.0))
     refused: list[str] = field(default_factory=list)
@@ -48,7 +49,7 @@ class Served:
         self.store = Store([task])
         registry = CollectorRegistry()
         Counter("own", "The exporter's own.", registry=registry).inc(2)
-        self.site = Site(
+        self.endpoints = Endpoints(
             store=self.store,
             registry=registry,
             refresh=self.refresh,
@@ -81,7 +82,7 @@ def served() -> Iterator[Served]:
     served = Served()
     sockets = listen([("127.0.0.1", 0)])
     served.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    server = WebServer(served.site.app(), sockets)
+    server = WebServer(served.endpoints.app(), sockets)
     server.start()
     yield served
     server.stop()
@@ -207,7 +208,7 @@ def test_a_taken_port_is_told_with_its_address(served: Served) -> None:
 
 def test_an_empty_host_listens_everywhere_and_several_addresses_at_once(served: Served) -> None:
     sockets = listen([("", 0), ("::1", 0), ("127.0.0.1", 0)])
-    server = WebServer(served.site.app(), sockets)
+    server = WebServer(served.endpoints.app(), sockets)
     server.start()
     everywhere, v6, v4 = [opened.getsockname()[1] for opened in sockets]
     for address in (f"127.0.0.1:{everywhere}", f"[::1]:{everywhere}", f"[::1]:{v6}"):

@@ -1,22 +1,20 @@
 """The HTTP endpoints: metrics, a page for people, and the two health checks."""
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
-from prometheus_client.exposition import choose_encoder, gzip_accepted
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.store import Store
 from exporter.web.landing_page import landing_page
-
-_REFUSED = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*(;|$)")
+from exporter.web.negotiation import accepts_gzip, form_for
+from exporter.web.request_target import OriginForm
 
 
 class Endpoints:
@@ -59,7 +57,8 @@ class Endpoints:
                 Route("/", self._landing_page),
                 Route("/-/healthy", self._healthy),
                 Route("/-/ready", self._ready),
-            ]
+            ],
+            middleware=[Middleware(OriginForm)],
         )
         app.router.redirect_slashes = False
         return app
@@ -68,12 +67,10 @@ class Endpoints:
         if self._clock() >= self._store.page.valid_until:
             await asyncio.to_thread(self._refresh)
         page = self._store.page
-        if _wants_openmetrics(_without_refused(request.headers.get("Accept", ""))):
-            own, content_type = generate_openmetrics(self._registry), OPENMETRICS
-        else:
-            own, content_type = generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if gzip_accepted(_without_refused(request.headers.get("Accept-Encoding", ""))):
+        form = form_for(request.headers.getlist("Accept"))
+        own = (generate_openmetrics if form.openmetrics else generate_latest)(self._registry)
+        headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
+        if accepts_gzip(request.headers.getlist("Accept-Encoding")):
             return Response(page.gzipped(own), headers={**headers, "Content-Encoding": "gzip"})
         return Response(page.plain(own), headers=headers)
 
@@ -99,16 +96,3 @@ class Endpoints:
                 version=self._version,
             )
         )
-
-
-def _without_refused(header: str) -> str:
-    """A header's alternatives without those that have a quality of 0."""
-    return ",".join(part for part in header.split(",") if not _REFUSED.search(part))
-
-
-def _wants_openmetrics(accept: str) -> bool:
-    try:
-        _, content_type = choose_encoder(accept)
-    except (TypeError, ValueError):  # raised for a version that is no number
-        return False
-    return content_type.startswith("application/openmetrics-text")

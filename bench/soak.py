@@ -40,9 +40,9 @@ from exporter.catalogue import ALL_SECTIONS
 from exporter.config.logs import set_up
 from exporter.config.settings import LogSettings, WebSettings, load, parse_addresses
 from exporter.demo import DEMO_KEYS
-from exporter.server import listen
 from exporter.signals import hold_termination, wait_for_termination
 from exporter.timing import Timing
+from exporter.web.server import listen
 
 START = datetime(2026, 6, 4, 19, tzinfo=UTC).timestamp()
 """A Thursday evening, thirteen hours before a billing cycle ends."""

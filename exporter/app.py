@@ -13,11 +13,12 @@ from exporter.accounting import RequestMetrics
 from exporter.build import build_info
 from exporter.config.settings import Settings, WebSettings
 from exporter.scheduler import Scheduler
-from exporter.server import Site, WebServer
 from exporter.sources import SOURCES
 from exporter.sources.connection import Shared, open_sources
 from exporter.store import Store
 from exporter.timing import Timing
+from exporter.web.endpoints import Endpoints
+from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Exporter:
             self._clients = stack.pop_all()
         self.store = Store(tasks, constant=(build_info(),))
         self.scheduler = Scheduler(tasks, store=self.store, registry=registry, timing=timing)
-        site = Site(
+        endpoints = Endpoints(
             store=self.store,
             registry=registry,
             refresh=self.scheduler.tick,
@@ -59,7 +60,7 @@ class Exporter:
             telemetry_path=settings[WebSettings].telemetry_path,
             version=__version__,
         )
-        self._web = WebServer(site.app(), sockets)
+        self._web = WebServer(endpoints.app(), sockets)
 
     def start(self) -> None:
         """Serve, then poll."""

@@ -28,10 +28,11 @@ from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
-from exporter.server import Site, WebServer, listen
 from exporter.sources import SOURCES
 from exporter.sources.devin import metering, unattributed
 from exporter.timing import Timing
+from exporter.web.endpoints import Endpoints
+from exporter.web.server import WebServer, listen
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 Figures = Mapping[Key, float]
@@ -228,7 +229,7 @@ def stage(
     with ExitStack() as stack:
         loaded = stack.enter_context(_set(of, settings))
         rig = stack.enter_context(composed(SOURCES, loaded, clock, SkippedWaits(speed=speed)))
-        site = Site(
+        endpoints = Endpoints(
             store=rig.store,
             registry=rig.registry,
             refresh=rig.scheduler.tick,
@@ -239,7 +240,7 @@ def stage(
             version="0",
         )
         sockets = listen([("127.0.0.1", 0)])
-        server = WebServer(site.app(), sockets)
+        server = WebServer(endpoints.app(), sockets)
         server.start()
         stack.callback(server.stop)
         web, log = stack.enter_context(_asking(sockets[0])), stack.enter_context(_logged())

@@ -1,90 +1,23 @@
 """The HTTP endpoints on a real socket."""
 
-import gzip
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from http.client import HTTPConnection
 
 import httpx
 import loopback
 import pytest
-from harness import Clock, Scrape
-from prometheus_client import CollectorRegistry, Counter
+from harness import Scrape
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
+from serving import Served
 
 from exporter.errors import ServerFailedError
-from exporter.metrics import Metric
-from exporter.server import ListenError, Site, WebServer, listen
-from exporter.store import Outcome, Store
-from exporter.tasks import Snapshot, Task
+from exporter.web.server import ListenError, WebServer, listen
 
-VALUE = Metric("some_value", "A value.", ("of",))
 OPENMETRICS = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
-
-
-@dataclass
-class Served:
-    """A site on a socket, and what stands behind it."""
-
-    clock: Clock = field(default_factory=lambda: Clock(1_000.0))
-    refused: list[str] = field(default_factory=list)
-    refreshed: int = 0
-    url: str = ""
-
-    def __post_init__(self) -> None:
-        task = Task(
-            name="it<",
-            source="test",
-            interval=300,
-            metrics=(VALUE,),
-            poll=lambda: None,
-            snapshot=lambda now, max_age: Snapshot(expires=now + max_age),
-            main=lambda: True,
-        )
-        self.store = Store([task])
-        registry = CollectorRegistry()
-        Counter("own", "The exporter's own.", registry=registry).inc(2)
-        self.site = Site(
-            store=self.store,
-            registry=registry,
-            refresh=self.refresh,
-            refused=lambda: self.refused,
-            due_in=lambda _: 42.4,
-            clock=self.clock,
-            telemetry_path="/metrics",
-            version="1.2.3",
-        )
-
-    def refresh(self) -> None:
-        """Publish again."""
-        self.refreshed += 1
-        self.publish(expires=self.clock() + 100)
-
-    def publish(self, *, expires: float) -> None:
-        """Publish one series."""
-        snapshot = Snapshot((VALUE(1.5, of="it"),), expires=expires)
-        self.store.publish("it<", snapshot, now=self.clock())
-        self.store.refresh_page()
-
-    def ended(self, *, error: Exception | None = None) -> None:
-        """Note how the task ended."""
-        success = self.clock() if error is None else None
-        self.store.ended("it<", Outcome(self.clock(), 0.5, error, success, 0.5))
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    served = Served()
-    sockets = listen([("127.0.0.1", 0)])
-    served.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    server = WebServer(served.site.app(), sockets)
-    server.start()
-    yield served
-    server.stop()
 
 
 def test_the_text_format_is_the_default(served: Served) -> None:
@@ -103,39 +36,6 @@ def test_openmetrics_is_given_to_whom_asks_for_it(served: Served) -> None:
     families = {family.name for family in openmetrics_families(answer.text)}
     assert families == {"some_value", "own"}
     assert answer.text.endswith("# EOF\n")
-
-
-@pytest.mark.parametrize(
-    "accept", ["*/*", "", "application/openmetrics-text;version=x", "text/plain;version=;;=", ";"]
-)
-def test_no_accept_header_breaks_a_scrape(served: Served, accept: str) -> None:
-    served.publish(expires=5_000.0)
-    answer = loopback.get(f"{served.url}/metrics", headers={"Accept": accept})
-    assert answer.status_code == 200
-    assert "some_value" in answer.text
-
-
-def test_gzip_is_given_to_whom_asks_for_it_and_to_nobody_else(served: Served) -> None:
-    served.publish(expires=5_000.0)
-    with httpx.stream(
-        "GET", f"{served.url}/metrics", headers={"Accept-Encoding": "gzip"}
-    ) as answer:
-        packed = b"".join(answer.iter_raw())
-    assert answer.headers["Content-Encoding"] == "gzip"
-    plain = loopback.get(f"{served.url}/metrics", headers={"Accept-Encoding": "identity"})
-    assert "Content-Encoding" not in plain.headers
-    assert gzip.decompress(packed) == plain.content
-
-
-@pytest.mark.parametrize("quality", ["0", "0.0", " 0.000"])
-def test_what_is_refused_by_a_quality_of_zero_is_not_given(served: Served, quality: str) -> None:
-    headers = {
-        "Accept": f"application/openmetrics-text;version=1.0.0;q={quality}, text/plain",
-        "Accept-Encoding": f"gzip;q={quality}, identity",
-    }
-    answer = loopback.get(f"{served.url}/metrics", headers=headers)
-    assert answer.headers["Content-Type"].startswith("text/plain")
-    assert "Content-Encoding" not in answer.headers
 
 
 def test_a_scrape_after_the_pages_time_sees_it_made_anew(served: Served) -> None:
@@ -207,10 +107,34 @@ def test_a_taken_port_is_told_with_its_address(served: Served) -> None:
 
 def test_an_empty_host_listens_everywhere_and_several_addresses_at_once(served: Served) -> None:
     sockets = listen([("", 0), ("::1", 0), ("127.0.0.1", 0)])
-    server = WebServer(served.site.app(), sockets)
+    server = WebServer(served.endpoints.app(), sockets)
     server.start()
     everywhere, v6, v4 = [opened.getsockname()[1] for opened in sockets]
     for address in (f"127.0.0.1:{everywhere}", f"[::1]:{everywhere}", f"[::1]:{v6}"):
         assert loopback.get(f"http://{address}/-/healthy").status_code == 200
     assert loopback.get(f"http://127.0.0.1:{v4}/-/healthy").status_code == 200
     server.stop()
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://exporter.example:9877/metrics", 200),
+        ("HTTP://exporter.example/metrics?name=any", 200),
+        ("https://exporter.example/-/healthy", 200),
+        ("http://exporter.example", 200),
+        ("http://exporter.example/other", 404),
+        ("http://[broken/metrics", 404),
+        ("http:///metrics", 404),
+        ("ftp://exporter.example/metrics", 404),
+        ("exporter.example:9877", 404),
+        ("*", 404),
+    ],
+)
+def test_absolute_request_targets_are_understood(served: Served, target: str, status: int) -> None:
+    connection = HTTPConnection(served.url.removeprefix("http://"))
+    connection.putrequest("GET", target, skip_host=True)
+    connection.putheader("Host", "elsewhere.example")
+    connection.endheaders()
+    assert connection.getresponse().status == status
+    connection.close()

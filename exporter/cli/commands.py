@@ -15,11 +15,11 @@ from exporter.cli.backfill_options import BackfillOptions
 from exporter.cli.exit_codes import LACKING
 from exporter.config.logs import set_up
 from exporter.config.settings import LogSettings, WebSettings, load, misspelt, parse_addresses
-from exporter.server import listen
 from exporter.signals import wait_for_termination
 from exporter.sources import SOURCES
 from exporter.sources.connection import Fields, NoSourceError, Shared, open_sources
 from exporter.timing import Timing
+from exporter.web.server import listen
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from exporter.catalogue import ALL_SECTIONS
 from exporter.config.settings import load
 from exporter.demo import DEMO_KEYS, start_demo_api
 from exporter.demo.settings import DemoSettings
-from exporter.server import ListenError, why
 from exporter.sources import SOURCES
 from exporter.sources.connection import Fields
+from exporter.web.server import ListenError, os_error_text
 
 UNUSED_URL = "http://127.0.0.1"
 
@@ -38,7 +38,9 @@ def simulated_api(overrides: Fields) -> Iterator[Fields]:
     try:
         api = start_demo_api(demo.size(), clock=time.time, port=demo.api_port)
     except OSError as failure:
-        raise ListenError(f"DEMO_API_PORT: port {demo.api_port}: {why(failure)}") from None
+        raise ListenError(
+            f"DEMO_API_PORT: port {demo.api_port}: {os_error_text(failure)}"
+        ) from None
     sys.stdout.write(f"Simulated API: {api.url}\n")
     try:
         yield _for_demo(overrides, url=api.url)

@@ -1,0 +1,98 @@
+"""The HTTP endpoints: metrics, a page for people, and the two health checks."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from exporter.store import Store
+from exporter.web.landing_page import landing_page
+from exporter.web.negotiation import accepts_gzip, form_for
+from exporter.web.request_target import OriginForm
+
+
+class Endpoints:
+    """What is served.
+
+    Args:
+        registry: the exporter's own counters, rendered at each scrape.
+        refresh: makes the page anew; called when it no longer holds.
+        refused: the sources whose API last answered that it does not accept the key.
+        due_in: seconds until a task's next run; None while none is planned.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: CollectorRegistry,
+        refresh: Callable[[], None],
+        refused: Callable[[], Sequence[str]],
+        due_in: Callable[[str], float | None],
+        clock: Callable[[], float],
+        telemetry_path: str,
+        version: str,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._refresh = refresh
+        self._refused = refused
+        self._due_in = due_in
+        self._clock = clock
+        self._telemetry_path = telemetry_path
+        self._version = version
+
+    def app(self) -> Starlette:
+        """The ASGI application; anything else than its paths is 404, other methods are 405."""
+        app = Starlette(
+            routes=[
+                Route(self._telemetry_path, self._metrics),
+                Route("/", self._landing_page),
+                Route("/-/healthy", self._healthy),
+                Route("/-/ready", self._ready),
+            ],
+            middleware=[Middleware(OriginForm)],
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    async def _metrics(self, request: Request) -> Response:
+        if self._clock() >= self._store.page.valid_until:
+            await asyncio.to_thread(self._refresh)
+        page = self._store.page
+        form = form_for(request.headers.getlist("Accept"))
+        own = (generate_openmetrics if form.openmetrics else generate_latest)(self._registry)
+        headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
+        if accepts_gzip(request.headers.getlist("Accept-Encoding")):
+            return Response(page.gzipped(own), headers={**headers, "Content-Encoding": "gzip"})
+        return Response(page.plain(own), headers=headers)
+
+    async def _healthy(self, _: Request) -> Response:
+        return PlainTextResponse("healthy\n")
+
+    async def _ready(self, _: Request) -> Response:
+        if refused := self._refused():
+            why = f"the API refuses the key of: {', '.join(refused)}"
+        elif awaited := self._store.awaited():
+            why = f"no success yet of: {', '.join(awaited)}"
+        else:
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse(f"not ready: {why}\n", status_code=503)
+
+    async def _landing_page(self, _: Request) -> Response:
+        return HTMLResponse(
+            landing_page(
+                self._store.states(),
+                now=self._clock(),
+                due_in=self._due_in,
+                telemetry_path=self._telemetry_path,
+                version=self._version,
+            )
+        )

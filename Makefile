@@ -53,16 +53,16 @@ generate: $(VENV)/dev.stamp              ## write the generated files: documents
 	$(BIN)/python -m exporter.catalogue
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
-	PYTHONPATH=.:tests $(BIN)/python tests/failures_page.py
+	$(BIN)/python -m tests.failures.page
 
 bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
-	$(BIN)/python bench/exposition.py
-	$(BIN)/python bench/process.py
-	PYTHONPATH=.:tests $(BIN)/python bench/quiet_life.py
-	if command -v go >/dev/null; then PYTHONPATH=.:tests $(BIN)/python bench/dashboards.py; fi
+	$(BIN)/python -m bench.exposition
+	$(BIN)/python -m bench.process
+	$(BIN)/python -m bench.backtest
+	if command -v go >/dev/null; then $(BIN)/python -m bench.dashboards; fi
 
 soak: $(VENV)/dev.stamp                  ## ten minutes of faults at a hundred times the speed of time
-	PYTHONPATH=.:tests $(BIN)/python bench/soak.py
+	$(BIN)/python -m bench.soak
 
 # The locks, one after the other, so that what stands in two has one version.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

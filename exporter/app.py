@@ -9,14 +9,14 @@ from socket import socket
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
 from exporter import __version__
-from exporter.accounting import RequestMetrics
-from exporter.build import build_info
+from exporter.client.request_metrics import RequestMetrics
+from exporter.clock import Timing
 from exporter.config.settings import Settings, WebSettings
-from exporter.scheduler import Scheduler
+from exporter.exposition.build_info import build_info
+from exporter.scheduling.scheduler import Scheduler
+from exporter.scheduling.store import Store
 from exporter.sources import SOURCES
-from exporter.sources.connection import Shared, open_sources
-from exporter.store import Store
-from exporter.timing import Timing
+from exporter.sources.source import Shared, open_sources
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer
 

@@ -5,13 +5,14 @@
 
 from pathlib import Path
 
-from exporter import accounting, scheduler, store
-from exporter.build import BUILD_INFO
+from exporter.client import request_metrics
 from exporter.config.settings import CORE_SECTIONS, Section, settings_of
 from exporter.demo.settings import DemoSettings
+from exporter.exposition.build_info import BUILD_INFO
 from exporter.metrics import Metric
+from exporter.scheduling import scheduler, store
 from exporter.sources import SOURCES
-from exporter.sources.connection import sections_of
+from exporter.sources.source import sections_of
 
 ROOT = Path(__file__).parent.parent
 ALL_SECTIONS: tuple[type[Section], ...] = (
@@ -26,7 +27,7 @@ PUBLISHED: tuple[Metric, ...] = (
     BUILD_INFO,
     *store.METRICS,
     *scheduler.METRICS,
-    *accounting.METRICS,
+    *request_metrics.METRICS,
 )
 """Every family that the exporter can publish; the usual process figures aside."""
 

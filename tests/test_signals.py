@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from limits import HANG_SECONDS
+from tests.support.limits import HANG_SECONDS
 
 ROUNDS = 20_000
 # In a process of its own, as the threads of the tests would take the signals.

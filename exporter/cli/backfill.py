@@ -12,18 +12,18 @@ from typing import BinaryIO
 from prometheus_client import CollectorRegistry
 from tqdm import tqdm
 
-from exporter.accounting import RequestMetrics
 from exporter.cli.backfill_options import BackfillOptions
+from exporter.client.checkpoint import Journal, JournalError
+from exporter.client.endpoint import Request
+from exporter.client.fan_out import sweep
+from exporter.client.http import Client
+from exporter.client.request_metrics import RequestMetrics
+from exporter.clock import Timing
 from exporter.config.settings import Settings
 from exporter.errors import NotFoundError, PartialError, PermissionMissingError, PollError
-from exporter.history import Grid, Written, write
-from exporter.http import Client
-from exporter.journal import Journal, JournalError
-from exporter.request import Request
+from exporter.exposition.openmetrics import Grid, Written, write
 from exporter.sources import SOURCES
-from exporter.sources.connection import Backfill, Shared, open_sources
-from exporter.sweep import sweep
-from exporter.timing import Timing
+from exporter.sources.source import Backfill, Shared, open_sources
 
 STANDARD_OUTPUT = "-"
 _REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})

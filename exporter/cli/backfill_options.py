@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from exporter.history import HOUR, Span
+from exporter.exposition.openmetrics import HOUR, Span
 
 SCRAPE_JOB = "devin-exporter"
 """Name of the shipped scrape job, and its constant `instance`."""

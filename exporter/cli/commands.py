@@ -7,18 +7,18 @@ import threading
 
 from prometheus_client import CollectorRegistry
 
-from exporter.accounting import RequestMetrics
 from exporter.app import Exporter
 from exporter.catalogue import ALL_SECTIONS
 from exporter.cli.backfill import backfill
 from exporter.cli.backfill_options import BackfillOptions
 from exporter.cli.exit_codes import LACKING
+from exporter.client.request_metrics import RequestMetrics
+from exporter.clock import Timing
 from exporter.config.logs import set_up
 from exporter.config.settings import LogSettings, WebSettings, load, misspelt, parse_addresses
 from exporter.signals import wait_for_termination
 from exporter.sources import SOURCES
-from exporter.sources.connection import Fields, NoSourceError, Shared, open_sources
-from exporter.timing import Timing
+from exporter.sources.source import Fields, NoSourceError, Shared, open_sources
 from exporter.web.server import listen
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from exporter.config.settings import load
 from exporter.demo import DEMO_KEYS, start_demo_api
 from exporter.demo.settings import DemoSettings
 from exporter.sources import SOURCES
-from exporter.sources.connection import Fields
+from exporter.sources.source import Fields
 from exporter.web.server import ListenError, os_error_text
 
 UNUSED_URL = "http://127.0.0.1"

@@ -16,7 +16,7 @@ from exporter.cli.exit_codes import BAD_USAGE, FAILED, INTERRUPTED
 from exporter.cli.parser import read_command_line
 from exporter.config.settings import SettingsError
 from exporter.signals import hold_termination, run_until_terminated
-from exporter.sources.connection import NoSourceError
+from exporter.sources.source import NoSourceError
 from exporter.web.server import ListenError
 
 LAST_POLLS_SECONDS = 1.5

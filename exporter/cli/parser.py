@@ -9,7 +9,7 @@ from exporter.catalogue import ALL_SECTIONS
 from exporter.cli.backfill_options import add_arguments, flags_given
 from exporter.cli.exit_codes import BAD_USAGE
 from exporter.config.settings import Section, Setting, settings_of
-from exporter.sources.connection import Fields
+from exporter.sources.source import Fields
 
 COMMANDS = {
     "serve": "poll and serve until SIGTERM or SIGINT (the default)",

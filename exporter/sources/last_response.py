@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+from exporter.client.response import Response
 from exporter.metrics import Sample
-from exporter.tasks import Response, Snapshot
+from exporter.scheduling.task import Snapshot
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from limits import HANG_SECONDS
-from prometheus import ROOT
+from tests.support.limits import HANG_SECONDS
+from tests.support.prometheus import ROOT
 
 SMALL = {
     "DEMO_ORGANIZATIONS": "2",

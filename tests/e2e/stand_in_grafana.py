@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-from demonstration import executable
+
+from tests.e2e.demonstration import executable
 
 GRAFANA = """#!{python}
 import http.server, json, os, pathlib, shutil, subprocess, sys

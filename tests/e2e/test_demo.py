@@ -11,15 +11,15 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import loopback
 import pytest
-from demonstration import SMALL, Demonstration, executable, started
-from limits import HANG_SECONDS
-from processes import finished
-from prometheus import Prometheus, find
-from stand_in_grafana import arguments, assert_it_shows, install
 
 from deploy.demo.web import choose_port
+from tests.e2e.demonstration import SMALL, Demonstration, executable, started
+from tests.e2e.stand_in_grafana import arguments, assert_it_shows, install
+from tests.support import loopback
+from tests.support.limits import HANG_SECONDS
+from tests.support.processes import finished
+from tests.support.prometheus import Prometheus, find
 
 EXPORTER_PORT = 9877
 DAYS_OF_LINKS = 30

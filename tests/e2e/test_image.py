@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import loopback
 import pytest
-from limits import HANG_SECONDS
-from processes import STARTED
 
 from exporter import __version__
 from exporter.catalogue import ROOT
+from tests.support import loopback
+from tests.support.limits import HANG_SECONDS
+from tests.support.processes import STARTED
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()

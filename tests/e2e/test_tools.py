@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urljoin
 
-import loopback
 import pytest
-from limits import HANG_SECONDS
-from prometheus import NEWER, ROOT, find, prometheus
+
+from tests.support import loopback
+from tests.support.limits import HANG_SECONDS
+from tests.support.prometheus import NEWER, ROOT, find, prometheus
 
 OF_AN_INSTALLED_PACKAGE = re.compile(rb"/usr/share/(?:prometheus|javascript)")
 BROUGHT = NEWER.parent

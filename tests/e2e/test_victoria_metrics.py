@@ -4,12 +4,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from limits import HANG_SECONDS
-from prometheus import Prometheus, find, free_address, served
-from scene import DAYS, Scene, history, ledger, used
-from test_ledger_in_prometheus import daily, keyed
 
-from exporter.sources.devin.windows import DAY, billing_day_start
+from exporter.sources.devin.billing.windows import DAY, billing_day_start
+from tests.e2e.test_ledger_in_prometheus import daily, keyed
+from tests.support.environment import DAYS, Scene, history, ledger, used
+from tests.support.limits import HANG_SECONDS
+from tests.support.prometheus import Prometheus, find, free_address, served
 
 
 def test_every_imported_day_equals_the_ledger(scene: Scene, tmp_path: Path) -> None:

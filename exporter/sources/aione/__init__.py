@@ -1,14 +1,14 @@
 """The AIone gateway for models of several vendors: one endpoint, one task."""
 
-from exporter.accounting import RateLimits
+from exporter.client.http import Client
+from exporter.client.rate_limit import RateLimits
 from exporter.config.settings import Settings
-from exporter.http import Client
+from exporter.scheduling.task import Task
 from exporter.sources.aione import dashboard, metrics
 from exporter.sources.aione.samples import Figures
 from exporter.sources.aione.settings import AioneSettings
-from exporter.sources.connection import CheckReport, Fields, OpenSource, Shared, Source
-from exporter.sources.report import report, request_row
-from exporter.tasks import Task
+from exporter.sources.check_report import report, request_row
+from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
 
 NAME = "aione"
 LIMITS = RateLimits(requests_per_second=5, concurrency=1)

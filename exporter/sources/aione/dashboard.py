@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator
 
 from pydantic import TypeAdapter
 
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import Client
+from exporter.client.models import ApiModel
+from exporter.client.response import Response
 from exporter.errors import NotFoundError, ShapeError
-from exporter.http import Client
 from exporter.metrics import Sample
-from exporter.request import Endpoint, Request
-from exporter.shapes import ApiModel
+from exporter.scheduling.task import Task
 from exporter.sources.aione import metrics
-from exporter.sources.aione.answer import DashboardAnswer
+from exporter.sources.aione.models import DashboardAnswer
 from exporter.sources.aione.samples import Figures, day_of, next_midnight
 from exporter.sources.aione.settings import AioneSettings
 from exporter.sources.last_response import LastResponse
-from exporter.tasks import Response, Task
 
 logger = logging.getLogger(__name__)
 

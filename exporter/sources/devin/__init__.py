@@ -3,39 +3,31 @@
 from dataclasses import replace
 from functools import partial
 
-from exporter.accounting import RateLimits
+from exporter.client.http import Client
+from exporter.client.rate_limit import RateLimits
 from exporter.config.settings import Settings
-from exporter.http import Client
-from exporter.sources.connection import CheckReport, Fields, OpenSource, Shared, Source
-from exporter.sources.devin import (
-    activity,
+from exporter.scheduling.task import Task
+from exporter.sources.devin import identity
+from exporter.sources.devin.activity import (
+    active_users,
     categories,
-    consumption,
-    cycles,
-    directory,
-    entities,
-    guardrails,
-    hypervisors,
-    identity,
-    limits,
-    metering,
-    money,
-    past,
     pull_requests,
-    queue,
-    scopes,
     searches,
-    session_metrics,
-    sessions,
-    unattributed,
+    sessions_created,
 )
-from exporter.sources.devin.basis import Context
+from exporter.sources.devin.activity.windowed import WindowedMetrics
+from exporter.sources.devin.backfill import plan
+from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.check import Check
+from exporter.sources.devin.consumption import collector, limits, scopes
+from exporter.sources.devin.context import Context
 from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.derived import metering, pricing, unattributed
+from exporter.sources.devin.members import directory, models
+from exporter.sources.devin.operations import guardrails, hypervisors, queue, sessions
 from exporter.sources.devin.settings import DevinSettings
-from exporter.sources.devin.window_counts import WindowedMetrics
 from exporter.sources.devin_api import DevinApiSettings
-from exporter.tasks import Task
+from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
 
 NAME = "devin"
 
@@ -70,15 +62,15 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     interval = settings.poll_interval
     context = Context.of(opened)
     people, windows = context.directory, context.cycles.windows
-    ledgers = consumption.Consumption(client, clock, context)
+    ledgers = collector.Consumption(client, clock, context)
     counts = partial(WindowedMetrics, client, clock, windows)
-    created, of_organizations = counts(session_metrics.QUERIES), counts(ORG_QUERIES)
-    active = activity.Activity(client, clock, people)
+    created, of_organizations = counts(sessions_created.QUERIES), counts(ORG_QUERIES)
+    active = active_users.Activity(client, clock, people)
     plan = metering.Metering(
         ledgers,
         context.sessions,
         sessions_on_complete_days=partial(
-            session_metrics.on_complete_days, created.value, of_organizations.value
+            sessions_created.on_complete_days, created.value, of_organizations.value
         ),
     )
     organizations, users, user_names, service_users = people.tasks(
@@ -93,10 +85,10 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             ),
             sessions.ENDPOINTS,
         ),
-        DataSet(organizations, (entities.ORGANIZATIONS,), needs_none=True),
-        DataSet(users, entities.ALL_USERS),
+        DataSet(organizations, (models.ORGANIZATIONS,), needs_none=True),
+        DataSet(users, models.ALL_USERS),
         DataSet(user_names),
-        DataSet(service_users, (entities.SERVICE_USERS,)),
+        DataSet(service_users, (models.SERVICE_USERS,)),
         *ledgers.data_sets(interval),
         DataSet(
             unattributed.task(
@@ -104,15 +96,15 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             )
         ),
         DataSet(plan.task(client.source, interval)),
-        DataSet(active.enterprise_task(interval), activity.ENTERPRISE_ENDPOINTS),
-        DataSet(active.organizations_task(interval), activity.ORG_ENDPOINTS),
-        created.data_set(session_metrics.TASK, interval, session_metrics.METRICS),
+        DataSet(active.enterprise_task(interval), active_users.ENTERPRISE_ENDPOINTS),
+        DataSet(active.organizations_task(interval), active_users.ORG_ENDPOINTS),
+        created.data_set(sessions_created.TASK, interval, sessions_created.METRICS),
         counts(pull_requests.QUERIES).data_set("pull_requests", interval, pull_requests.METRICS),
         counts(searches.QUERIES).data_set("searches", interval, searches.METRICS),
         counts(categories.QUERIES).data_set("categories", interval, categories.METRICS),
         of_organizations.data_set(
             metering.ORGANIZATION_METRICS_TASK,
-            interval * activity.ORGANIZATIONS_INTERVALS,
+            interval * active_users.ORGANIZATIONS_INTERVALS,
             ORG_METRICS,
             list_entities=lambda: {org_id: {"org_id": org_id} for org_id in people.org_ids()},
             after=(directory.ORGANIZATIONS_TASK,),
@@ -130,26 +122,26 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
         task = each.for_key(context.identity)
         return replace(each, task=plan.guard(replace(task, after=(identity.TASK, *task.after))))
 
-    return [known_key, *map(finished, waiting), DataSet(money.task(client.source, settings))]
+    return [known_key, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
 
 
 ORG_QUERIES = (
-    *session_metrics.ORG_QUERIES,
+    *sessions_created.ORG_QUERIES,
     *pull_requests.ORG_QUERIES,
     *searches.ORG_QUERIES,
 )
 ORG_METRICS = (
-    *session_metrics.ORGANIZATION_METRICS,
+    *sessions_created.ORGANIZATION_METRICS,
     *pull_requests.ORGANIZATION_METRICS,
     *searches.ORGANIZATION_METRICS,
 )
 ENDPOINTS = (
     *identity.ENDPOINTS,
-    *entities.ENDPOINTS,
+    *models.ENDPOINTS,
     cycles.ENDPOINT,
     *scopes.ENDPOINTS,
-    *activity.ENDPOINTS,
-    *session_metrics.ENDPOINTS,
+    *active_users.ENDPOINTS,
+    *sessions_created.ENDPOINTS,
     *pull_requests.ENDPOINTS,
     *searches.ENDPOINTS,
     categories.ENDPOINT,
@@ -169,13 +161,13 @@ SOURCE = Source(
         *directory.METRICS,
         *scopes.METRICS,
         *unattributed.METRICS,
-        *activity.METRICS,
-        *session_metrics.METRICS,
+        *active_users.METRICS,
+        *sessions_created.METRICS,
         *pull_requests.METRICS,
         *searches.METRICS,
         *categories.METRICS,
         *ORG_METRICS,
-        *money.METRICS,
+        *pricing.METRICS,
         *metering.METRICS,
         *limits.METRICS,
         *sessions.METRICS,
@@ -189,5 +181,5 @@ SOURCE = Source(
     check=check,
     demo=demo,
     demo_defaults={DevinSettings: {"requests_per_second": "200"}},
-    backfill=past.backfill,
+    backfill=plan.backfill,
 )

@@ -5,15 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from exporter.http import PAGE_SIZE
-from exporter.request import Endpoint, Request
-from exporter.shapes import Page
-from exporter.sources.connection import CheckReport, OpenSource
-from exporter.sources.devin import cycles, entities, identity, keys, sessions
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import PAGE_SIZE
+from exporter.client.models import Page
+from exporter.sources.check_report import Row, report, request_row
+from exporter.sources.devin import identity, keys
+from exporter.sources.devin.billing import cycles
+from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
 from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.members import models
+from exporter.sources.devin.operations import sessions
 from exporter.sources.devin.settings import DevinSettings
-from exporter.sources.devin.windows import Window, billing_month, covering, seconds
-from exporter.sources.report import Row, report, request_row
+from exporter.sources.source import CheckReport, OpenSource
 
 T = TypeVar("T")
 HOUR = 3_600
@@ -66,10 +69,10 @@ class Check:
 
     def _enterprises(self, who: identity.SelfAnswer | None) -> None:
         """The lists of an enterprise, which say what the other endpoints can be asked for."""
-        self._ids["org_id"] = [item.org_id for item in self._get_list(entities.ORGANIZATIONS)]
-        users = [*self._get_list(entities.USERS), *self._get_list(entities.IDP_USERS)]
+        self._ids["org_id"] = [item.org_id for item in self._get_list(models.ORGANIZATIONS)]
+        users = [*self._get_list(models.USERS), *self._get_list(models.IDP_USERS)]
         self._ids["user_id"] = sorted({user.user_id for user in users})
-        bots = self._get_list(entities.SERVICE_USERS)
+        bots = self._get_list(models.SERVICE_USERS)
         self._ids["service_user_id"] = [bot.service_user_id for bot in bots]
         for bot in bots:
             itself = who is not None and bot.service_user_id == who.service_user_id
@@ -85,7 +88,7 @@ class Check:
         self._ids["org_id"] = [org_id]
         page = self._get(sessions.ORG_ENDPOINT)
         seen = page.items if page else ()
-        members = self._get(entities.ORG_USERS)
+        members = self._get(models.ORG_USERS)
         users = {item.user_id for item in seen if item.user_id}
         bots = {item.service_user_id for item in seen if item.service_user_id}
         self._ids["user_id"] = [m.user_id for m in members.items] if members else sorted(users)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+from exporter.client.endpoint import Endpoint
 from exporter.errors import NotFoundError, PermissionMissingError, SwitchedOffError
-from exporter.request import Endpoint
-from exporter.sources.absence import OptionalEndpoint
+from exporter.scheduling.task import Task
 from exporter.sources.devin.identity import Identity
-from exporter.tasks import Task
+from exporter.sources.optional import OptionalEndpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import Client
+from exporter.client.models import ApiModel
 from exporter.errors import NotFoundError
-from exporter.http import Client
-from exporter.request import Endpoint, Request
-from exporter.shapes import ApiModel
+from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
-from exporter.sources.devin.fields import Id
-from exporter.tasks import Snapshot, Task
+from exporter.sources.devin.types import Id
 
 TASK = "identity"
 

@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from exporter.config.credentials import Key, key_from
 from exporter.config.settings import Section
 from exporter.config.types import PollInterval, check_secret
-from exporter.sources.devin.user_policy import Mode
+from exporter.sources.devin.members.user_policy import Mode
 
 
 class DevinSettings(Section):

@@ -1,14 +1,14 @@
 """Devin's enterprise metrics v2, which the vendor has deprecated: one endpoint, one task."""
 
-from exporter.accounting import RateLimits
+from exporter.client.http import Client
+from exporter.client.rate_limit import RateLimits
 from exporter.config.settings import Settings
-from exporter.http import Client
-from exporter.sources.connection import CheckReport, Fields, OpenSource, Shared, Source
+from exporter.scheduling.task import Task
+from exporter.sources.check_report import report, request_row
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.devin_v2 import usage
 from exporter.sources.devin_v2.settings import DevinV2Settings
-from exporter.sources.report import report, request_row
-from exporter.tasks import Task
+from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
 
 NAME = "devin_v2"
 LIMITS = RateLimits(requests_per_second=5, concurrency=1)

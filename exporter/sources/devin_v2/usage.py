@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 
 from pydantic import TypeAdapter
 
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import Client
+from exporter.client.models import ApiModel, Count
+from exporter.client.response import Response
 from exporter.errors import NotFoundError
-from exporter.http import Client
 from exporter.metrics import Metric, Sample
-from exporter.request import Endpoint, Request
-from exporter.shapes import ApiModel, Count
-from exporter.sources.absence import OptionalEndpoint
+from exporter.scheduling.task import Task
 from exporter.sources.last_response import LastResponse
-from exporter.tasks import Response, Task
+from exporter.sources.optional import OptionalEndpoint
 
 TASK = "devin_v2_usage"
 DAY = 86_400

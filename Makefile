@@ -60,6 +60,12 @@ lock: $(VENV)/dev.stamp
 	  --no-annotate --no-emit-index-url --constraint requirements.lock --group dev \
 	  pyproject.toml -o requirements-dev.lock
 
+# The wheel and the sdist, as a release has them.
+.PHONY: dist
+dist: $(VENV)/dev.stamp
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+
 # Prometheus and promtool for the tests that ask the real thing, where apt can bring them.
 tools:
 	@tests/bring-prometheus.sh $(VENV)/tools

@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo install test check lint lint-extra tests rules generate bench soak lock tools clean
+.PHONY: help demo install test check lint lint-extra tests rules generate bench soak lock dist tools clean
 
 help:                                     ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,10 @@ lock: $(VENV)/extra.stamp                ## renew the lock files; UPGRADE=--upgr
 	$(LOCK) --constraint requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --constraint requirements-dev.lock --group build -o requirements-build.lock
 	$(LOCK) --constraint requirements-dev.lock --group extra -o requirements-extra.lock
+
+dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a release has them
+	rm -rf dist
+	$(BIN)/python -m hatchling build
 
 tools:                                   ## unpack what the end-to-end tests need into .venv/tools
 	@tests/bring-prometheus.sh $(VENV)/tools

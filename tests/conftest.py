@@ -35,6 +35,8 @@ LONGEST_FIRST = (
     "test_failures.py",
     "test_compose_up.py",
     "test_failures_over_time.py",
+    "test_documented_commands.py",
+    "test_healthcheck.py",
     "test_backfill.py",
     "test_sources.py",
     "test_locks.py",

@@ -181,9 +181,11 @@ class Machine:
             words.append(f"--web.listen-address={self.addresses[own[service.name]]}")
         return words
 
-    def is_healthy(self, service: Service) -> bool:
-        """What its health check says now."""
+    def is_healthy(self, service: Service, process: int) -> bool:
+        """What its health check says now; in the container the process is number 1."""
         check = [self.here(word, service) for word in service.health_check]
+        if "/opt/healthcheck.py" in service.health_check:
+            check.append(str(process))
         if check[0] == "wget":  # busybox has it
             parts = urlsplit(check[-1])
             try:
@@ -227,7 +229,7 @@ def up(machine: Machine, *, without: Sequence[str] = ()) -> Iterator[dict[str, s
                 stack.callback(process.terminate)
                 deadline = time.monotonic() + HANG_SECONDS
                 while time.monotonic() < deadline:
-                    if machine.is_healthy(service):
+                    if machine.is_healthy(service, process.pid):
                         break
                     assert process.poll() is None, log.read_text(encoding="utf-8")
                     BETWEEN_LOOKS.wait(BETWEEN_LOOKS_SECONDS)

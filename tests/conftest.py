@@ -34,7 +34,7 @@ LONGEST_FIRST = (
     "test_rules.py",
     "test_failures.py",
     "test_compose_up.py",
-    "test_failures_over_time.py",
+    "test_over_time.py",
     "test_documented_commands.py",
     "test_healthcheck.py",
     "test_backfill.py",

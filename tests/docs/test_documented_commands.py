@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,11 +29,8 @@ SMALL = {
     "DEMO_DAYS": "130",
     "DEVIN_REQUESTS_PER_SECOND": "1000",
 }
-NOTHING_FETCHED = {
-    "PYTHONPATH": next(each for each in sys.path if each.endswith("site-packages")),
-    "PIP_NO_BUILD_ISOLATION": "0",
-}
-"""What has pip find all that it wants here, at the locked versions; test_image.py fetches it."""
+WITH_PIP = f"{Path(sys.base_prefix) / 'bin'}:{os.environ['PATH']}"
+"""Where `python3` is one with pip, as the one of the test environment has none."""
 DAY = 86_400
 
 
@@ -96,18 +92,13 @@ def test_the_demo_starts_and_is_scraped(tmp_path: Path, ready: dict[str, str]) -
 
 
 def test_it_is_installed_and_runs_with_a_key(tmp_path: Path, copy: Path, api: Running) -> None:
-    *installs, start = commands(BLOCKS["README.md: Run it"])
-    venv = tmp_path / "installed"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    outer = Path(sys.base_prefix) / "bin" / "python3"
-    pip = venv / "bin" / "pip"
-    pip.write_text(f'#!/bin/sh\nexec {outer} -m pip --python {venv}/bin/python "$@"\n')
-    pip.chmod(0o755)
-    path = f"{venv / 'bin'}:{HERE}"
-    run("\n".join(installs), copy, PATH=path, **NOTHING_FETCHED)
-    text = replaced(start, {"cog_…": DEMO_KEYS[V3]})
-    settings = {"DEVIN_API_URL": api.simulated_api, **NOTHING_FETCHED}
-    with running(tmp_path, command=started(text, path), **settings) as exporter:
+    needs("make")
+    install, start = commands(BLOCKS["README.md: Run it"])
+    here = {"/opt/devin-exporter": f"{tmp_path}/opt"}
+    run(replaced(install, here), copy, PATH=WITH_PIP)
+    text = replaced(start, here | {"cog_…": DEMO_KEYS[V3]})
+    settings = {"DEVIN_API_URL": api.simulated_api}
+    with running(tmp_path, command=started(text), **settings) as exporter:
         exporter.until("\ndevin_consumption_today_acus{")
         assert exporter.end() == 0
 
@@ -202,19 +193,18 @@ def test_victoria_metrics_takes_all_of_the_history(past: Path, tmp_path: Path) -
 
 
 def test_it_is_installed_for_systemd(copy: Path, tmp_path: Path) -> None:
-    if subprocess.run(["python3", "-c", "import ensurepip"], check=False).returncode != 0:
-        pytest.skip("python3 has no ensurepip, which `python3 -m venv` wants")
+    needs("make")
     told = commands(BLOCKS["docs/install.md: pip and systemd"])
     of_systemd = [each for each in told if each.startswith("systemctl ")]
     assert told[len(told) - len(of_systemd) :] == of_systemd  # last, and nothing else is left out
     text = "\n".join(told[: len(told) - len(of_systemd)])
     (tmp_path / "etc/systemd/system").mkdir(parents=True)
     changes = {"/opt/devin-exporter": f"{tmp_path}/opt", "/etc/": f"{tmp_path}/etc/"}
-    run(replaced(text, changes), copy, PATH=HERE, **NOTHING_FETCHED)
+    run(replaced(text, changes), copy, PATH=WITH_PIP)
     unit = (tmp_path / "etc/systemd/system/devin-exporter.service").read_text()
     (command,) = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
     installed = replaced(command, {"/opt/devin-exporter": f"{tmp_path}/opt"})
-    printed = run(f"{installed} --version", copy, **NOTHING_FETCHED)
+    printed = run(f"{installed} --version", copy)
     assert printed == f"devin-exporter {__version__}\n"
     settings, key = (tmp_path / "etc/devin-exporter" / name for name in ("settings", "key"))
     assert str(settings).replace(str(tmp_path), "") in unit

@@ -105,7 +105,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{folder}:{folder}/tests", **environment},
+        env={**os.environ, "PYTHONPATH": str(folder), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -124,7 +124,7 @@ def test_an_endpoint_that_is_added_is_checked_documented_and_missed_by_the_tests
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     folder = tmp_path / "exporter" / "sources" / "devin"
-    made_up = (folder / "queue.py").read_text(encoding="utf-8")
+    made_up = (folder / "operations" / "queue.py").read_text(encoding="utf-8")
     for old, new in (
         ("/v3/enterprise/queue", PATH),
         ("devin_queue_", "devin_made_up_"),
@@ -135,7 +135,7 @@ def test_an_endpoint_that_is_added_is_checked_documented_and_missed_by_the_tests
     ):
         assert old in made_up
         made_up = made_up.replace(old, new)
-    (folder / "made_up.py").write_text(made_up, encoding="utf-8")
+    (folder / "operations" / "made_up.py").write_text(made_up, encoding="utf-8")
     listed = (folder / "__init__.py").read_text(encoding="utf-8")
     lines = re.sub(
         r"(?m)^.*\bqueue\b.*$",

@@ -13,11 +13,6 @@ T_co = TypeVar("T_co", covariant=True)
 Params = Mapping[str, int | str]
 
 
-def no_params(_: float) -> Params:
-    """The query of an endpoint that needs none."""
-    return {}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint(Generic[T_co]):
     """One path of an API, and all that is known of it.
@@ -39,7 +34,7 @@ class Endpoint(Generic[T_co]):
     permission: str = ""
     keys: frozenset[str] = frozenset()
     optional: str = ""
-    check_params: Callable[[float], Params] = no_params
+    check_params: Callable[[float], Params] = lambda _: {}
 
     def is_for(self, kind: str) -> bool:
         """Whether it is for keys of this kind."""

@@ -23,6 +23,7 @@ from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE_SCOPE,
     ORGANIZATION_SCOPE,
     PRODUCTS,
+    SCOPES,
     SERVICE_USER_SCOPE,
     USER_SCOPE,
     DailyAnswer,
@@ -118,7 +119,7 @@ class PastConsumption:
 
     def requests(self) -> Iterator[list[Request[DailyAnswer]]]:
         """One for each entity, in a group for each scope."""
-        for scope in (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE):
+        for scope in SCOPES:
             yield [self._request(scope, entity) for entity in self._entities.get(scope.task, ())]
 
     def _request(self, scope: Scope, entity: str) -> Request[DailyAnswer]:
@@ -139,7 +140,7 @@ class PastConsumption:
         used = False
         first_use = math.inf
         use: dict[str, float] = {}
-        for scope in (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE):
+        for scope in SCOPES:
             for entity, account in self._accounts(journal, scope):
                 named.update(account.products)
                 used = used or any(any(column) for column in account.products.values())

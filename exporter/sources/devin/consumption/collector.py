@@ -7,6 +7,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from exporter.client.fan_out import sweep
 from exporter.client.http import Client
@@ -52,37 +53,30 @@ class Consumption:
         self.organizations = Ledger()
         self.users = Ledger()
         self.service_users = Ledger()
+        self.ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
 
     def data_sets(self, poll_interval: float) -> Iterator[DataSet]:
         """The ledgers, by scope."""
-        yield self._data_set(
-            ENTERPRISE_SCOPE, self.enterprise, lambda: frozenset({ENTERPRISE}), poll_interval
+        people, data_set = self._people, partial(self._data_set, poll_interval)
+        yield data_set(ENTERPRISE_SCOPE, self.enterprise, lambda: frozenset({ENTERPRISE}))
+        yield data_set(
+            ORGANIZATION_SCOPE, self.organizations, people.org_ids, directory.ORGANIZATIONS_TASK
         )
-        yield self._data_set(
-            ORGANIZATION_SCOPE,
-            self.organizations,
-            self._people.org_ids,
-            poll_interval,
-            directory.ORGANIZATIONS_TASK,
-        )
-        yield self._data_set(
-            USER_SCOPE, self.users, self._people.user_ids, poll_interval, directory.USERS_TASK
-        )
-        yield self._data_set(
+        yield data_set(USER_SCOPE, self.users, people.user_ids, directory.USERS_TASK)
+        yield data_set(
             SERVICE_USER_SCOPE,
             self.service_users,
-            self._people.service_user_ids,
-            poll_interval,
+            people.service_user_ids,
             directory.SERVICE_USERS_TASK,
             sessions.TASK,
         )
 
     def _data_set(
         self,
+        poll_interval: float,
         scope: Scope,
         ledger: Ledger,
         list_entities: Callable[[], frozenset[str]],
-        poll_interval: float,
         *after: str,
     ) -> DataSet:
         task = Task(
@@ -102,8 +96,7 @@ class Consumption:
     @property
     def used(self) -> bool:
         """Whether any ACU was ever seen, of anybody."""
-        ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
-        return any(ledger.used for ledger in ledgers)
+        return any(ledger.used for ledger in self.ledgers)
 
     def _main_scope(self) -> Scope:
         return ENTERPRISE_SCOPE if self._identity.org_id is None else ORGANIZATION_SCOPE
@@ -197,8 +190,7 @@ class Consumption:
         return all(self._policy.own(user_id) for user_id in unknown)
 
     def _products_seen(self) -> tuple[str, ...]:
-        ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
-        named = {product for ledger in ledgers for product in ledger.products()}
+        named = {product for ledger in self.ledgers for product in ledger.products()}
         return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))
 
 

@@ -1,6 +1,6 @@
 """Whose consumption the API tells, and what is published of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import Field, TypeAdapter, field_validator
@@ -84,13 +84,14 @@ class Scope:
 def _scope(
     whose: str,
     of: str,
-    *windows: str,
-    label: str | None = None,
-    path: str = "",
-    org_path: str | None = None,
-    zeros: bool = False,
+    windows: Iterable[str],
+    *,
+    label: str | None,
+    path: str,
+    org_path: str | None,
+    zeros: bool,
 ) -> Scope:
-    """A scope, by the first word of its task and by where its endpoints are."""
+    """A scope, by the beginning of its task's name and the ends of its endpoints' paths."""
     task = f"{whose}_consumption"
     endpoint = Endpoint(
         path=f"/v3/enterprise/consumption/daily{path}",
@@ -118,23 +119,36 @@ def _scope(
 
 _RESPONSE = TypeAdapter(DailyAnswer)
 _PERSONAL = ("today", "yesterday", "cycle")
-_USER, _BOT = "/users/{user_id}", "/service-users/{service_user_id}"
-_ORGANIZATION = "/organizations/{org_id}"
 
-ENTERPRISE_SCOPE = _scope("enterprise", "the enterprise", *_WINDOWS, zeros=True)
+ENTERPRISE_SCOPE = _scope(
+    "enterprise", "the enterprise", _WINDOWS, label=None, path="", org_path=None, zeros=True
+)
 ORGANIZATION_SCOPE = _scope(
-    *("organization", "an organization", *_WINDOWS),
+    "organization",
+    "an organization",
+    _WINDOWS,
     label="org_id",
-    path=_ORGANIZATION,
+    path="/organizations/{org_id}",
     org_path="",
     zeros=True,
 )
-USER_SCOPE = _scope("user", "a user", *_PERSONAL, label="user_id", path=_USER, org_path=_USER)
+USER_SCOPE = _scope(
+    "user",
+    "a user",
+    _PERSONAL,
+    label="user_id",
+    path="/users/{user_id}",
+    org_path="/users/{user_id}",
+    zeros=False,
+)
 SERVICE_USER_SCOPE = _scope(
-    *("service_user", "a service user", *_PERSONAL),
+    "service_user",
+    "a service user",
+    _PERSONAL,
     label="service_user_id",
-    path=_BOT,
-    org_path=_BOT,
+    path="/service-users/{service_user_id}",
+    org_path="/service-users/{service_user_id}",
+    zeros=False,
 )
 SCOPES = (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE)
 METRICS = tuple(metric for scope in SCOPES for metric in scope.metrics.values())

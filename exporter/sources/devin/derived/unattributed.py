@@ -53,7 +53,6 @@ def task(
                 known(ledgers.service_users, people.service_user_ids),
             ),
         }
-        every = (ledgers.enterprise, ledgers.organizations, ledgers.users, ledgers.service_users)
         samples: list[Sample] = []
         for scope, sums in parts.items():
             complete = [acus for acus in sums if acus is not None]
@@ -62,7 +61,7 @@ def task(
                 samples.append(UNATTRIBUTED(_unless_rounding(left, total), scope=scope))
         return Snapshot(
             tuple(samples),
-            expires=min(ledger.expires(now, max_age) for ledger in every),
+            expires=min(ledger.expires(now, max_age) for ledger in ledgers.ledgers),
         )
 
     return Task(

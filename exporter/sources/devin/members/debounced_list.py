@@ -11,7 +11,11 @@ T = TypeVar("T")
 
 
 class Roster(Generic[T]):
-    """One list of the API; an entity goes after two good lists in a row without it."""
+    """One list of the API; an entity goes after two good lists in a row without it.
+
+    Attributes:
+        last: the entities of the list, by id; None before the first good one.
+    """
 
     def __init__(
         self,
@@ -25,26 +29,21 @@ class Roster(Generic[T]):
         self._id_of = id_of
         self._lock = threading.Lock()
         self._missed: frozenset[str] = frozenset()
-        self._last: Response[Mapping[str, T]] | None = None
+        self.last: Response[Mapping[str, T]] | None = None
 
     def poll(self) -> None:
         """Fetch the whole list. Raises `PollError`."""
         requested_at = self._clock()
         listed = {self._id_of(item): item for item in self._fetch()}
         with self._lock:
-            before = self._last.value if self._last else {}
+            before = self.last.value if self.last else {}
             missed_once = {
                 entity: item
                 for entity, item in before.items()
                 if entity not in listed and entity not in self._missed
             }
             self._missed = frozenset(missed_once)
-            self._last = Response(requested_at, {**listed, **missed_once})
-
-    @property
-    def last(self) -> Response[Mapping[str, T]] | None:
-        """Who is known, by id; None before the first good list."""
-        return self._last
+            self.last = Response(requested_at, {**listed, **missed_once})
 
     def known(self) -> Mapping[str, T]:
         """Who is known, by id, whatever the list's age.
@@ -52,6 +51,6 @@ class Roster(Generic[T]):
         Raises:
             EntitiesUnknownError: before the first good list.
         """
-        if self._last is None:
+        if self.last is None:
             raise EntitiesUnknownError("there has been no good list yet")
-        return self._last.value
+        return self.last.value

@@ -37,7 +37,7 @@ def test_what_was_brought_names_no_file_of_an_installed_package(folder: Path) ->
 
 def test_the_graph_page_of_what_was_brought_has_all_that_it_loads(tmp_path: Path) -> None:
     binary = find("prometheus", newer=False)
-    if binary is None or not Path(binary).is_relative_to(BROUGHT):
+    if binary is None or not Path(binary).resolve().is_relative_to(BROUGHT.resolve()):
         pytest.skip("no prometheus was brought: `make test` brings it where none is installed")
     with prometheus(binary, tmp_path, "global: {}") as server:
         url = f"{server.url}/classic/graph"

@@ -16,7 +16,9 @@ from exporter.sources import SOURCES
 from exporter.sources.connection import NoSourceError, Surroundings, sections_of
 from exporter.store import Store
 from exporter.timing import Timing
+from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
+from exporter.web.open_files import most_connections
 from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,8 @@ class Exporter:
             telemetry_path=settings[WebSettings].telemetry_path,
             version=__version__,
         )
-        self._web = WebServer(endpoints.app(), sockets)
+        limits = ConnectionLimits(connections=most_connections())
+        self._web = WebServer(endpoints.app(), sockets, limits=limits)
 
     def start(self) -> None:
         """Serve, then poll."""

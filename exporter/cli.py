@@ -46,6 +46,7 @@ from exporter.signals import (
 from exporter.sources import SOURCES
 from exporter.sources.connection import Fields, NoSourceError, Surroundings
 from exporter.timing import Timing
+from exporter.web.open_files import raise_open_files
 from exporter.web.server import ListenError, listen, os_error_text
 
 logger = logging.getLogger(__name__)
@@ -173,6 +174,7 @@ def serve(overrides: Fields) -> None:
     for given, meant in misspelt(ALL_SECTIONS, list(os.environ)):
         logger.warning("%s is no setting and is ignored; is %s meant?", given, meant)
     web = settings[WebSettings]
+    raise_open_files()
     sockets = listen(parse_addresses(web.listen_address))
     try:
         exporter = Exporter(settings, sockets, Timing())

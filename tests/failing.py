@@ -29,6 +29,7 @@ from exporter.settings import Settings, load
 from exporter.sources import SOURCES
 from exporter.sources.devin import metering, unattributed
 from exporter.timing import Timing
+from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer, listen
 
@@ -239,7 +240,7 @@ def stage(
             version="0",
         )
         sockets = listen([("127.0.0.1", 0)])
-        server = WebServer(endpoints.app(), sockets)
+        server = WebServer(endpoints.app(), sockets, limits=ConnectionLimits())
         server.start()
         stack.callback(server.stop)
         web, log = stack.enter_context(_asking(sockets[0])), stack.enter_context(_logged())

@@ -15,6 +15,7 @@ from exporter.scheduler import FAILURES
 from exporter.store import ENTITIES_MISSING, TASK_UP
 
 FILES = (
+    "test_connections",
     "test_failures",
     "test_failures_of_keys",
     "test_failures_over_time",

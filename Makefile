@@ -15,66 +15,69 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo install test check lint lint-extra tests rules generate bench soak lock tools clean
+.PHONY: help demo install test check lint lint-extra tests rules generate bench soak lock dist tools clean
 
-demo: $(VENV)/run.stamp
-	$(BIN)/python deploy/demo.py
+help:                                     ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-# `make install VENV=/opt/devin-exporter/venv`: the exporter alone, for use.
-install: $(VENV)/build $(VENV)/bin/python
+demo: $(VENV)/run.stamp                  ## run the exporter against its simulated API, with Prometheus, 90 days of history, and Grafana
+	@$(BIN)/python -m deploy.demo $(VENV)/tools
+
+install: $(VENV)/build $(VENV)/bin/python ## install the exporter alone: make install VENV=/opt/devin-exporter/venv
 	$(INSTALL_LOCK) requirements.lock
 	PYTHONPATH=$(abspath $(VENV))/build $(INSTALL_SELF) .
 	$(PIP) check
 	rm -rf $(VENV)/build
 
-test: tools check
+test: tools check                        ## lint and tests, as CI runs them
 
-check: lint tests
+check: lint tests                        ## the same without bringing the tools of the end-to-end tests
 
-lint: $(VENV)/dev.stamp
+lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-tests: $(VENV)/dev.stamp
+tests: $(VENV)/dev.stamp                 ## the tests and their coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# The rules and their tests as shipped, which `make test` runs in parts.
-rules:
+rules:                                   ## check the alert rules and run their tests with promtool
 	promtool check rules deploy/prometheus/rules.yml
 	promtool test rules deploy/prometheus/rules_test*.yml
 
-generate: $(VENV)/dev.stamp
+generate: $(VENV)/dev.stamp              ## write the generated files: documents, dashboards, manifests
 	$(BIN)/python -m exporter.catalogue
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
-	PYTHONPATH=.:tests $(BIN)/python tests/failures_page.py
+	$(BIN)/python -m tests.failures.page
 
-bench: $(VENV)/dev.stamp
-	$(BIN)/python bench/exposition.py
-	$(BIN)/python bench/process.py
-	PYTHONPATH=.:tests $(BIN)/python bench/quiet_life.py
-	if command -v go >/dev/null; then PYTHONPATH=.:tests $(BIN)/python bench/dashboards.py; fi
+bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
+	$(BIN)/python -m bench.exposition
+	$(BIN)/python -m bench.process
+	$(BIN)/python -m bench.backtest
+	if command -v go >/dev/null; then $(BIN)/python -m bench.dashboards; fi
 
-# Ten minutes: the exporter's life a hundred times faster, among all that can go wrong.
-soak: $(VENV)/dev.stamp
-	PYTHONPATH=.:tests $(BIN)/python bench/soak.py
+soak: $(VENV)/dev.stamp                  ## ten minutes of faults at a hundred times the speed of time
+	$(BIN)/python -m bench.soak
 
 # The locks, one after the other, so that what stands in two has one version.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-  --no-annotate --no-emit-index-url
-lock: $(VENV)/extra.stamp
+  --no-annotate --no-emit-index-url $(UPGRADE)
+lock: $(VENV)/extra.stamp                ## renew the lock files; UPGRADE=--upgrade takes new releases
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --constraint requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --constraint requirements-dev.lock --group build -o requirements-build.lock
 	$(LOCK) --constraint requirements-dev.lock --group extra -o requirements-extra.lock
 
-# Prometheus and promtool for the tests that ask the real thing, where apt can bring them.
-tools:
+dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a release has them
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+
+tools:                                   ## unpack what the end-to-end tests need into .venv/tools
 	@tests/bring-prometheus.sh $(VENV)/tools
 
 $(VENV)/bin/python:
@@ -102,5 +105,5 @@ $(VENV)/extra.stamp: requirements-extra.lock $(VENV)/dev.stamp
 	$(INSTALL_LOCK) requirements-extra.lock
 	@touch $@
 
-clean:
+clean:                                   ## remove what these commands created
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,17 +19,17 @@ from pathlib import Path
 from statistics import median
 from typing import IO
 
-from harness import KEY, Clock, simulated_api
-from panels import DASHBOARDS, Dashboard, Range, Viewer
-from processes import running
-from prometheus import Prometheus, find, prometheus
 from prometheus_client.parser import text_string_to_metric_families
-from queries import rules
 
 from exporter.demo.endpoints import GATEWAY, V2, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
-from exporter.sources.devin.windows import DAY, billing_day, billing_day_start, day_number
+from exporter.sources.devin.billing.windows import DAY, billing_day, billing_day_start, day_number
+from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Viewer
+from tests.grafana.queries import rules
+from tests.support.processes import running
+from tests.support.prometheus import Prometheus, find, prometheus
+from tests.support.rig import KEY, Clock, simulated_api
 
 DAYS = 90
 EVERY_SECONDS, RECORDED_EVERY_SECONDS = 60, 900

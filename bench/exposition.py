@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from exporter.exposition import Page, render
+from exporter.exposition.page import Page
+from exporter.exposition.render import render
 from exporter.metrics import Metric
 
 ROUNDS = 5

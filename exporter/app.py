@@ -3,27 +3,26 @@
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from socket import socket
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
 from exporter import __version__
-from exporter.accounting import RequestMetrics
-from exporter.build import build_info
-from exporter.scheduler import Scheduler
-from exporter.settings import CORE_SECTIONS, Section, Settings, WebSettings
+from exporter.client.request_metrics import RequestMetrics
+from exporter.clock import Timing
+from exporter.config.settings import Settings, WebSettings
+from exporter.exposition.build_info import build_info
+from exporter.scheduling.scheduler import Scheduler
+from exporter.scheduling.store import Store
 from exporter.sources import SOURCES
-from exporter.sources.connection import NoSourceError, Surroundings, sections_of
-from exporter.store import Store
-from exporter.timing import Timing
+from exporter.sources.source import Shared, open_sources
 from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.open_files import most_connections
 from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)
-
-SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
 
 
 class Exporter:
@@ -46,19 +45,18 @@ class Exporter:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._stopping = threading.Event()
-        shared = Surroundings(RequestMetrics(registry), self._stopping, timing)
-        opened = (source.open(settings, shared) for source in SOURCES)
-        self._connections = [connection for connection in opened if connection is not None]
-        if not self._connections:
-            raise NoSourceError(", or ".join(source.wanted for source in SOURCES))
-        tasks = [task for connection in self._connections for task in connection.tasks]
+        shared = Shared(RequestMetrics(registry), self._stopping, timing)
+        with ExitStack() as stack:
+            opened = stack.enter_context(open_sources(SOURCES, settings, shared))
+            tasks = [task for each in opened for task in each.source.tasks(each)]
+            self._clients = stack.pop_all()
         self.store = Store(tasks, constant=(build_info(),))
         self.scheduler = Scheduler(tasks, store=self.store, registry=registry, timing=timing)
         endpoints = Endpoints(
             store=self.store,
             registry=registry,
             refresh=self.scheduler.tick,
-            refused=lambda: [c.source for c in self._connections if c.client.key_refused],
+            refused=lambda: [each.source.name for each in opened if each.client.key_refused],
             due_in=self.scheduler.due_in,
             clock=timing.clock,
             telemetry_path=settings[WebSettings].telemetry_path,
@@ -81,5 +79,4 @@ class Exporter:
 
     def close(self) -> None:
         """Give the connections back, once no poll is under way any more."""
-        for connection in self._connections:
-            connection.client.close()
+        self._clients.close()

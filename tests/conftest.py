@@ -12,7 +12,7 @@ from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
-pytest_plugins = ["judgement", "scene", "serving"]
+pytest_plugins = ["tests.support.assertions", "tests.support.environment", "tests.web.serving"]
 
 # The same examples in every run; `HYPOTHESIS_PROFILE=explore` looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -35,6 +35,8 @@ LONGEST_FIRST = (
     "test_failures.py",
     "test_compose_up.py",
     "test_failures_over_time.py",
+    "test_documented_commands.py",
+    "test_healthcheck.py",
     "test_backfill.py",
     "test_sources.py",
     "test_locks.py",

@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
+from tests.support.limits import HANG_SECONDS
+
 ROUNDS = 20_000
-DEADLINE_SECONDS = 60
 # In a process of its own, as the threads of the tests would take the signals.
 HEARS_ALL = """
 import os, queue, signal, sys, threading
@@ -31,7 +32,7 @@ def test_a_signal_is_heard_at_whatever_point_of_waiting_it_comes() -> None:
         [sys.executable, "-c", HEARS_ALL, str(ROUNDS)],
         capture_output=True,
         text=True,
-        timeout=DEADLINE_SECONDS,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (0, "SIGTERM\n"), ended.stderr

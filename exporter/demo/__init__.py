@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from exporter.demo.answers import Answers
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
+from exporter.demo.responses import Answers
 from exporter.demo.world import World
 
 DEMO_KEYS = {V3: "cog_demo", V2: "apk_user_demo", GATEWAY: "aione_demo"}

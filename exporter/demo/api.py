@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exporter.demo.answers import Answers, NoSuchEntityError
 from exporter.demo.endpoints import V3, Ask, DemoKey, Endpoint, ProblemError, endpoints
+from exporter.demo.responses import Answers, NoSuchEntityError
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 200

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from exporter.demo.answers import Answers
+from exporter.demo.responses import Answers
 
 V3, V2, GATEWAY = "devin", "devin_v2", "aione"
 LONGEST_RANGE_DAYS = 3_660

@@ -3,8 +3,8 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from exporter.config.settings import Section
 from exporter.demo.people import Size
-from exporter.settings import Section
 
 
 class DemoSettings(Section):

@@ -3,8 +3,8 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from exporter.settings import Section
-from exporter.sources.access import ApiUrl, CaFile
+from exporter.config.settings import Section
+from exporter.config.types import ApiUrl, CaFile
 
 
 class DevinApiSettings(Section):

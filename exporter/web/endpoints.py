@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.store import Store
+from exporter.scheduling.store import Store
 from exporter.web.landing_page import landing_page
 from exporter.web.negotiation import accepts_gzip, form_for
 from exporter.web.parts import Parts

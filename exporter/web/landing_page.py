@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from html import escape
 
-from exporter.store import TaskState
+from exporter.scheduling.store import TaskState
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>devin-exporter</title>

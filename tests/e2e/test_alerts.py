@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from alertmanager import Notified, Webhook, alertmanager, webhook
-from harness import KEY, Clock, simulated_api
-from processes import finished, running
-from prometheus import CONFIGURATION, RULES, find, make_blocks, prometheus, record_history
-from scene import SIZE, pass_a_days_end
 
 from exporter.demo.people import DAY, DAY_START
 from exporter.demo.world import World, billing_day
+from tests.e2e.alertmanager import Notified, Webhook, alertmanager, webhook
+from tests.support.environment import SIZE, pass_a_days_end
+from tests.support.processes import finished, running
+from tests.support.prometheus import (
+    CONFIGURATION,
+    RULES,
+    find,
+    make_blocks,
+    prometheus,
+    record_history,
+)
+from tests.support.rig import KEY, Clock, simulated_api
 
 DAYS = 30
 HALF_PAST = 21 * 3_600 + 30 * 60

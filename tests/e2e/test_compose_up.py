@@ -5,15 +5,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import loopback
 import pytest
-from compose import Machine, services, up
-from panels import DASHBOARDS, Dashboard, Range, Viewer, panel
-from prometheus import Prometheus, find
-from queries import rules
-from scene import pass_a_days_end
 
-from exporter.sources.devin.windows import DAY
+from exporter.sources.devin.billing.windows import DAY
+from tests.deploy.compose import Machine, services, up
+from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Viewer, panel
+from tests.grafana.queries import rules
+from tests.support import loopback
+from tests.support.environment import pass_a_days_end
+from tests.support.prometheus import Prometheus, find
 
 NO_CONTAINERS = ("grafana",)
 SMALL = {"DEMO_ORGANIZATIONS": "3", "DEMO_USERS": "20", "DEMO_DAYS": "120"}

@@ -9,14 +9,14 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from panels import DASHBOARDS, Dashboard, Range, Target, Viewer, column_names, panel
-from processes import running
-from prometheus import SHIPPED, Labels, find
-from scene import DAYS, ORGANIZATIONS_KEY, Scene, Server, ledger, serving
 
 from exporter.demo.gateway import Gateway
-from exporter.demo.older import usage
-from exporter.sources.devin.windows import DAY, billing_day, billing_day_start, day_number
+from exporter.demo.v2_usage import usage
+from exporter.sources.devin.billing.windows import DAY, billing_day, billing_day_start, day_number
+from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Target, Viewer, column_names, panel
+from tests.support.environment import DAYS, ORGANIZATIONS_KEY, Scene, Server, ledger, serving
+from tests.support.processes import running
+from tests.support.prometheus import SHIPPED, Labels, find
 
 PRICE = 2.25
 RANGE_DAYS = 30

@@ -7,14 +7,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from harness import Clock, simulated_api
-from panels import DASHBOARDS, Dashboard, Range, Viewer, panel
-from processes import running
-from prometheus import SHIPPED, Prometheus, find, make_blocks, prometheus
-from scene import GATEWAYS_TOKEN, SIZE, hurried, pass_a_days_end
 
 from exporter.demo.endpoints import GATEWAY, DemoKey
 from exporter.sources.aione.samples import day_of
+from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Viewer, panel
+from tests.support.environment import GATEWAYS_TOKEN, SIZE, hurried, pass_a_days_end
+from tests.support.processes import running
+from tests.support.prometheus import SHIPPED, Prometheus, find, make_blocks, prometheus
+from tests.support.rig import Clock, simulated_api
 
 DAY, EVERY_SECONDS = 86_400, 1_800
 DAYS = 200

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import loopback
 import pytest
-from processes import STARTED
 
 from exporter import __version__
 from exporter.catalogue import ROOT
+from tests.support import loopback
+from tests.support.limits import HANG_SECONDS
+from tests.support.processes import STARTED
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
@@ -242,25 +243,24 @@ def test_the_image_holds_the_exporter_and_nothing_of_the_tests(
 
 def test_it_runs_as_an_ordinary_user_who_can_write_nothing(image: Image) -> None:
     assert int(image.user) == ORDINARY_USER
-    settings = {"WEB_LISTEN_ADDRESS": "127.0.0.1:0", "DEMO_USERS": "5", "DEMO_DAYS": "40"}
-    with run_in(image, [*image.entrypoint, "demo"], **settings) as process:
+    flag = "--web.listen-address=127.0.0.1:0"
+    with run_in(
+        image, [*image.entrypoint, "demo", flag], DEMO_USERS="5", DEMO_DAYS="40"
+    ) as process:
         try:
             assert process.stdout is not None
             line = next(line for line in process.stdout if line.startswith(STARTED))
             port = re.findall(rb":(\d+)/", line)[0].decode()
             page = loopback.get(f"http://127.0.0.1:{port}/metrics").text
             assert f'version="{__version__}",revision="{REVISION}"' in page
-            here = {"WEB_LISTEN_ADDRESS": f":{port}"}
-            with run_in(image, image.health_check, **here) as check:
-                assert check.wait(30) == 0
-            with run_in(image, image.health_check, WEB_LISTEN_ADDRESS=":1") as check:
-                assert check.wait(30) == 1
+            with run_in(image, [*image.health_check, str(process.pid)]) as check:
+                assert check.wait(HANG_SECONDS) == 0
             anywhere = "import pathlib, sys; pathlib.Path(sys.prefix, 'x').write_text('')"
             with run_in(image, ["python", "-c", anywhere]) as writing:
-                assert writing.wait(30) == 1
+                assert writing.wait(HANG_SECONDS) == 1
             with run_in(image, [*image.entrypoint, "--version"]) as version:
-                told, _ = version.communicate(timeout=30)
+                told, _ = version.communicate(timeout=HANG_SECONDS)
             assert told.decode().strip() == f"devin-exporter {__version__}"
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(HANG_SECONDS) == 0

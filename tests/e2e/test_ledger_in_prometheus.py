@@ -5,14 +5,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
-from scene import AS_SHIPPED, DAYS, SCOPES, Scene, Server, ledger, used
 
-from exporter.sources.devin.windows import (
-    DAY,
-    billing_day,
-    billing_day_start,
-    day_number,
-)
+from exporter.sources.devin.billing.windows import DAY, billing_day, billing_day_start, day_number
+from tests.support.environment import AS_SHIPPED, DAYS, SCOPES, Scene, Server, ledger, used
 
 ANY_INSTANCE = "max without (instance, pod, endpoint)"
 

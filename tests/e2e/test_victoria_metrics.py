@@ -4,11 +4,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus import Prometheus, find, free_address, served
-from scene import DAYS, Scene, history, ledger, used
-from test_ledger_in_prometheus import daily, keyed
 
-from exporter.sources.devin.windows import DAY, billing_day_start
+from exporter.sources.devin.billing.windows import DAY, billing_day_start
+from tests.e2e.test_ledger_in_prometheus import daily, keyed
+from tests.support.environment import DAYS, Scene, history, ledger, used
+from tests.support.limits import HANG_SECONDS
+from tests.support.prometheus import Prometheus, find, free_address, served
 
 
 def test_every_imported_day_equals_the_ledger(scene: Scene, tmp_path: Path) -> None:
@@ -28,9 +29,9 @@ def test_every_imported_day_equals_the_ledger(scene: Scene, tmp_path: Path) -> N
     with served(command, f"http://{address}/health", tmp_path / "log"):
         with file.open("rb") as content:
             httpx.post(
-                f"http://{address}/api/v1/import/prometheus", content=content, timeout=60
+                f"http://{address}/api/v1/import/prometheus", content=content, timeout=HANG_SECONDS
             ).raise_for_status()
-        httpx.get(f"http://{address}/internal/force_flush", timeout=60).raise_for_status()
+        httpx.get(f"http://{address}/internal/force_flush", timeout=HANG_SECONDS).raise_for_status()
         expected = ledger(scene, "user_")
         *finished, today = expected
         server = Prometheus(f"http://{address}")

@@ -1,53 +1,41 @@
 """The AIone gateway for models of several vendors: one endpoint, one task."""
 
-from exporter.accounting import Limits
-from exporter.http import Client
-from exporter.settings import Settings
+from exporter.client.http import Client
+from exporter.client.rate_limit import RateLimits
+from exporter.config.settings import Settings
+from exporter.scheduling.task import Task
 from exporter.sources.aione import dashboard, metrics
 from exporter.sources.aione.samples import Figures
 from exporter.sources.aione.settings import AioneSettings
-from exporter.sources.connection import Connection, Fields, Report, Source, Surroundings
-from exporter.sources.report import ask_for_row, report
+from exporter.sources.check_report import report, request_row
+from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
 
 NAME = "aione"
-LIMITS = Limits(requests_per_second=5, concurrency=1)
+LIMITS = RateLimits(requests_per_second=5, concurrency=1)
 
 
-def open_client(settings: AioneSettings, surroundings: Surroundings) -> Client | None:
+def open_client(settings: Settings, shared: Shared) -> Client | None:
     """The client with the settings' token; None if the source is not turned on."""
-    key = settings.key()
-    if key is None or settings.api_url is None:
-        return None
-    return surroundings.client(NAME, settings.api_url, key, limits=LIMITS, ca_file=settings.ca_file)
-
-
-def connect(settings: Settings, surroundings: Surroundings) -> Connection | None:
-    """Open the source; None if it is not turned on."""
     own = settings[AioneSettings]
-    client = open_client(own, surroundings)
-    if client is None:
-        return None
-    seen = dashboard.Dashboard(
-        client, surroundings.timing.clock, range_days=own.range_days, zone=own.zone()
-    )
-    return Connection(NAME, client, (seen.task(own.poll_interval),))
+    return shared.client(NAME, own.api_url, own.key(), limits=LIMITS, ca_file=own.ca_file)
 
 
-def check(settings: Settings, surroundings: Surroundings) -> Report | None:
-    """Ask the endpoint once, and tell what its answer leaves out; None if it is not turned on."""
-    own = settings[AioneSettings]
-    client = open_client(own, surroundings)
-    if client is None:
-        return None
-    row, answer = ask_for_row(
-        dashboard.ENDPOINT, "AIone's figures", lambda: dashboard.ask(client, own.range_days)
+def tasks(opened: OpenSource) -> tuple[Task, ...]:
+    """The one task."""
+    return (dashboard.task(opened.client, opened.clock, opened.settings[AioneSettings]),)
+
+
+def check(opened: OpenSource) -> CheckReport:
+    """Request the endpoint once, and report what its response leaves out."""
+    own = opened.settings[AioneSettings]
+    row, response = request_row(
+        dashboard.ENDPOINT, lambda: dashboard.fetch(opened.client, own.range_days)
     )
-    client.close()
     notes: list[str] = []
-    if answer is not None:
-        sections = {"tech": answer.tech, "business": answer.business}
+    if response is not None:
+        sections = {"tech": response.tech, "business": response.business}
         notes += [f"the section {name} is not there" for name in sections if not sections[name]]
-        unreadable = dict.fromkeys(Figures(answer, own.zone()).unreadable())
+        unreadable = dict.fromkeys(Figures(response, own.zone()).unreadable())
         notes += [f"{field}: makes no sense, and is absent" for field in unreadable]
     return report([row], notes)
 
@@ -61,9 +49,11 @@ def demo(url: str, key: str) -> Fields:
 SOURCE = Source(
     name=NAME,
     sections=(AioneSettings,),
-    wanted="AIONE_API_URL with AIONE_TOKEN or AIONE_TOKEN_FILE",
+    enabled_by="AIONE_API_URL with AIONE_TOKEN or AIONE_TOKEN_FILE",
     metrics=metrics.METRICS,
-    connect=connect,
+    endpoints=(dashboard.ENDPOINT,),
+    open_client=open_client,
+    tasks=tasks,
     check=check,
     demo=demo,
 )

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from exporter.metrics import Metric, Sample
 from exporter.sources.aione import metrics as m
-from exporter.sources.aione.answer import Business, DashboardAnswer, DayRow, Tech
-from exporter.sources.aione.reading import UNREADABLE, Unreadable, unreadable_fields
+from exporter.sources.aione.lenient import UNREADABLE, Unreadable, unreadable_fields
+from exporter.sources.aione.models import Business, DashboardAnswer, DayRow, Tech
 
 R = TypeVar("R")
 Figure = Decimal | Unreadable | None

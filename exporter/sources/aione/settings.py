@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from exporter.credentials import Key, key_from
-from exporter.settings import Section
-from exporter.sources.access import ApiUrl, CaFile, PollInterval, check_secret
+from exporter.config.credentials import Key, key_from
+from exporter.config.settings import Section
+from exporter.config.types import ApiUrl, CaFile, PollInterval, check_secret
 
 
 def _check_zone(name: str) -> str:

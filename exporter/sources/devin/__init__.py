@@ -1,58 +1,52 @@
 """Devin's enterprise API v3: which data sets are read, and the tasks that keep them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from exporter.http import Client
-from exporter.settings import Settings
-from exporter.sources.connection import Connection, Fields, Report, Source, Surroundings
-from exporter.sources.devin import (
-    activity,
+from exporter.client.http import Client
+from exporter.client.rate_limit import RateLimits
+from exporter.config.settings import Settings
+from exporter.scheduling.task import Task
+from exporter.sources.devin import identity
+from exporter.sources.devin.activity import (
+    active_users,
     categories,
-    consumption,
-    cycles,
-    directory,
-    guardrails,
-    hypervisors,
-    identity,
-    limits,
-    metering,
-    money,
-    past,
     pull_requests,
-    queue,
-    scopes,
     searches,
-    session_metrics,
-    sessions,
-    unattributed,
+    sessions_created,
 )
-from exporter.sources.devin.basis import NAME, Basis, open_client
+from exporter.sources.devin.activity.windowed import WindowedMetrics
+from exporter.sources.devin.backfill import plan
+from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.check import Check
+from exporter.sources.devin.consumption import collector, limits, scopes
+from exporter.sources.devin.context import Context
+from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.derived import metering, pricing, unattributed
+from exporter.sources.devin.members import directory, models
+from exporter.sources.devin.operations import guardrails, hypervisors, queue, sessions
 from exporter.sources.devin.settings import DevinSettings
-from exporter.sources.devin.window_counts import Question, WindowCounts
 from exporter.sources.devin_api import DevinApiSettings
-from exporter.tasks import Task
+from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
+
+NAME = "devin"
 
 
-def connect(settings: Settings, surroundings: Surroundings) -> Connection | None:
-    """Open the source; None if no key is set."""
-    client = open_client(settings, surroundings)
-    if client is None:
-        return None
-    return Connection(NAME, client, tuple(_tasks(client, settings[DevinSettings], surroundings)))
+def open_client(settings: Settings, shared: Shared) -> Client | None:
+    """The client with the settings' key; None if no key is set."""
+    own, api = settings[DevinSettings], settings[DevinApiSettings]
+    limits = RateLimits(requests_per_second=own.requests_per_second, concurrency=own.concurrency)
+    return shared.client(NAME, api.api_url, own.key(), limits=limits, ca_file=api.ca_file)
 
 
-def check(settings: Settings, surroundings: Surroundings) -> Report | None:
-    """Ask every endpoint once; None if no key is set."""
-    client = open_client(settings, surroundings)
-    if client is None:
-        return None
-    asked = Check(client, settings[DevinSettings], surroundings.timing.clock())
-    asked.run()
-    client.close()
-    return asked.report()
+def tasks(opened: OpenSource) -> tuple[Task, ...]:
+    """The task of each data set."""
+    return tuple(each.task for each in _data_sets(opened))
+
+
+def check(opened: OpenSource) -> CheckReport:
+    """Request every endpoint once."""
+    return Check(opened, endpoints=ENDPOINTS, data_sets=_data_sets(opened)).run()
 
 
 def demo(url: str, key: str) -> Fields:
@@ -63,122 +57,117 @@ def demo(url: str, key: str) -> Fields:
     }
 
 
-def _tasks(client: Client, settings: DevinSettings, surroundings: Surroundings) -> list[Task]:
-    clock = surroundings.timing.clock
+def _data_sets(opened: OpenSource) -> list[DataSet]:
+    client, clock, settings = opened.client, opened.clock, opened.settings[DevinSettings]
     interval = settings.poll_interval
-    basis = Basis.of(client, settings, clock)
-    who, billing, listed, people = basis.who, basis.billing, basis.listed, basis.people
-    policy = basis.policy
-    ledgers = consumption.Consumption(
-        client, clock, identity=who, windows=billing.windows, people=people, policy=policy
-    )
-
-    def counts(questions: Sequence[Question]) -> WindowCounts:
-        return WindowCounts(client, clock, billing.windows, questions)
-
-    created = counts(session_metrics.QUESTIONS)
-    of_organizations = counts(_OF_ORGANIZATIONS)
+    context = Context.of(opened)
+    people, windows = context.directory, context.cycles.windows
+    ledgers = collector.Consumption(client, clock, context)
+    counts = partial(WindowedMetrics, client, clock, windows)
+    created, of_organizations = counts(sessions_created.QUERIES), counts(ORG_QUERIES)
+    active = active_users.Activity(client, clock, people)
     plan = metering.Metering(
         ledgers,
-        listed,
+        context.sessions,
         sessions_on_complete_days=partial(
-            session_metrics.on_complete_days, created.value, of_organizations.value
+            sessions_created.on_complete_days, created.value, of_organizations.value
         ),
     )
-    users_active, organizations_active = activity.Activity(client, clock, people).tasks(interval)
     organizations, users, user_names, service_users = people.tasks(
         interval, ranked_by=scopes.USER_SCOPE.task
     )
+    known_key = DataSet(context.identity.task(interval), (identity.ENDPOINT,), needs_none=True)
     waiting = [
-        billing.task(interval),
-        replace(
-            plan.guard(listed.task(interval), (sessions.RECENT_ACUS,)),
-            reads=(directory.USERS_TASK, scopes.USER_SCOPE.task),
-        ),
-        organizations,
-        users,
-        user_names,
-        who.enterprise_only(service_users),
-        *(plan.guard(task, task.metrics) for task in ledgers.tasks(interval)),
-        plan.guard(
-            unattributed.task(
-                client.source, interval, ledgers=ledgers, people=people, windows=billing.windows
+        DataSet(context.cycles.task(interval), (cycles.ENDPOINT,), needs_none=True),
+        DataSet(
+            context.sessions.task(
+                interval, labelled_after=(directory.USERS_TASK, scopes.USER_SCOPE.task)
             ),
-            unattributed.METRICS,
+            sessions.ENDPOINTS,
         ),
-        plan.task(client.source, interval),
-        who.enterprise_only(users_active),
-        organizations_active,
-        who.enterprise_only(
-            plan.guard(
-                created.task(session_metrics.TASK, interval, session_metrics.METRICS),
-                (session_metrics.AVERAGE_ACUS,),
+        DataSet(organizations, (models.ORGANIZATIONS,), needs_none=True),
+        DataSet(users, models.ALL_USERS),
+        DataSet(user_names),
+        DataSet(service_users, (models.SERVICE_USERS,)),
+        *ledgers.data_sets(interval),
+        DataSet(
+            unattributed.task(
+                client.source, interval, ledgers=ledgers, people=people, windows=windows
             )
         ),
-        who.enterprise_only(
-            counts(pull_requests.QUESTIONS).task("pull_requests", interval, pull_requests.METRICS)
-        ),
-        who.enterprise_only(
-            counts(searches.QUESTIONS).task("searches", interval, searches.METRICS)
-        ),
-        who.enterprise_only(
-            plan.guard(
-                counts(categories.QUESTIONS).task("categories", interval, categories.METRICS),
-                (categories.ACUS,),
-            )
-        ),
-        of_organizations.task(
+        DataSet(plan.task(client.source, interval)),
+        DataSet(active.enterprise_task(interval), active_users.ENTERPRISE_ENDPOINTS),
+        DataSet(active.organizations_task(interval), active_users.ORG_ENDPOINTS),
+        created.data_set(sessions_created.TASK, interval, sessions_created.METRICS),
+        counts(pull_requests.QUERIES).data_set("pull_requests", interval, pull_requests.METRICS),
+        counts(searches.QUERIES).data_set("searches", interval, searches.METRICS),
+        counts(categories.QUERIES).data_set("categories", interval, categories.METRICS),
+        of_organizations.data_set(
             metering.ORGANIZATION_METRICS_TASK,
-            interval * activity.ORGANIZATIONS_INTERVALS,
-            _OF_ORGANIZATIONS_METRICS,
-            listed=lambda: {org_id: {"org_id": org_id} for org_id in people.org_ids()},
+            interval * active_users.ORGANIZATIONS_INTERVALS,
+            ORG_METRICS,
+            list_entities=lambda: {org_id: {"org_id": org_id} for org_id in people.org_ids()},
             after=(directory.ORGANIZATIONS_TASK,),
         ),
-        who.enterprise_only(limits.Limits(client, clock, people, policy).task(interval)),
-        who.enterprise_only(queue.Queue(client, clock).task(interval)),
-        identity.where_there_is_one(
-            who.enterprise_only(hypervisors.Hypervisors(client, clock).task(interval))
+        DataSet(
+            limits.Limits(client, clock, people, context.user_policy).task(interval),
+            (limits.ENDPOINT,),
         ),
-        identity.where_there_is_one(
-            who.enterprise_only(
-                guardrails.Guardrails(client, clock, billing.windows).task(interval)
-            )
-        ),
-    ]
-    return [
-        who.task(interval),
-        *(replace(task, after=(identity.TASK, *task.after)) for task in waiting),
-        money.task(client.source, settings),
+        DataSet(queue.task(client, clock, interval), (queue.ENDPOINT,)),
+        DataSet(hypervisors.task(client, clock, interval), (hypervisors.ENDPOINT,)),
+        DataSet(guardrails.task(client, clock, windows, interval), (guardrails.ENDPOINT,)),
     ]
 
+    def finished(each: DataSet) -> DataSet:
+        task = each.for_key(context.identity)
+        return replace(each, task=plan.guard(replace(task, after=(identity.TASK, *task.after))))
 
-_OF_ORGANIZATIONS = (
-    *session_metrics.ORGANIZATION_QUESTIONS,
-    *pull_requests.ORGANIZATION_QUESTIONS,
-    *searches.ORGANIZATION_QUESTIONS,
+    return [known_key, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
+
+
+ORG_QUERIES = (
+    *sessions_created.ORG_QUERIES,
+    *pull_requests.ORG_QUERIES,
+    *searches.ORG_QUERIES,
 )
-_OF_ORGANIZATIONS_METRICS = (
-    *session_metrics.ORGANIZATION_METRICS,
+ORG_METRICS = (
+    *sessions_created.ORGANIZATION_METRICS,
     *pull_requests.ORGANIZATION_METRICS,
     *searches.ORGANIZATION_METRICS,
+)
+ENDPOINTS = (
+    *identity.ENDPOINTS,
+    *models.ENDPOINTS,
+    cycles.ENDPOINT,
+    *scopes.ENDPOINTS,
+    *active_users.ENDPOINTS,
+    *sessions_created.ENDPOINTS,
+    *pull_requests.ENDPOINTS,
+    *searches.ENDPOINTS,
+    categories.ENDPOINT,
+    limits.ENDPOINT,
+    *sessions.ENDPOINTS,
+    queue.ENDPOINT,
+    hypervisors.ENDPOINT,
+    guardrails.ENDPOINT,
 )
 
 SOURCE = Source(
     name=NAME,
     sections=(DevinSettings, DevinApiSettings),
-    wanted="DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE",
+    enabled_by="DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE",
     metrics=(
         *cycles.METRICS,
         *directory.METRICS,
         *scopes.METRICS,
         *unattributed.METRICS,
-        *activity.METRICS,
-        *session_metrics.METRICS,
+        *active_users.METRICS,
+        *sessions_created.METRICS,
         *pull_requests.METRICS,
         *searches.METRICS,
         *categories.METRICS,
-        *_OF_ORGANIZATIONS_METRICS,
-        *money.METRICS,
+        *ORG_METRICS,
+        *pricing.METRICS,
         *metering.METRICS,
         *limits.METRICS,
         *sessions.METRICS,
@@ -186,9 +175,11 @@ SOURCE = Source(
         *hypervisors.METRICS,
         *guardrails.METRICS,
     ),
-    connect=connect,
+    endpoints=ENDPOINTS,
+    open_client=open_client,
+    tasks=tasks,
     check=check,
     demo=demo,
     demo_defaults={DevinSettings: {"requests_per_second": "200"}},
-    past=past.past,
+    backfill=plan.backfill,
 )

@@ -7,16 +7,15 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from exporter.errors import NotFoundError, PermissionMissingError, SwitchedOffError
-from exporter.http import Client
-from exporter.shapes import ApiModel
-from exporter.sources.absence import UnlessAbsent
-from exporter.sources.devin.fields import Id
-from exporter.tasks import Snapshot, Task
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import Client
+from exporter.client.models import ApiModel
+from exporter.errors import NotFoundError
+from exporter.scheduling.task import Snapshot, Task
+from exporter.sources.devin import keys
+from exporter.sources.devin.types import Id
 
 TASK = "identity"
-ENDPOINT = "/v3/self"
-OLDER_ENDPOINT = "/v3/enterprise/self"
 
 
 class SelfAnswer(ApiModel):
@@ -27,8 +26,20 @@ class SelfAnswer(ApiModel):
     service_user_name: str | None = None
     org_id: Id | None = None
 
+    @property
+    def kind(self) -> str:
+        """The kind of the key."""
+        return keys.ENTERPRISE if self.org_id is None else keys.ORGANIZATION
 
-SHAPE = TypeAdapter(SelfAnswer)
+
+ENDPOINT = Endpoint(
+    path="/v3/self",
+    response=TypeAdapter(SelfAnswer),
+    feeds="which kind of key this is",
+    optional="not on older deployments",
+)
+OLDER_ENDPOINT = replace(ENDPOINT, path="/v3/enterprise/self", optional="")
+ENDPOINTS = (ENDPOINT, OLDER_ENDPOINT)
 
 
 class Identity:
@@ -42,6 +53,11 @@ class Identity:
     def org_id(self) -> str | None:
         """The only organization that the key opens; None for an enterprise's key."""
         return self.known.org_id if self.known else None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the key."""
+        return self.known.kind if self.known else keys.ENTERPRISE
 
     def task(self, poll_interval: float) -> Task:
         """The task that every other one waits for."""
@@ -57,33 +73,6 @@ class Identity:
     def poll(self) -> None:
         """Ask who we are. Raises `PollError`."""
         try:
-            self.known = self._client.get(ENDPOINT, SHAPE)
+            self.known = self._client.get(Request(endpoint=ENDPOINT))
         except NotFoundError:
-            self.known = self._client.get(OLDER_ENDPOINT, SHAPE)
-
-    def enterprise_only(self, task: Task) -> Task:
-        """The same task, off for an organization's key."""
-        poll = task.poll
-        if poll is None:
-            return task
-
-        def poll_enterprise() -> None:
-            if self.org_id is not None:
-                raise SwitchedOffError("the key is an organization's")
-            poll()
-
-        return replace(task, poll=poll_enterprise)
-
-
-def where_there_is_one(task: Task) -> Task:
-    """The same task, off where the deployment does not have the endpoint."""
-    poll = task.poll
-    if poll is None:
-        return task
-    unless_absent = UnlessAbsent(
-        poll,
-        absent=(NotFoundError, PermissionMissingError),
-        after_success=False,
-        because=lambda absent: f"not on this deployment: {absent}",
-    )
-    return replace(task, poll=unless_absent)
+            self.known = self._client.get(Request(endpoint=OLDER_ENDPOINT))

@@ -1,53 +1,34 @@
 """Devin's enterprise metrics v2, which the vendor has deprecated: one endpoint, one task."""
 
-from exporter.accounting import Limits
-from exporter.http import Client
-from exporter.settings import Settings
-from exporter.sources.connection import Connection, Fields, Report, Source, Surroundings
+from exporter.client.http import Client
+from exporter.client.rate_limit import RateLimits
+from exporter.config.settings import Settings
+from exporter.scheduling.task import Task
+from exporter.sources.check_report import report, request_row
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.devin_v2 import usage
 from exporter.sources.devin_v2.settings import DevinV2Settings
-from exporter.sources.report import ask_for_row, report
+from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
 
 NAME = "devin_v2"
-LIMITS = Limits(requests_per_second=5, concurrency=1)
+LIMITS = RateLimits(requests_per_second=5, concurrency=1)
 
 
-def open_client(settings: Settings, surroundings: Surroundings) -> Client | None:
+def open_client(settings: Settings, shared: Shared) -> Client | None:
     """The client with the settings' key; None if no key is set."""
     key, api = settings[DevinV2Settings].key(), settings[DevinApiSettings]
-    if key is None:
-        return None
-    return surroundings.client(
-        NAME,
-        api.api_url,
-        key,
-        limits=LIMITS,
-        ca_file=api.ca_file,
-        permission_of=lambda _: "of an Enterprise Admin, whose personal key it must be",
-    )
+    return shared.client(NAME, api.api_url, key, limits=LIMITS, ca_file=api.ca_file)
 
 
-def connect(settings: Settings, surroundings: Surroundings) -> Connection | None:
-    """Open the source; None if no key is set."""
-    client = open_client(settings, surroundings)
-    if client is None:
-        return None
-    told = usage.Usage(client, surroundings.timing.clock)
-    return Connection(NAME, client, (told.task(settings[DevinV2Settings].poll_interval),))
+def tasks(opened: OpenSource) -> tuple[Task, ...]:
+    """The one task."""
+    interval = opened.settings[DevinV2Settings].poll_interval
+    return (usage.task(opened.client, opened.clock, interval),)
 
 
-def check(settings: Settings, surroundings: Surroundings) -> Report | None:
-    """Ask the endpoint once; None if no key is set."""
-    client = open_client(settings, surroundings)
-    if client is None:
-        return None
-    row, _ = ask_for_row(
-        usage.ENDPOINT,
-        "the older figures of the cycle",
-        lambda: usage.ask(client),
-    )
-    client.close()
+def check(opened: OpenSource) -> CheckReport:
+    """Request the endpoint once."""
+    row, _ = request_row(usage.ENDPOINT, lambda: usage.fetch(opened.client))
     return report([row], ["the v2 API is deprecated by its vendor"])
 
 
@@ -62,9 +43,11 @@ def demo(url: str, key: str) -> Fields:
 SOURCE = Source(
     name=NAME,
     sections=(DevinV2Settings, DevinApiSettings),
-    wanted="DEVIN_V2_API_KEY or DEVIN_V2_API_KEY_FILE",
+    enabled_by="DEVIN_V2_API_KEY or DEVIN_V2_API_KEY_FILE",
     metrics=usage.METRICS,
-    connect=connect,
+    endpoints=(usage.ENDPOINT,),
+    open_client=open_client,
+    tasks=tasks,
     check=check,
     demo=demo,
 )

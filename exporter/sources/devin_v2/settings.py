@@ -6,9 +6,9 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from exporter.credentials import Key, key_from
-from exporter.settings import Section
-from exporter.sources.access import PollInterval, check_secret
+from exporter.config.credentials import Key, key_from
+from exporter.config.settings import Section
+from exporter.config.types import PollInterval, check_secret
 
 
 class DevinV2Settings(Section):

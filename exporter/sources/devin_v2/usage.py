@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 
 from pydantic import TypeAdapter
 
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import Client
+from exporter.client.models import ApiModel, Count
+from exporter.client.response import Response
 from exporter.errors import NotFoundError
-from exporter.http import Client
 from exporter.metrics import Metric, Sample
-from exporter.shapes import ApiModel, Count
-from exporter.sources.absence import UnlessAbsent
-from exporter.tasks import Answer, Snapshot, Task, while_fresh
+from exporter.scheduling.task import Task
+from exporter.sources.last_response import LastResponse
+from exporter.sources.optional import OptionalEndpoint
 
 TASK = "devin_v2_usage"
-ENDPOINT = "/v2/enterprise/metrics/usage"
 DAY = 86_400
 BILLING_DAY_START = 8 * 3_600
 
@@ -47,56 +49,40 @@ class UsageAnswer(ApiModel):
     prs_merged: Count
 
 
-SHAPE = TypeAdapter(UsageAnswer)
+ENDPOINT = Endpoint(
+    path="/v2/enterprise/metrics/usage",
+    response=TypeAdapter(UsageAnswer),
+    feeds="the older figures of the cycle",
+    permission="of an Enterprise Admin, whose personal key it must be",
+)
 
 
-def ask(client: Client) -> UsageAnswer:
-    """Ask for the running cycle's.
+def fetch(client: Client) -> UsageAnswer:
+    """Request the running cycle's.
 
     Raises:
         NotFoundError: once the vendor has taken the API away.
         PollError: whatever else goes wrong.
     """
     try:
-        return client.get(ENDPOINT, SHAPE)
+        return client.get(Request(endpoint=ENDPOINT))
     except NotFoundError as gone:
         raise NotFoundError(f"{gone}: Devin's v2 API is gone; unset DEVIN_V2_API_KEY") from None
 
 
-class Usage:
-    """The figures as last told."""
-
-    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
-        self._client = client
-        self._clock = clock
-        self._answer: Answer[UsageAnswer] | None = None
-
-    def task(self, poll_interval: float) -> Task:
-        """The task that keeps them."""
-        return Task(
-            name=TASK,
-            source=self._client.source,
-            interval=poll_interval,
-            metrics=METRICS,
-            poll=UnlessAbsent(self.poll, absent=(NotFoundError,), after_success=True),
-            snapshot=self.snapshot,
-            next_end=next_billing_day,
-            main=lambda: True,
-        )
-
-    def poll(self) -> None:
-        """Ask. Raises `PollError`."""
-        sent = self._clock()
-        self._answer = Answer(sent, ask(self._client))
-
-    def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """The figures, as long as they are young enough and no cycle can have ended since."""
-
-        def samples(told: Answer[UsageAnswer]) -> Iterator[Sample]:
-            if now < next_billing_day(told.sent):
-                yield from _samples(told.value)
-
-        return while_fresh(self._answer, now, max_age, samples)
+def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:
+    """The task that publishes them while they are fresh and no cycle can have ended since."""
+    last = LastResponse(clock, fetch=lambda: fetch(client), samples=_samples)
+    return Task(
+        name=TASK,
+        source=client.source,
+        interval=poll_interval,
+        metrics=METRICS,
+        poll=OptionalEndpoint(last.poll, absent=(NotFoundError,), after_success=True),
+        snapshot=last.snapshot,
+        next_end=next_billing_day,
+        main=lambda: True,
+    )
 
 
 def next_billing_day(now: float) -> float:
@@ -104,9 +90,11 @@ def next_billing_day(now: float) -> float:
     return (now - BILLING_DAY_START) // DAY * DAY + DAY + BILLING_DAY_START
 
 
-def _samples(usage: UsageAnswer) -> Iterator[Sample]:
-    yield SESSIONS(usage.sessions_count)
-    yield SEARCHES(usage.searches_count)
-    yield PULL_REQUESTS(usage.prs_opened, state="opened")
-    yield PULL_REQUESTS(usage.prs_closed, state="closed")
-    yield PULL_REQUESTS(usage.prs_merged, state="merged")
+def _samples(response: Response[UsageAnswer], now: float) -> Iterator[Sample]:
+    usage = response.value
+    if now < next_billing_day(response.requested_at):
+        yield SESSIONS(usage.sessions_count)
+        yield SEARCHES(usage.searches_count)
+        yield PULL_REQUESTS(usage.prs_opened, state="opened")
+        yield PULL_REQUESTS(usage.prs_closed, state="closed")
+        yield PULL_REQUESTS(usage.prs_merged, state="merged")

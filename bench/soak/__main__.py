@@ -1,0 +1,257 @@
+"""A soak: hours of the exporter's life in minutes, among all that can go wrong.
+
+`PYTHONPATH=.:tests python bench/soak/__main__.py [--minutes N] [--seed N] [--speed N]
+[--allocator {plain,shipped}]`: the exporter with all three sources and the simulated APIs, each a
+process of its own, live by one clock that runs `speed` times faster than the machine's. It starts
+on the evening before a billing cycle ends, so that 00:00 and 08:00 UTC and the cycle's end are
+passed. First each fault is met once on all that it can befall, then random ones befall random
+places, and nobody is answered as days end. The page is scraped twice a second and judged by the
+simulation's own ledger. Ends with an error if it showed anything that it must not, if more files
+were open in the last calm than in the first, or if the memory in use grew by more than it may, of
+which the allocator tells all only if it is not as `shipped`.
+"""
+
+import argparse
+import os
+import secrets
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from bench.soak.expected import Ledger
+from bench.soak.faults import live
+from bench.soak.judge import Judge, Look
+from bench.soak.memory import Footprint, keep_telling, report_files, report_memory
+from bench.soak.servers import FastTime, serve
+from exporter.app import Exporter
+from exporter.catalogue import ALL_SECTIONS
+from exporter.clock import Timing
+from exporter.config.logs import set_up
+from exporter.config.settings import LogSettings, WebSettings, load, parse_addresses
+from exporter.demo import DEMO_KEYS
+from exporter.signals import hold_termination, wait_for_termination
+from exporter.web.server import listen
+from tests.support.rig import Scrape
+
+START = datetime(2026, 6, 4, 19, tzinfo=UTC).timestamp()
+"""A Thursday evening, thirteen hours before a billing cycle ends."""
+PLAIN = {
+    "PYTHONMALLOC": "malloc",
+    "MALLOC_ARENA_MAX": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+}
+"""One allocator, which knows what is in use, and keeps nothing of what is freed for any thread."""
+USED = "used"
+EVERY_SECONDS = 0.5
+STARTS_WITHIN_SECONDS = 30.0
+ENDS_WITHIN_SECONDS = 10.0
+MOST_SHOWN = 20
+
+
+@dataclass
+class Record:
+    """All that was seen."""
+
+    footprints: list[Footprint] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    last: Scrape = field(default_factory=Scrape)
+
+
+def run_exporter(clock: FastTime, folder: Path) -> None:
+    """The exporter as `serve` composes it, but for its time."""
+    hold_termination()
+    keep_telling(folder / USED)
+    settings = load(ALL_SECTIONS, {})
+    log, web = settings[LogSettings], settings[WebSettings]
+    set_up(level=log.level, style=log.format)
+    sockets = listen(parse_addresses(web.listen_address))
+    exporter = Exporter(settings, sockets, Timing(clock.now, clock.now, clock.speed))
+    exporter.start()
+    sys.stdout.write(f"http://127.0.0.1:{sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    wait_for_termination()
+    exporter.stop()
+    os._exit(0)
+
+
+def _surroundings() -> dict[str, str]:
+    """The machine's environment without the exporter's settings."""
+    ours = ("DEVIN_", "AIONE_", "WEB_", "LOG_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+@contextmanager
+def part(
+    name: str, options: argparse.Namespace, folder: Path, settings: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A part of the soak as a process, and the first line that it prints."""
+    own = [f"--{key}={value}" for key, value in vars(options).items() if key != "part"]
+    with (
+        (folder / f"{name}.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.soak", f"--part={name}", *own],
+            env={**_surroundings(), **settings},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(ENDS_WITHIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextmanager
+def exporter_among_faults(
+    options: argparse.Namespace, folder: Path
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The simulated APIs and the exporter that polls them: its process and its address."""
+    with part("api", options, folder, {}) as (_, printed):
+        devin, aione, authority = printed.split()
+        settings = {
+            "DEVIN_API_URL": devin,
+            "DEVIN_CA_FILE": authority,
+            "DEVIN_SERVICE_USER_TOKEN": DEMO_KEYS["devin"],
+            "DEVIN_V2_API_KEY": DEMO_KEYS["devin_v2"],
+            "AIONE_API_URL": aione,
+            "AIONE_CA_FILE": authority,
+            "AIONE_TOKEN": DEMO_KEYS["aione"],
+            "WEB_LISTEN_ADDRESS": "127.0.0.1:0",
+        }
+        allocator = PLAIN if options.allocator == "plain" else {}
+        with part("exporter", options, folder, {**settings, **allocator}) as running:
+            yield running
+
+
+def watch(
+    process: subprocess.Popen[str], url: str, told: Path, clock: FastTime, judge: Judge
+) -> Record:
+    """Look at the exporter twice a second until its life's end."""
+    record = Record()
+    due = time.monotonic()
+    with httpx.Client(base_url=url, timeout=STARTS_WITHIN_SECONDS) as client:
+        while clock.now() < judge.life.end and process.poll() is None:
+            since, began = clock.now(), time.monotonic()
+            page = client.get("/metrics")
+            record.latencies.append(time.monotonic() - began)
+            until = clock.now()
+            healthy, ready = (client.get(f"/-/{each}").status_code for each in ("healthy", "ready"))
+            scrape = judge.judge(Look(since, until, page.text, healthy, ready))
+            record.last = scrape or record.last
+            record.footprints.append(
+                Footprint.of(process.pid, told, until, len(record.last.values))
+            )
+            due = max(due + EVERY_SECONDS, time.monotonic())
+            time.sleep(max(0.0, due - time.monotonic()))
+    return record
+
+
+def report(record: Record, judge: Judge, clock: FastTime, log: str) -> bool:
+    """Print the figures; gives whether all is as it should be."""
+    life, prints = judge.life, record.footprints
+    lived = Counter(fault.kind for fault in life.faults)
+    hours = (prints[-1].at - life.start) / 3_600
+    print(f"{hours:.1f} h lived in {hours * 60 / clock.speed:.1f} min; {len(prints)} looks")
+    print(f"faults: {len(life.faults)}: " + ", ".join(f"{k} {n}" for k, n in sorted(lived.items())))
+    print(
+        f"figures judged: {judge.judged}, demanded: {judge.demanded}; looks while a window ended: "
+        f"{judge.crossed}; the oldest answer that might be shown: {judge.oldest:.0f} s"
+    )
+    counted(record.last)
+    latencies = statistics.quantiles(record.latencies, n=100)
+    print(
+        f"scrape: p50 {latencies[49] * 1e3:.1f} ms, p99 {latencies[98] * 1e3:.1f} ms, "
+        f"longest {max(record.latencies) * 1e3:.0f} ms"
+    )
+    same_files = report_files(prints, life)
+    little_growth = report_memory([each for each in prints if each.at >= life.warm], clock.speed)
+    internal = log.count("Traceback")
+    print(f"tracebacks in the log: {internal}; violations: {len(judge.violations)}")
+    for violation in judge.violations[:MOST_SHOWN]:
+        when = datetime.fromtimestamp(violation.at, UTC)
+        print(f"  {when:%m-%d %H:%M:%S} {violation.what}")
+    return same_files and little_growth and not internal and not judge.violations
+
+
+def counted(last: Scrape) -> None:
+    """Print the exporter's own figures."""
+    requests: Counter[str] = Counter()
+    for labels, count in last.family("devin_exporter_api_requests_total").items():
+        requests[dict(labels)["status"]] += int(count)
+    failures: Counter[str] = Counter()
+    for labels, count in last.family("devin_exporter_task_failures_total").items():
+        failures[dict(labels)["reason"]] += int(count)
+    skipped = sum(last.family("devin_exporter_task_skipped_total").values())
+    retries = sum(last.family("devin_exporter_api_retries_total").values())
+    told = ", ".join(f"{status} {count}" for status, count in sorted(requests.items()))
+    print(f"requests: {requests.total()} ({told}); retries: {retries:.0f}")
+    told = ", ".join(f"{reason} {count}" for reason, count in sorted(failures.items()) if count)
+    print(f"polls that failed, by reason: {told}; skipped: {skipped:.0f}")
+
+
+def soak(options: argparse.Namespace) -> bool:
+    """Live once; gives whether all was as it should be."""
+    clock = FastTime(START, options.began, options.speed)
+    life = live(options.seed, START, START + options.minutes * 60 * options.speed)
+    judge = Judge(Ledger(START), life)
+    print(
+        f"seed {options.seed}, {options.minutes:g} min, {options.speed:g} times as fast, "
+        f"allocator {options.allocator}"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        options.folder = name
+        with exporter_among_faults(options, Path(name)) as (process, url):
+            record = watch(process, url, Path(name) / USED, clock, judge)
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        log = (Path(name) / "exporter.log").read_text(encoding="utf-8")
+    fine = report(record, judge, clock, log)
+    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    print(f"peak memory: {int(peak) / 1024:.0f} MiB")
+    return fine
+
+
+def read_options() -> argparse.Namespace:
+    """The command line; what a part is told besides is not for people."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--speed", type=float, default=100.0)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--allocator", choices=("plain", "shipped"), default="plain")
+    parser.add_argument("--began", type=float, default=time.monotonic(), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--part", default="soak", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Play one part."""
+    options = read_options()
+    clock = FastTime(START, options.began, options.speed)
+    if options.part == "exporter":
+        run_exporter(clock, Path(options.folder))
+    elif options.part == "api":
+        end = START + options.minutes * 60 * options.speed
+        serve(clock, live(options.seed, START, end), Path(options.folder))
+    else:
+        sys.exit(0 if soak(options) else 1)
+
+
+if __name__ == "__main__":
+    main()

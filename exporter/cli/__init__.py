@@ -1,0 +1,5 @@
+"""The command line: `devin-exporter [serve|check|backfill|demo] [--flag=value …]`."""
+
+from exporter.cli.main import main
+
+__all__ = ["main"]

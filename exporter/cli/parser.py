@@ -1,0 +1,81 @@
+"""What the command line holds: the command, its options and the settings given as flags."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from exporter import __version__
+from exporter.catalogue import ALL_SECTIONS
+from exporter.cli.backfill_options import add_arguments, flags_given
+from exporter.cli.exit_codes import BAD_USAGE
+from exporter.config.settings import Section, Setting, settings_of
+from exporter.sources.source import Fields
+
+COMMANDS = {
+    "serve": "poll and serve until SIGTERM or SIGINT (the default)",
+    "check": "ask each endpoint once and tell what the key lacks; exit 0 if nothing",
+    "backfill": "write the history of the last --days to --output, for Prometheus to take in",
+    "demo": "the same against a simulated API on loopback; needs no key",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line, and never repeats a value, which might be a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_USAGE, f"devin-exporter: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, with a flag for every setting that is no secret."""
+    commands = "\n".join(f"  {name:<10}{does}" for name, does in COMMANDS.items())
+    secrets = ", ".join(s.variable for s in settings_of(ALL_SECTIONS) if s.flag is None)
+    built = _Parser(
+        prog="devin-exporter",
+        description="Prometheus exporter for the usage and cost of AI engineers.\n\n"
+        f"commands:\n{commands}",
+        epilog="Every flag is also an environment variable, which is named with it. "
+        f"Secrets have a variable and no flag: {secrets}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    built.add_argument("command", nargs="?", default="serve", help=argparse.SUPPRESS)
+    add_arguments(built)
+    built.add_argument("--version", action="version", version=f"devin-exporter {__version__}")
+    for setting in settings_of(ALL_SECTIONS):
+        if setting.flag is not None:
+            built.add_argument(
+                setting.flag,
+                dest=setting.variable,
+                metavar="…",
+                help=_help(setting).replace("%", "%%"),
+            )
+    return built
+
+
+def _help(setting: Setting) -> str:
+    default = f" (default: {setting.default})" if setting.default else ""
+    return f"{(setting.info.description or '').replace('`', '')}{default} [{setting.variable}]"
+
+
+def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.Namespace]:
+    """Split the command line into the command, the settings given as flags, and all it says.
+
+    Raises:
+        SystemExit: after --help and --version, and with status 2 for what is not understood.
+    """
+    built = parser()
+    known, unknown = built.parse_known_args(arguments)
+    if unknown:
+        flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+        built.error(f"no such flag: {flags[0]}" if flags else "more than one command")
+    if known.command not in COMMANDS:
+        built.error(f"no such command; there are: {', '.join(COMMANDS)}")
+    if known.command != "backfill" and (given := flags_given(known)):
+        built.error(f"{given[0]} is a flag of backfill")
+    overrides: dict[type[Section], dict[str, str | None]] = {}
+    for setting in settings_of(ALL_SECTIONS):
+        value = getattr(known, setting.variable, None)
+        if value is not None:
+            overrides.setdefault(setting.section, {})[setting.field] = value
+    return known.command, overrides, known

@@ -1,0 +1,118 @@
+"""Answers kept in a file, so that an interrupted backfill goes on where it stopped."""
+
+import fcntl
+import json
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import BinaryIO, Self, TypeVar
+
+from exporter.client.endpoint import Request
+from exporter.client.models import parse
+from exporter.errors import NotJsonError, ShapeError
+
+T = TypeVar("T")
+
+
+class JournalError(Exception):
+    """The file cannot be gone on with; says why and what to do."""
+
+
+class Journal:
+    """Answers by request, one line each. Safe to use from several threads."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._places: dict[str, tuple[int, int]] = {}
+        self._end = 0
+
+    @classmethod
+    def temporary(cls) -> Self:
+        """A journal that ends with the process."""
+        return cls(tempfile.TemporaryFile())
+
+    @classmethod
+    def at(cls, path: Path, *, owner: str) -> Self:
+        """Go on with a file, or begin one that only its owner can read, as it holds ids of users.
+
+        Args:
+            owner: whose answers these are; another's are refused.
+
+        Raises:
+            JournalError: if the file is in use, holds another owner's answers or is damaged.
+            OSError: if it cannot be opened.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        journal = cls(os.fdopen(descriptor, "r+b"))
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            journal._take_up(path, owner)
+        except BlockingIOError:
+            journal.close()
+            raise JournalError(f"{path} is in use by another run") from None
+        except JournalError:
+            journal.close()
+            raise
+        return journal
+
+    def _take_up(self, path: Path, owner: str) -> None:
+        header = json.dumps({"owner": owner}).encode() + b"\n"
+        for number, line in enumerate(self._file, start=1):
+            if number == 1 and not header.startswith(line):
+                raise JournalError(
+                    f"{path} holds answers of another address or key; remove it to start anew"
+                )
+            if not line.endswith(b"\n"):
+                break
+            if number > 1:
+                key, tab, _ = line.partition(b"\t")
+                try:
+                    request = json.loads(key)
+                except ValueError:
+                    request = None
+                if not tab or not isinstance(request, str):
+                    raise JournalError(f"{path}, line {number}: damaged; remove it to start anew")
+                self._places[request] = (self._end + len(key) + 1, len(line) - len(key) - 2)
+            self._end += len(line)
+        self._file.truncate(self._end)
+        self._file.seek(self._end)
+        if not self._end:
+            self._append(header)
+
+    def __contains__(self, request: Request[object]) -> bool:
+        return request.key in self._places
+
+    def add(self, request: Request[object], answer: bytes) -> None:
+        """Keep an answer."""
+        key = json.dumps(request.key).encode() + b"\t"
+        with self._lock:
+            place = self._end + len(key)
+            self._append(key + answer + b"\n")
+            self._places[request.key] = (place, len(answer))
+
+    def answer(self, request: Request[T]) -> T | None:
+        """The answer to a request; None if there is none.
+
+        Raises:
+            JournalError: if the file does not hold what was put into it.
+        """
+        place = self._places.get(request.key)
+        if place is None:
+            return None
+        start, length = place
+        answer = os.pread(self._file.fileno(), length, start)
+        try:
+            return parse(request.endpoint.path, request.endpoint.response, answer)
+        except (NotJsonError, ShapeError) as damage:
+            raise JournalError(f"the partial file is damaged ({damage}); remove it") from None
+
+    def close(self) -> None:
+        """Close the file and leave it where it is."""
+        self._file.close()
+
+    def _append(self, line: bytes) -> None:
+        self._file.write(line)
+        self._file.flush()
+        self._end += len(line)

@@ -1,0 +1,285 @@
+"""The one client for JSON APIs: key, budget, retries, paging, size and time limits.
+
+Its errors are the tree in `errors.py`; they name the endpoint by its template, so that no id and
+no part of a key ever reaches a log.
+"""
+
+import logging
+import random
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from exporter import errors
+from exporter.client import body
+from exporter.client.deadline import Deadline, LimitedBackend
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.models import Page, parse
+from exporter.client.rate_limit import Budget, RateLimits, retry_after_seconds
+from exporter.client.request_metrics import RequestMetrics
+from exporter.clock import Timing
+from exporter.config.settings import SettingsError, is_loopback
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ATTEMPTS = 4
+BACKOFF_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 60.0
+TOTAL_SECONDS = 120.0
+CONNECT_SECONDS = 10.0
+PAGE_SIZE = 200
+MOST_PAGES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    retry_after: str | None
+    body: bytes
+
+
+class Client:
+    """Asks one API, and is the only place that retries.
+
+    Args:
+        source: label value of the request metrics.
+        base_url: `https://…`; plain `http` only for loopback, which is asked without a proxy.
+        key: gives the bearer key for each request; raises `CredentialError`.
+        verify: TLS context; None for the public authorities.
+        stopping: once set, waiting requests end in `StoppedError` and no new one starts.
+        timing: its clock is for dates in `Retry-After`, all else is for limits.
+
+    Raises:
+        SettingsError: if the environment names a proxy that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        base_url: str,
+        key: Callable[[], str],
+        limits: RateLimits,
+        metrics: RequestMetrics,
+        stopping: threading.Event,
+        verify: ssl.SSLContext | None = None,
+        timing: Timing,
+    ) -> None:
+        self.source = source
+        self.stopping = stopping
+        self.concurrency = limits.concurrency
+        self.key_refused = False
+        self._noting = threading.Lock()
+        self._key = key
+        self._metrics = metrics
+        self._timing = timing
+        self._budget = Budget(limits.requests_per_second, timing.monotonic)
+        self._in_flight = threading.BoundedSemaphore(limits.concurrency)
+        self._attempt_seconds = limits.attempt_seconds
+        self._deadline = Deadline(timing)
+        self._http = _open(
+            base_url,
+            concurrency=limits.concurrency,
+            connect_seconds=timing.timer(CONNECT_SECONDS),
+            verify=verify or True,
+            backend=LimitedBackend(self._deadline),
+        )
+        metrics.budget.labels(source).set(limits.requests_per_second)
+        metrics.waited.labels(source)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def get(self, request: Request[T]) -> T:
+        """Send a request and check the type of its response.
+
+        Raises:
+            PollError: any leaf of the tree but `PagingError` and `PartialError`.
+        """
+        endpoint = request.endpoint
+        response = parse(endpoint.path, endpoint.response, self._send_with_retries(request))
+        # Anything else may come from a gateway that has not looked at the key.
+        self._note_key(endpoint.path, refused=False)
+        return response
+
+    def get_json(self, request: Request[object]) -> bytes:
+        """The same, with the fields read as JSON."""
+        return request.endpoint.response.dump_json(self.get(request))
+
+    def get_list(self, request: Request[Page[T]]) -> list[T]:
+        """Request all pages of a list; a list that is not complete is an error, never a part.
+
+        Raises:
+            PagingError: if a cursor comes back, is missing, or the pages never end.
+            PollError: as `get`.
+        """
+        endpoint = request.endpoint.path
+        items: list[T] = []
+        cursors: set[str] = set()
+        params = {**request.params, "first": PAGE_SIZE}
+        for _ in range(MOST_PAGES):
+            page = self.get(replace(request, params=params))
+            items.extend(page.items)
+            if not page.has_next_page:
+                return items
+            if page.end_cursor is None or page.end_cursor in cursors:
+                raise errors.PagingError(f"{endpoint} promises a next page but its cursor repeats")
+            cursors.add(page.end_cursor)
+            params["after"] = page.end_cursor
+        raise errors.PagingError(f"{endpoint} did not end after {MOST_PAGES} pages")
+
+    def _send_with_retries(self, request: Request[object]) -> bytes:
+        path = request.path
+        give_up = self._timing.monotonic() + TOTAL_SECONDS
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._send_in_turn(request, path)
+            except (
+                errors.UnavailableError,
+                errors.RateLimitedError,
+                errors.ServerFailedError,
+            ) as failure:
+                wait = self._wait_before_retry(failure, attempt)
+                too_long = wait > LONGEST_WAIT_SECONDS or self._timing.monotonic() + wait > give_up
+                if attempt == ATTEMPTS or too_long:
+                    raise
+                self._pause(wait)
+                self._metrics.retries.labels(self.source, failure.reason).inc()
+        raise AssertionError("the last attempt returns or raises")  # pragma: no cover
+
+    def _wait_before_retry(self, failure: errors.PollError, attempt: int) -> float:
+        # Spreading retries needs no secrecy.
+        backoff = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311
+        asked_for = failure.retry_after if isinstance(failure, errors.RejectedError) else None
+        if asked_for is None:
+            return backoff
+        if isinstance(failure, errors.RateLimitedError):
+            self._budget.hold(min(asked_for, LONGEST_WAIT_SECONDS))
+        return max(asked_for, backoff)
+
+    def _pause(self, seconds: float) -> None:
+        if self.stopping.wait(self._timing.timer(seconds)):
+            raise errors.StoppedError("the exporter is shutting down")
+
+    def _send_in_turn(self, request: Request[object], path: str) -> bytes:
+        endpoint = request.endpoint.path
+        with self._in_flight:
+            waited = self._budget.take(self._pause)
+            self._metrics.waited.labels(self.source).inc(waited)
+            self._pause(0)
+            key = self._key()
+            began = self._timing.monotonic()
+            status = "internal"
+            try:
+                response = self._send(request, path, key)
+                status = str(response.status)
+            except errors.PollError as failure:
+                (status,) = failure.reasons
+                raise
+            finally:
+                self._metrics.requests.labels(self.source, endpoint, status).inc()
+                self._metrics.durations.labels(self.source, endpoint).observe(
+                    self._timing.monotonic() - began
+                )
+        return self._accept(request.endpoint, response)
+
+    def _send(self, request: Request[object], path: str, key: str) -> _Response:
+        endpoint = request.endpoint.path
+        try:
+            with (
+                self._deadline.within(self._attempt_seconds),
+                self._http.stream(
+                    "GET",
+                    path,
+                    params=request.params,
+                    headers={"Authorization": f"Bearer {key}"},
+                ) as response,
+            ):
+                ok = response.status_code == httpx.codes.OK
+                content = body.read(endpoint, response) if ok else b""
+                return _Response(response.status_code, response.headers.get("Retry-After"), content)
+        except httpx.TimeoutException:
+            raise errors.DeadlineError(f"{endpoint} did not answer in time") from None
+        except httpx.InvalidURL:
+            raise errors.UnaskableError(f"{endpoint}: an id is too long for a URL") from None
+        except (httpx.TransportError, UnicodeError) as failure:
+            raise errors.ConnectionFailedError(f"{endpoint}: {_told_of(failure)}") from None
+
+    def _accept(self, endpoint: Endpoint[object], response: _Response) -> bytes:
+        status = response.status
+        if status == httpx.codes.UNAUTHORIZED:
+            self._note_key(endpoint.path, refused=True)
+        if status == httpx.codes.OK:
+            return response.body
+        kind = errors.rejection(status)
+        message = f"{endpoint.path} answered {status}"
+        if kind is errors.PermissionMissingError and endpoint.permission:
+            message += f"; the key needs the permission {endpoint.permission}"
+        raise kind(
+            message, retry_after=retry_after_seconds(response.retry_after, self._timing.clock())
+        )
+
+    def _note_key(self, endpoint: str, *, refused: bool) -> None:
+        with self._noting:
+            changed = refused != self.key_refused
+            self.key_refused = refused
+        where = {"source": self.source, "endpoint": endpoint}
+        if changed and refused:
+            logger.error("the API refuses the key (401)", extra=where)
+        elif changed:
+            logger.info("the API accepts the key again", extra=where)
+
+
+def _told_of(failure: Exception) -> str:
+    """What the system says of a connection; no bytes of the other side, which may hold a key."""
+    if isinstance(failure, httpx.ReadError):
+        return f"the answer broke off: {failure}"
+    if isinstance(failure, httpx.NetworkError):
+        return str(failure)
+    if isinstance(failure, httpx.ProxyError):
+        return "the proxy refuses to connect"
+    return "the answer broke off or is no HTTP"
+
+
+def _forget_location(response: httpx.Response) -> None:
+    """Nobody is to go there, and httpx refuses answers where it is no URL."""
+    response.headers.pop("Location", None)
+
+
+def _open(
+    base_url: str,
+    *,
+    concurrency: int,
+    connect_seconds: float,
+    verify: ssl.SSLContext | bool,
+    backend: httpcore.NetworkBackend,
+) -> httpx.Client:
+    try:
+        client = httpx.Client(
+            base_url=base_url,
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+            timeout=httpx.Timeout(None, connect=connect_seconds),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
+            verify=verify,
+            trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
+            follow_redirects=False,
+            event_hooks={"response": [_forget_location]},
+        )
+    except (ImportError, ValueError, httpx.InvalidURL):
+        raise SettingsError(
+            ["HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: want http://host:port or https://host:port"]
+        ) from None
+    # There is no public way to hand httpx the backend of its pools, of which each proxy has one.
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+        if isinstance(transport, httpx.HTTPTransport):
+            transport._pool._network_backend = backend  # noqa: SLF001
+    return client

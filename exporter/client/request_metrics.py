@@ -1,0 +1,51 @@
+"""What requests cost: the budget that they are paid from, and the figures about them."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from exporter.metrics import Metric
+
+REQUESTS = Metric(
+    "devin_exporter_api_requests_total",
+    "Requests sent, by the path's template and the answer's status (or the reason why there "
+    "was none).",
+    ("source", "endpoint", "status"),
+    "counter",
+)
+DURATION = Metric(
+    "devin_exporter_api_request_duration_seconds",
+    "Time from sending a request to the end of its answer.",
+    ("source", "endpoint"),
+    "histogram",
+)
+RETRIES = Metric(
+    "devin_exporter_api_retries_total",
+    "Requests sent again, by what the attempt before failed with.",
+    ("source", "reason"),
+    "counter",
+)
+BUDGET = Metric(
+    "devin_exporter_request_budget_per_second",
+    "Requests per second that the source may send at most.",
+    ("source",),
+)
+WAITED = Metric(
+    "devin_exporter_request_wait_seconds_total",
+    "Time that requests waited for the budget.",
+    ("source",),
+    "counter",
+)
+METRICS = (REQUESTS, DURATION, RETRIES, BUDGET, WAITED)
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class RequestMetrics:
+    """The exporter's own figures about requests, for all sources together."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(REQUESTS.name, REQUESTS.help, REQUESTS.labels, registry=registry)
+        self.durations = Histogram(
+            DURATION.name, DURATION.help, DURATION.labels, registry=registry, buckets=BUCKETS
+        )
+        self.retries = Counter(RETRIES.name, RETRIES.help, RETRIES.labels, registry=registry)
+        self.budget = Gauge(BUDGET.name, BUDGET.help, BUDGET.labels, registry=registry)
+        self.waited = Counter(WAITED.name, WAITED.help, WAITED.labels, registry=registry)

@@ -1,0 +1,196 @@
+"""One declaration per setting: environment variable, flag, default, meaning and check.
+
+A part of the product declares a `Section`; `load` reads all sections at once from the
+environment and the command line and tells everything that is wrong with them.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from types import MappingProxyType
+from typing import Annotated, TypeVar, get_args
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from exporter.config.logs import Format, Level
+
+S = TypeVar("S", bound="Section")
+
+_NOT_OURS = ("DEVIN_EXPORTER_SERVICE_", "DEVIN_EXPORTER_PORT", "WEB_CONCURRENCY")
+_ALIKE = 0.75
+_LARGEST_PORT = 65_535
+
+
+class SettingsError(Exception):
+    """Some settings cannot be used; one line each."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
+
+
+class Section(BaseSettings):
+    """The settings of one part; its variables share the prefix `env_prefix`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as users see it."""
+
+    section: type[Section]
+    field: str
+    info: FieldInfo
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, like `DEVIN_ACU_PRICE`."""
+        return f"{self.section.model_config.get('env_prefix', '')}{self.field}".upper()
+
+    @property
+    def flag(self) -> str | None:
+        """The flag, like `--devin.acu-price`; None for a secret, as flags show in process lists."""
+        if SecretStr in (self.info.annotation, *get_args(self.info.annotation)):
+            return None
+        group, _, name = self.variable.lower().partition("_")
+        return f"--{group}.{name.replace('_', '-')}"
+
+    @property
+    def default(self) -> str:
+        """The default as text; empty if there is none."""
+        value: object = self.info.get_default(call_default_factory=False)
+        return "" if value is None or value is PydanticUndefined else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All sections, each to be handed to its part alone."""
+
+    sections: Mapping[type[Section], Section]
+
+    def __getitem__(self, kind: type[S]) -> S:
+        """The section of this kind."""
+        section = self.sections[kind]
+        if not isinstance(section, kind):
+            raise TypeError(f"{kind.__name__} holds {section!r}")
+        return section
+
+    def only(self, kinds: Sequence[type[Section]]) -> "Settings":
+        """The sections of these kinds alone."""
+        return Settings(MappingProxyType({kind: self.sections[kind] for kind in kinds}))
+
+
+def settings_of(kinds: Sequence[type[Section]]) -> Iterator[Setting]:
+    """Every setting of these sections, in the order of declaration."""
+    for kind in kinds:
+        for name, info in kind.model_fields.items():
+            yield Setting(kind, name, info)
+
+
+def load(
+    kinds: Sequence[type[Section]], overrides: Mapping[type[Section], Mapping[str, str | None]]
+) -> Settings:
+    """Read all sections from the environment, with `overrides` (fields by section) before it.
+
+    Raises:
+        SettingsError: naming every bad setting and what it wants, but never its value, which
+            might be a secret in the wrong place.
+    """
+    sections: dict[type[Section], Section] = {}
+    lines: list[str] = []
+    for kind in kinds:
+        try:
+            sections[kind] = kind.model_validate(dict(overrides.get(kind, {})))
+        except ValidationError as invalid:
+            for error in invalid.errors(include_url=False, include_input=False):
+                message = error["msg"].removeprefix("Value error, ")
+                if error["loc"]:
+                    setting = Setting(kind, str(error["loc"][0]), FieldInfo())
+                    message = f"{setting.variable}: {message}"
+                lines.append(message)
+    if lines:
+        raise SettingsError(lines)
+    return Settings(MappingProxyType(sections))
+
+
+def misspelt(kinds: Sequence[type[Section]], variables: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Variables with one of our prefixes that look like a setting: what is set, what was meant."""
+    known = {setting.variable for setting in settings_of(kinds)}
+    prefixes = tuple({variable.partition("_")[0] + "_" for variable in known})
+    for variable in sorted(variables):
+        if variable in known or variable.startswith(_NOT_OURS):
+            continue
+        if variable.startswith(prefixes):
+            alike = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=_ALIKE)
+            if alike:
+                yield variable, alike[0]
+
+
+def _check_addresses(text: str) -> str:
+    parse_addresses(text)
+    return text
+
+
+def parse_addresses(text: str) -> list[tuple[str, int]]:
+    """Split `host:port`, `[v6]:port` or `:port`, several separated by commas.
+
+    Raises:
+        ValueError: telling what is wanted.
+    """
+    addresses: list[tuple[str, int]] = []
+    for part in text.split(","):
+        host, colon, port = part.strip().rpartition(":")
+        bare_v6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
+        if not colon or bare_v6 or not port.isdecimal() or int(port) > _LARGEST_PORT:
+            raise ValueError(
+                "wants host:port, [v6]:port or :port with a port up to 65535, "
+                "several separated by commas"
+            )
+        addresses.append((host.strip("[]"), int(port)))
+    return addresses
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine, which may be asked without TLS and without a proxy."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_path(path: str) -> str:
+    reserved = {"/", "/-/healthy", "/-/ready"}
+    if not path.startswith("/") or path in reserved or not set("?#{}% ").isdisjoint(path):
+        raise ValueError("wants a path like /metrics, other than /, /-/healthy and /-/ready")
+    return path
+
+
+class WebSettings(Section):
+    """Where the exporter serves."""
+
+    model_config = SettingsConfigDict(env_prefix="web_")
+
+    listen_address: Annotated[str, AfterValidator(_check_addresses)] = Field(
+        default=":9877",
+        description="`host:port`, `[v6]:port` or `:port`, several separated by commas",
+    )
+    telemetry_path: Annotated[str, AfterValidator(_check_path)] = Field(
+        default="/metrics", description="path of the metrics"
+    )
+
+
+class LogSettings(Section):
+    """What the exporter logs."""
+
+    model_config = SettingsConfigDict(env_prefix="log_")
+
+    level: Level = Field(default="info", description="`debug`, `info`, `warning` or `error`")
+    format: Format = Field(default="logfmt", description="`logfmt` or `json`")
+
+
+CORE_SECTIONS: tuple[type[Section], ...] = (WebSettings, LogSettings)

@@ -1,0 +1,1 @@
+"""Samples to bytes: the metrics page and OpenMetrics history."""

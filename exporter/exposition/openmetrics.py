@@ -1,0 +1,116 @@
+"""The past as OpenMetrics text with timestamps, for `promtool tsdb create-blocks-from`."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+
+from exporter.exposition.render import ExpositionError, family_header, number_text, series_text
+from exporter.metrics import Sample
+
+HOUR = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What one series held all through `start < moment < end` (Unix seconds)."""
+
+    start: float
+    end: float
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How much of the past is wanted: so many finished days, as seen at `until` (Unix seconds)."""
+
+    days: int
+    until: float
+
+
+class Grid:
+    """The moments that get a sample: in the middle of every step, and the last of all.
+
+    No step longer than an hour has its middle on a full hour, where days and weeks end.
+
+    Args:
+        every: seconds of a step, which divides an hour.
+        last: Unix seconds; a moment on a full hour is moved a second back.
+
+    Raises:
+        ValueError: if the step does not divide an hour.
+    """
+
+    def __init__(self, *, every: int, last: float) -> None:
+        if every < 1 or HOUR % every:
+            raise ValueError("wants seconds that divide an hour, like 300, 900 or 3600")
+        self._every = every
+        self._last = int(last) - (int(last) % HOUR == 0)
+        self._texts = lru_cache(maxsize=64)(self._timestamps)
+
+    def timestamps(self, start: float, end: float) -> tuple[bytes, ...]:
+        """The moments with `start < moment < end`, each ending a line; `start` may be inf."""
+        return self._texts(start, end) if start < end else ()
+
+    def _timestamps(self, start: float, end: float) -> tuple[bytes, ...]:
+        half = self._every // 2
+        first = int((start - half) // self._every + 1) * self._every + half
+        moments = [*range(first, min(int(end) + 1, self._last), self._every), self._last]
+        return tuple(b" %d\n" % moment for moment in moments if start < moment < end)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How much was written."""
+
+    series: int
+    samples: int
+
+
+def write(
+    stretches: Iterable[Stretch],
+    grid: Grid,
+    *,
+    constant: Mapping[str, str],
+    into: Callable[[bytes], object],
+) -> Written:
+    """Write stretches, which come series by series and family by family, as they come.
+
+    Args:
+        constant: labels that every series gets, like `job`.
+        into: takes the text, a series at a time.
+
+    Raises:
+        ExpositionError: if a family or series is taken up again, or a stretch begins before the
+            one before it has ended.
+    """
+    finished: set[str] = set()
+    series = samples = 0
+    for metric, family in groupby(stretches, key=lambda stretch: stretch.sample.metric):
+        if metric.name in finished:
+            raise ExpositionError(f"{metric.name} is taken up again")
+        finished.add(metric.name)
+        into(family_header(metric).encode())
+        seen: set[tuple[str, ...]] = set()
+        for labels, course in groupby(family, key=lambda stretch: stretch.sample.labels):
+            if labels in seen:
+                raise ExpositionError(f"{metric.name}{labels} is taken up again")
+            seen.add(labels)
+            name = series_text(metric, labels, constant).encode("utf-8", errors="replace")
+            lines = list(_lines(name, course, grid))
+            into(b"".join(lines))
+            series += bool(lines)
+            samples += len(lines)
+    into(b"# EOF\n")
+    return Written(series, samples)
+
+
+def _lines(name: bytes, course: Iterable[Stretch], grid: Grid) -> Iterable[bytes]:
+    known_until = float("-inf")
+    for stretch in course:
+        if stretch.start < known_until:
+            raise ExpositionError(f"{name.decode()} has two values at once")
+        known_until = stretch.end
+        line = b"%s %s" % (name, number_text(stretch.sample.value).encode())
+        for timestamp in grid.timestamps(stretch.start, stretch.end):
+            yield line + timestamp

@@ -1,0 +1,71 @@
+"""Samples to bytes: one rendering that is valid as text format 0.0.4 and as OpenMetrics 1.0."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from exporter.metrics import Metric, Sample
+
+_LARGEST_PLAIN_INTEGER = 1e15
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+class ExpositionError(ValueError):
+    """The samples cannot be published: a series stands twice, or a value is not finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Whole families as text, and how many series they hold."""
+
+    text: bytes = b""
+    series: int = 0
+
+
+def number_text(value: float) -> str:
+    """A finite number as both formats write it."""
+    if value.is_integer() and abs(value) < _LARGEST_PLAIN_INTEGER:
+        return str(int(value))
+    return repr(value)
+
+
+def family_header(metric: Metric) -> str:
+    """The lines that begin a family."""
+    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} gauge\n"
+
+
+def series_text(metric: Metric, values: tuple[str, ...], constant: Mapping[str, str]) -> str:
+    """A series' name and labels, those that are `constant` for all of them last."""
+    labels = (*zip(metric.labels, values, strict=True), *constant.items())
+    pairs = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+    return f"{metric.name}{{{pairs}}}" if pairs else metric.name
+
+
+def render(samples: Iterable[Sample]) -> Rendered:
+    """Render samples, family by family in the order of their first sample.
+
+    Raises:
+        ExpositionError: if a series stands twice or a value is not finite.
+    """
+    families: dict[Metric, dict[tuple[str, ...], float]] = {}
+    for sample in samples:
+        series = families.setdefault(sample.metric, {})
+        if sample.labels in series:
+            raise ExpositionError(f"{sample.metric.name} has two series {sample.labels}")
+        if not math.isfinite(sample.value):
+            raise ExpositionError(f"{sample.metric.name}{sample.labels} is {sample.value}")
+        series[sample.labels] = sample.value
+
+    lines: list[str] = []
+    for metric, series in families.items():
+        name = metric.name
+        lines.append(family_header(metric))
+        if not metric.labels:
+            lines.extend(f"{name} {number_text(value)}\n" for value in series.values())
+            continue
+        pattern = ",".join(f'{label}="%s"' for label in metric.labels)
+        for values, value in series.items():
+            escaped = tuple(text.translate(_ESCAPES) for text in values)
+            lines.append(f"{name}{{{pattern % escaped}}} {number_text(value)}\n")
+    text = "".join(lines).encode("utf-8", errors="replace")
+    return Rendered(text, sum(len(series) for series in families.values()))

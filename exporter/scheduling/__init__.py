@@ -1,0 +1,1 @@
+"""Tasks, when they run, and the store that keeps their results."""

@@ -1,0 +1,235 @@
+"""The last good samples and the outcome of each task, and the page made of them.
+
+The only state that the pollers and the web server share. Its parts are replaced whole, never
+changed in place, so a reader needs no lock.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from exporter.errors import without_calls
+from exporter.exposition.page import Page
+from exporter.exposition.render import Rendered, render
+from exporter.metrics import Metric, Sample
+from exporter.scheduling.task import Snapshot, Task
+
+TASK_UP = Metric(
+    "devin_exporter_task_up",
+    "1 while the last attempt succeeded and no entity's data has expired. "
+    "Absent before the first attempt.",
+    ("task",),
+)
+ENTITIES_MISSING = Metric(
+    "devin_exporter_task_entities_missing",
+    "Entities (users, organizations; 1 for a data set that has none) whose data has expired.",
+    ("task",),
+)
+LAST_SUCCESS = Metric(
+    "devin_exporter_task_last_success_timestamp_seconds",
+    "When the task last succeeded, in Unix seconds.",
+    ("task",),
+)
+DURATION = Metric(
+    "devin_exporter_task_duration_seconds", "How long the last attempt took.", ("task",)
+)
+SERIES = Metric("devin_exporter_task_series", "Series that the task publishes now.", ("task",))
+DATA_TIMESTAMP = Metric(
+    "devin_exporter_data_timestamp_seconds",
+    "Start of the newest billing day in the data, in Unix seconds: polled is not new.",
+    ("task",),
+)
+METRICS = (TASK_UP, ENTITIES_MISSING, LAST_SUCCESS, DURATION, SERIES, DATA_TIMESTAMP)
+
+EXPIRY_PACE_SECONDS = 15.0
+EXPIRY_PACE_INTERVALS = 0.05
+EMPTY = Snapshot()
+NOTHING = Rendered()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task's last attempt ended.
+
+    Attributes:
+        ended: Unix seconds.
+        duration: seconds.
+        error: why it failed; None if it succeeded.
+        last_success: Unix seconds of the last attempt that succeeded; None if there was none.
+        full_run: seconds of the last attempt that asked for everything; None if there was none.
+    """
+
+    ended: float
+    duration: float
+    error: Exception | None
+    last_success: float | None
+    full_run: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """All that is known of a task.
+
+    Attributes:
+        running_since: Unix seconds; None while it does not run.
+        published_at: Unix seconds of the snapshot behind `rendered`.
+        valid_until: Unix seconds at which it no longer holds and is to be taken anew.
+        unpublishable: why the last snapshot could not be published; None if it could.
+        switched_off: why the task is off, which is no failure; None if it is on.
+    """
+
+    task: Task
+    running_since: float | None = None
+    outcome: Outcome | None = None
+    snapshot: Snapshot = EMPTY
+    rendered: Rendered = NOTHING
+    published_at: float = 0.0
+    valid_until: float = math.inf
+    unpublishable: str | None = None
+    switched_off: str | None = None
+
+    @property
+    def attempted(self) -> bool:
+        """Whether an attempt has ended, one way or the other."""
+        return self.outcome is not None or self.switched_off is not None
+
+    @property
+    def up(self) -> bool | None:
+        """None before the first attempt."""
+        if self.outcome is None:
+            return None
+        return not (self.outcome.error or self.snapshot.missing or self.unpublishable)
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the state as `devin_exporter_task_*`."""
+        if self.outcome is None:
+            return
+        name = self.task.name
+        yield TASK_UP(1 if self.up else 0, task=name)
+        yield ENTITIES_MISSING(self.snapshot.missing, task=name)
+        if self.outcome.last_success is not None:
+            yield LAST_SUCCESS(self.outcome.last_success, task=name)
+        yield DURATION(self.outcome.duration, task=name)
+        yield SERIES(self.rendered.series, task=name)
+        if self.snapshot.newest_day is not None:
+            yield DATA_TIMESTAMP(self.snapshot.newest_day, task=name)
+
+
+class Store:
+    """The state of every task, and the page that scrapes are answered with.
+
+    Args:
+        tasks: all tasks; each family may be published by one of them only.
+        constant: samples that hold for the whole run (the build's).
+
+    Raises:
+        ValueError: if two tasks share a name or a family.
+    """
+
+    def __init__(self, tasks: Sequence[Task], *, constant: Sequence[Sample] = ()) -> None:
+        self._lock = threading.Lock()
+        self._states = {task.name: TaskState(task) for task in tasks}
+        if len(self._states) != len(tasks):
+            raise ValueError("two tasks share a name")
+        families = [metric.name for task in tasks for metric in task.metrics]
+        if len(set(families)) != len(families):
+            raise ValueError("two tasks publish one family")
+        self._constant = render(constant)
+        self.page = Page.of((self._constant.text,), valid_until=math.inf)
+
+    def states(self) -> Mapping[str, TaskState]:
+        """The present state of each task, by name."""
+        return MappingProxyType(self._states)
+
+    def awaited(self) -> tuple[str, ...]:
+        """The main data sets that are on and have not succeeded yet, by task name."""
+        return tuple(
+            name
+            for name, state in self._states.items()
+            if state.task.main()
+            and state.switched_off is None
+            and (state.outcome is None or state.outcome.last_success is None)
+        )
+
+    def started(self, name: str, *, now: float) -> None:
+        """Note that an attempt began."""
+        self._change(name, lambda state: replace(state, running_since=now))
+
+    def ended(self, name: str, outcome: Outcome) -> None:
+        """Note how an attempt ended; what it held on its way is let go."""
+        if outcome.error is not None:
+            without_calls(outcome.error)
+        self._change(
+            name,
+            lambda state: replace(state, running_since=None, outcome=outcome, switched_off=None),
+        )
+
+    def switched_off(self, name: str, *, why: str) -> None:
+        """Note that a task has nothing to do here, and publish nothing of it."""
+        task = self._states[name].task
+        self._change(name, lambda _: TaskState(task, switched_off=why))
+
+    def publish(self, name: str, snapshot: Snapshot, *, now: float) -> None:
+        """Replace what a task publishes.
+
+        Raises:
+            ExpositionError: if the samples cannot be published; nothing has changed then.
+            ValueError: if a sample is of a family that the task does not declare.
+        """
+        task = self._states[name].task
+        declared = task.metrics
+        foreign = {
+            sample.metric.name for sample in snapshot.samples if sample.metric not in declared
+        }
+        if foreign:
+            raise ValueError(f"{name} does not declare {sorted(foreign)}")
+        rendered = render(snapshot.samples)
+        # The many entities of a sweep expire one by one: not each deserves a page of its own.
+        pace = min(EXPIRY_PACE_SECONDS, EXPIRY_PACE_INTERVALS * task.interval)
+        valid_until = min(task.next_end(now), max(snapshot.expires, now + pace))
+        kept = replace(snapshot, samples=())
+        self._change(
+            name,
+            lambda state: replace(
+                state,
+                snapshot=kept,
+                rendered=rendered,
+                published_at=now,
+                valid_until=valid_until,
+                unpublishable=None,
+            ),
+        )
+
+    def withdraw(self, name: str, *, why: str, now: float) -> None:
+        """Publish nothing for a task, as what it knows cannot be shown."""
+        empty = Snapshot(missing=1)
+        self._change(
+            name,
+            lambda state: replace(
+                state,
+                snapshot=empty,
+                rendered=NOTHING,
+                published_at=now,
+                valid_until=math.inf,
+                unpublishable=why,
+            ),
+        )
+
+    def _change(self, name: str, change: Callable[[TaskState], TaskState]) -> None:
+        with self._lock:
+            self._states = {**self._states, name: change(self._states[name])}
+
+    def refresh_page(self) -> None:
+        """Make the page anew from the present states."""
+        with self._lock:
+            states = tuple(self._states.values())
+            own = [sample for state in states for sample in state.samples()]
+            parts = (
+                self._constant.text,
+                render(sorted(own, key=lambda sample: sample.metric.name)).text,
+                *(state.rendered.text for state in states),
+            )
+            valid_until = min((state.valid_until for state in states), default=math.inf)
+            self.page = Page.of(parts, valid_until=valid_until)

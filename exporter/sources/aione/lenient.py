@@ -1,0 +1,136 @@
+"""Values as the gateway writes them: decimal strings, per cents, and whatever else comes.
+
+A field that cannot be read takes nothing else with it: it becomes `UNREADABLE`, which is counted
+and not published.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Final, TypeVar
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from exporter.client.models import ApiModel
+
+T = TypeVar("T")
+
+_NUMBER = re.compile(r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class Unreadable:
+    """What stands for a value that is there and makes no sense."""
+
+
+UNREADABLE: Final = Unreadable()
+
+
+def _or_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        return UNREADABLE
+
+
+Told = Annotated[T | InstanceOf[Unreadable] | None, WrapValidator(_or_unreadable)]
+"""A value, `UNREADABLE`, or None where nothing is told."""
+
+Rows = Annotated[
+    tuple[Annotated[T | InstanceOf[Unreadable], WrapValidator(_or_unreadable)], ...],
+    Field(strict=False),
+]
+"""A list; a row that makes no sense, or is null, is `UNREADABLE` in its place."""
+
+
+def unreadable_fields(model: ApiModel, path: str = "") -> Iterator[str]:
+    """The path of every value below a model that could not be read, like `tech.total_cost_rmb`."""
+    for name, value in model:
+        yield from _unreadable(value, f"{path}{name}")
+
+
+def _unreadable(value: object, path: str) -> Iterator[str]:
+    if value is UNREADABLE:
+        yield path
+    elif isinstance(value, ApiModel):
+        yield from unreadable_fields(value, f"{path}.")
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _unreadable(item, path)
+
+
+def number(value: object) -> Decimal:
+    """A JSON number or a decimal string, with or without thousands separators.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _finite(Decimal(repr(value)))
+    if isinstance(value, str) and _NUMBER.fullmatch(text := value.strip()):
+        return _finite(Decimal(text.replace(",", "")))
+    raise ValueError("is no number")
+
+
+def _finite(value: Decimal) -> Decimal:
+    if not value.is_finite():
+        raise ValueError("is not finite")
+    return value
+
+
+def ratio(value: object) -> Decimal:
+    """Per cent, with or without the sign, as a ratio. Raises ValueError."""
+    if isinstance(value, str):
+        value = value.strip().removesuffix("%")
+    return number(value) / 100
+
+
+def _seconds(milliseconds: object) -> Decimal:
+    return number(milliseconds) / 1_000
+
+
+def _ones(wan: object) -> Decimal:
+    return number(wan) * 10_000
+
+
+def _text(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _day(value: object) -> date:
+    if isinstance(value, str) and _DAY.fullmatch(text := value.strip()):
+        return date.fromisoformat(text)
+    raise ValueError("is no calendar day")
+
+
+Count = Annotated[Decimal, BeforeValidator(number), Field(ge=0, le=10**18, multiple_of=1)]
+"""A number of things."""
+
+Money = Annotated[Decimal, BeforeValidator(number), Field(ge=-(10**12), le=10**12)]
+"""RMB; a refund may exceed what was spent."""
+
+Ratio = Annotated[Decimal, BeforeValidator(ratio), Field(ge=0, le=1_000)]
+"""A share of a quota, which may be exceeded; told in per cent."""
+
+Share = Annotated[Decimal, BeforeValidator(ratio), Field(ge=0, le=1)]
+"""A share of all; told in per cent."""
+
+Seconds = Annotated[Decimal, BeforeValidator(_seconds), Field(ge=0, le=10**6)]
+"""A duration; told in milliseconds."""
+
+Characters = Annotated[Decimal, BeforeValidator(_ones), Field(ge=0, le=10**18)]
+"""A number of characters; told in `wan`, which are 10,000 each."""
+
+Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+"""An id, a name or a status."""
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A calendar day."""

@@ -1,0 +1,41 @@
+"""What `devin-exporter check` found at one API: a row for each endpoint, and notes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from exporter.client.endpoint import Endpoint
+from exporter.errors import NotFoundError, PermissionMissingError, PollError
+from exporter.sources.source import CheckReport
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One endpoint, and `ok` or what is missing."""
+
+    endpoint: Endpoint[object]
+    result: str
+    passed: bool
+
+
+def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[Row, T | None]:
+    """Send a request to an endpoint; its response, if there was one."""
+    try:
+        response = request()
+    except (NotFoundError, PermissionMissingError) as absent:
+        result = f"{endpoint.optional}: {absent}" if endpoint.optional else str(absent)
+        return Row(endpoint, result, passed=bool(endpoint.optional)), None
+    except PollError as failure:
+        return Row(endpoint, str(failure), passed=False), None
+    return Row(endpoint, "ok", passed=True), response
+
+
+def report(rows: Sequence[Row], notes: Sequence[str]) -> CheckReport:
+    """The rows as a table, and the notes below it."""
+    table = [("endpoint", "feeds", "answer")]
+    table += [(row.endpoint.path, row.endpoint.feeds, row.result) for row in rows]
+    first, second = (max(len(row[column]) for row in table) for column in (0, 1))
+    lines = [f"{path:<{first}}  {feeds:<{second}}  {result}" for path, feeds, result in table]
+    return CheckReport((*lines, "", *notes), passed=all(row.passed for row in rows))

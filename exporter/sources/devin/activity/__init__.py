@@ -1,0 +1,1 @@
+"""Active users, sessions created, pull requests, searches, categories."""

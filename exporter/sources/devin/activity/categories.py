@@ -1,0 +1,80 @@
+"""Sessions and ACUs by category: `GET /v3/enterprise/metrics/sessions-by-category`.
+
+One row per subcategory, and what a category holds beyond them as `subcategory=""`, so that the
+rows of a category add up to it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from pydantic import TypeAdapter
+
+from exporter.client.models import ApiModel, Count
+from exporter.metrics import Metric, Sample
+from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
+from exporter.sources.devin.types import Acus
+
+REMAINDER = ""
+ROUNDING = 1e-9
+
+SESSIONS = Metric(
+    "devin_category_sessions_cycle",
+    "Sessions created in the running billing cycle by what they were for.",
+    ("category", "subcategory"),
+)
+ACUS = Metric(
+    "devin_category_cycle_acus",
+    "ACUs of the sessions created in the running billing cycle by what they were for.",
+    ("category", "subcategory"),
+)
+METRICS = (SESSIONS, ACUS)
+
+
+class Subcategory(ApiModel):
+    """A part of a category; known by its id, else by its name."""
+
+    subcategory_id: str | None
+    display_name: str
+    sessions_count: Count
+    acus: Acus
+
+
+class Category(ApiModel):
+    """A category with its parts."""
+
+    category: str
+    sessions_count: Count
+    acus: Acus
+    subcategories: tuple[Subcategory, ...]
+
+
+class Categories(ApiModel):
+    """The field read of the endpoint."""
+
+    categories: tuple[Category, ...]
+
+
+ENDPOINT = metrics_endpoints("sessions-by-category", TypeAdapter(Categories), feeds="categories")[0]
+
+
+def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:
+    sessions: defaultdict[tuple[str, str], int] = defaultdict(int)
+    acus: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for category in answer.categories:
+        rest = (category.category, REMAINDER)
+        sessions[rest] += category.sessions_count
+        acus[rest] += category.acus
+        for part in category.subcategories:
+            row = (category.category, part.subcategory_id or part.display_name)
+            sessions[row] += part.sessions_count
+            sessions[rest] -= part.sessions_count
+            acus[row] += part.acus
+            acus[rest] -= part.acus
+    for (category_name, subcategory), count in sessions.items():
+        labels = {"category": category_name, "subcategory": subcategory}
+        consumed = acus[category_name, subcategory]
+        yield SESSIONS(count, **labels)
+        yield ACUS(0.0 if abs(consumed) < ROUNDING else consumed, **labels)
+
+
+QUERIES = (window_query("cycle", ENDPOINT, _samples),)

@@ -1,0 +1,53 @@
+"""Pull requests: `GET /v3/enterprise/metrics/prs`, and per organization."""
+
+from collections.abc import Iterator
+
+from pydantic import TypeAdapter
+
+from exporter.client.models import ApiModel, Count
+from exporter.metrics import Metric, Sample
+from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
+
+CREATED = Metric(
+    "devin_prs_created_cycle", "Pull requests that Devin opened in the running billing cycle."
+)
+MERGED = Metric("devin_prs_merged_cycle", "Those of them that are merged.")
+CLOSED = Metric("devin_prs_closed_cycle", "Those of them that were closed without a merge.")
+OPEN = Metric("devin_prs_open_cycle", "Those of them that are open now.")
+METRICS = (CREATED, MERGED, CLOSED, OPEN)
+
+ORGANIZATION_MERGED = Metric(
+    "devin_organization_prs_merged_cycle",
+    "Merged pull requests of an organization that Devin opened in the running billing cycle.",
+    ("org_id",),
+)
+ORGANIZATION_METRICS = (ORGANIZATION_MERGED,)
+
+
+class PullRequests(ApiModel):
+    """The fields read of the endpoint; `opened` are those open now."""
+
+    prs_created_count: Count
+    prs_opened_count: Count
+    prs_merged_count: Count
+    prs_closed_count: Count
+
+
+ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
+    "prs", TypeAdapter(PullRequests), feeds="pull requests"
+)
+
+
+def _samples(answer: PullRequests, _: Ids) -> Iterator[Sample]:
+    yield CREATED(answer.prs_created_count)
+    yield MERGED(answer.prs_merged_count)
+    yield CLOSED(answer.prs_closed_count)
+    yield OPEN(answer.prs_opened_count)
+
+
+def _organization_samples(answer: PullRequests, ids: Ids) -> Iterator[Sample]:
+    yield ORGANIZATION_MERGED(answer.prs_merged_count, **ids)
+
+
+QUERIES = (window_query("cycle", ENDPOINT, _samples),)
+ORG_QUERIES = (window_query("cycle", ORG_ENDPOINT, _organization_samples),)

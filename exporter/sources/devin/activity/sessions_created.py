@@ -1,0 +1,116 @@
+"""How many sessions were created: `GET /v3/enterprise/metrics/sessions`, and per organization."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from pydantic import TypeAdapter
+
+from exporter.client.models import ApiModel, Count
+from exporter.metrics import Metric, Sample
+from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
+from exporter.sources.devin.types import Acus
+
+TASK = "session_metrics"
+
+CREATED = {
+    "today": Metric("devin_sessions_created_today", "Sessions created in the running billing day."),
+    "yesterday": Metric(
+        "devin_sessions_created_yesterday", "Sessions created in the last complete billing day."
+    ),
+    "cycle": Metric(
+        "devin_sessions_created_cycle", "Sessions created in the running billing cycle."
+    ),
+}
+BY_ORIGIN = Metric(
+    "devin_sessions_created_by_origin_cycle",
+    "Sessions created in the running billing cycle by where they were started; the vendor "
+    "leaves some origins out, so they need not add up to all.",
+    ("origin",),
+)
+BY_SIZE = Metric(
+    "devin_sessions_created_by_size_cycle",
+    "Sessions created in the running billing cycle by size, from xs to xl.",
+    ("size",),
+)
+WITH_MERGED_PRS = Metric(
+    "devin_sessions_with_merged_prs_cycle",
+    "Sessions created in the running billing cycle that have a merged pull request.",
+)
+AVERAGE_ACUS = Metric(
+    "devin_session_average_cycle_acus",
+    "Mean ACUs of the sessions created in the running billing cycle; absent while there are none.",
+)
+METRICS = (*CREATED.values(), BY_ORIGIN, BY_SIZE, WITH_MERGED_PRS, AVERAGE_ACUS)
+
+ORGANIZATION_CREATED = {
+    "yesterday": Metric(
+        "devin_organization_sessions_created_yesterday",
+        "Sessions of an organization created in the last complete billing day.",
+        ("org_id",),
+    ),
+    "cycle": Metric(
+        "devin_organization_sessions_created_cycle",
+        "Sessions of an organization created in the running billing cycle.",
+        ("org_id",),
+    ),
+}
+ORGANIZATION_METRICS = tuple(ORGANIZATION_CREATED.values())
+
+
+class SessionMetrics(ApiModel):
+    """The fields read of the endpoint; both maps are open."""
+
+    sessions_created_count: Count
+    sessions_with_merged_prs_count: Count
+    avg_acus_per_session: Acus
+    sessions_created_by_origin: dict[str, Count]
+    sessions_created_by_size: dict[str, Count]
+
+
+ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
+    "sessions", TypeAdapter(SessionMetrics), feeds="sessions created"
+)
+
+
+def _created(metric: Metric, answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:
+    yield metric(answer.sessions_created_count, **ids)
+
+
+def _cycle(answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:
+    yield from _created(CREATED["cycle"], answer, ids)
+    for origin, sessions in answer.sessions_created_by_origin.items():
+        yield BY_ORIGIN(sessions, origin=origin)
+    for size, sessions in answer.sessions_created_by_size.items():
+        yield BY_SIZE(sessions, size=size)
+    yield WITH_MERGED_PRS(answer.sessions_with_merged_prs_count)
+    if answer.sessions_created_count:
+        yield AVERAGE_ACUS(answer.avg_acus_per_session)
+
+
+def on_complete_days(
+    of_enterprise: Callable[[Metric, float], float | None],
+    of_organizations: Callable[[Metric, float], float | None],
+    now: float,
+) -> float | None:
+    """Sessions created in the running cycle before the running day; None if not known.
+
+    For an organization's key, yesterday's stand for them, or a cycle without any at all.
+    """
+    cycle, today = (of_enterprise(CREATED[window], now) for window in ("cycle", "today"))
+    if cycle is None or today is None:
+        yesterday, all_days = (
+            of_organizations(ORGANIZATION_CREATED[window], now) for window in ("yesterday", "cycle")
+        )
+        return yesterday or (0 if yesterday == all_days == 0 else None)
+    return cycle - today
+
+
+QUERIES = (
+    window_query("today", ENDPOINT, partial(_created, CREATED["today"])),
+    window_query("yesterday", ENDPOINT, partial(_created, CREATED["yesterday"])),
+    window_query("cycle", ENDPOINT, _cycle),
+)
+ORG_QUERIES = tuple(
+    window_query(window, ORG_ENDPOINT, partial(_created, metric))
+    for window, metric in ORGANIZATION_CREATED.items()
+)

@@ -1,0 +1,183 @@
+"""Counts that the API makes over exactly the window asked for, of one or of many entities.
+
+Whether the API counts what was created in the very second of a bound is not documented.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.fan_out import Attempts, ask_each, sweep
+from exporter.client.http import Client
+from exporter.client.response import Response, first_expiry
+from exporter.errors import EntitiesUnknownError
+from exporter.metrics import Metric, Sample
+from exporter.scheduling.task import Snapshot, Task
+from exporter.sources.devin import keys
+from exporter.sources.devin.billing import cycles
+from exporter.sources.devin.billing.windows import BillingWindows, Window, billing_month
+from exporter.sources.devin.data_set import DataSet
+
+T = TypeVar("T")
+Ids = Mapping[str, str]
+
+ENTERPRISE: Ids = {}
+
+
+def metrics_endpoints(
+    name: str, response: TypeAdapter[T], *, feeds: str
+) -> tuple[Endpoint[T], Endpoint[T]]:
+    """`/v3/enterprise/metrics/{name}` and `/v3/organizations/{org_id}/metrics/{name}`."""
+    endpoint = Endpoint(
+        path=f"/v3/enterprise/metrics/{name}",
+        response=response,
+        feeds=feeds,
+        permission=keys.VIEW_METRICS,
+        keys=keys.ENTERPRISE_ONLY,
+        check_params=lambda now: billing_month(now).params,
+    )
+    path = f"/v3/organizations/{{org_id}}/metrics/{name}"
+    return endpoint, replace(endpoint, path=path, keys=keys.ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowQuery:
+    """One request per entity: the window it is for, and what becomes of its response."""
+
+    window: str
+    endpoint: Endpoint[object]
+    fetch: Callable[[Client, Ids, Window], tuple[Sample, ...]]
+
+
+def window_query(
+    window: str, endpoint: Endpoint[T], samples: Callable[[T, Ids], Iterable[Sample]]
+) -> WindowQuery:
+    """A query whose response becomes samples with the entity's labels.
+
+    Args:
+        window: `today`, `yesterday` or `cycle`.
+        endpoint: the parameters of its path are the entity's labels.
+    """
+
+    def fetch(client: Client, ids: Ids, over: Window) -> tuple[Sample, ...]:
+        request = Request(endpoint=endpoint, ids=ids, params=over.params)
+        return tuple(samples(client.get(request), ids))
+
+    return WindowQuery(window, endpoint, fetch)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSamples:
+    """What a response says of a window."""
+
+    window: Window
+    samples: tuple[Sample, ...]
+
+
+class WindowedMetrics:
+    """The last responses to a set of queries, for each entity."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        windows: Callable[[float], BillingWindows],
+        queries: Sequence[WindowQuery],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._windows = windows
+        self._queries = queries
+        self._responses: dict[str, dict[int, Response[WindowSamples]]] = {}
+        self._attempts = Attempts()
+        self._lock = threading.Lock()
+
+    def data_set(
+        self,
+        name: str,
+        interval: float,
+        metrics: tuple[Metric, ...],
+        *,
+        list_entities: Callable[[], Mapping[str, Ids]] | None = None,
+        after: tuple[str, ...] = (),
+    ) -> DataSet:
+        """The task that sends them for the enterprise, or for each entity that is listed."""
+        each = None if list_entities is None else partial(self._poll_each, list_entities)
+        task = Task(
+            name=name,
+            source=self._client.source,
+            interval=interval,
+            metrics=metrics,
+            poll=each or self._poll_enterprise,
+            snapshot=self.snapshot,
+            next_end=lambda now: self._windows(now).next_end,
+            after=(cycles.TASK, *after),
+        )
+        return DataSet(task, tuple(query.endpoint for query in self._queries))
+
+    def _poll_enterprise(self) -> None:
+        self._responses.setdefault("", {})
+        self._poll("", ENTERPRISE)
+
+    def _poll_each(self, list_entities: Callable[[], Mapping[str, Ids]]) -> None:
+        entities = list_entities()
+        with self._lock:
+            self._responses = {entity: self._responses.get(entity, {}) for entity in entities}
+        self._attempts.retain(entities)
+        sweep(
+            self._attempts.least_recent_first(entities),
+            lambda entity: self._poll(entity, entities[entity]),
+            threads=self._client.concurrency,
+        )
+
+    def _poll(self, entity: str, ids: Ids) -> None:
+        windows = self._windows(self._clock()).by_name()
+        requests = {
+            str(number): partial(self._send, entity, ids, number, windows[query.window])
+            for number, query in enumerate(self._queries)
+            if query.window in windows
+        }
+        try:
+            if not requests:
+                raise EntitiesUnknownError("the running cycle is not known yet")
+            ask_each(requests)
+        finally:
+            self._attempts.note(entity, self._clock())
+
+    def _send(self, entity: str, ids: Ids, number: int, window: Window) -> None:
+        requested_at = self._clock()
+        samples = self._queries[number].fetch(self._client, ids, window)
+        with self._lock:
+            response = Response(requested_at, WindowSamples(window, samples))
+            self._responses[entity][number] = response
+
+    def value(self, metric: Metric, now: float) -> float | None:
+        """The sum over all entities of a family that is known now; None if none of it is."""
+        taken = self.snapshot(now, math.inf).samples
+        values = [sample.value for sample in taken if sample.metric is metric]
+        return math.fsum(values) if values else None
+
+    def snapshot(self, now: float, max_age: float) -> Snapshot:
+        """The fresh responses about windows that are still the same, where they cover them."""
+        windows = self._windows(now).by_name()
+        with self._lock:
+            known = {entity: dict(self._responses[entity]) for entity in sorted(self._responses)}
+        attempted = self._attempts.entities()
+        samples: list[Sample] = []
+        used: list[float] = []
+        missing = 0
+        for entity, responses in known.items():
+            fresh = {n: each for n, each in responses.items() if each.is_fresh(now, max_age)}
+            missing += entity in attempted and (len(fresh) < len(responses) or not fresh)
+            used += [each.requested_at for each in fresh.values()]
+            for number, each in sorted(fresh.items()):
+                window = windows.get(self._queries[number].window)
+                if window == each.value.window and window.told_by(each.requested_at, now):
+                    samples.extend(each.value.samples)
+        return Snapshot(tuple(samples), expires=first_expiry(used, max_age), missing=missing)

@@ -1,0 +1,196 @@
+"""What finished days fix, for a backfill: the same families, labels and values as live.
+
+The ledger's days, the cycles' totals and bounds, active users of complete UTC windows and the
+sessions created by day; prices and names, which are told as they are now. Nothing is told of the
+course of a day or a cycle, which no endpoint knows.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from exporter.client.checkpoint import Journal
+from exporter.client.endpoint import Request
+from exporter.errors import NotFoundError, PermissionMissingError, PollError, SwitchedOffError
+from exporter.exposition.openmetrics import Span, Stretch
+from exporter.scheduling.task import Task
+from exporter.sources.devin.activity import active_users, sessions_created
+from exporter.sources.devin.backfill.consumption import Finished, PastConsumption
+from exporter.sources.devin.billing import cycles
+from exporter.sources.devin.billing.windows import (
+    Window,
+    billing_day,
+    billing_day_start,
+    day_number,
+)
+from exporter.sources.devin.context import Context
+from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.derived import pricing
+from exporter.sources.devin.members import directory, models
+from exporter.sources.devin.settings import DevinSettings
+from exporter.sources.devin_api import DevinApiSettings
+from exporter.sources.source import Backfill, OpenSource
+
+INFOS = (
+    directory.ORGANIZATION_INFO,
+    directory.USER_INFO,
+    directory.MEMBER_INFO,
+    directory.SERVICE_USER_INFO,
+    pricing.PRICE,
+)
+REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
+
+
+def backfill(opened: OpenSource, span: Span) -> Backfill:
+    """Find out whom to ask for what.
+
+    Raises:
+        PollError: if a list cannot be had for another reason than a lacking permission.
+    """
+    settings = opened.settings[DevinSettings]
+    context = Context.of(opened)
+    left_out = [*_polled((context.identity.task(settings.poll_interval),))]
+    listing = _listing(opened.client.source, context, settings)
+    left_out += _polled(listing)
+    past = _Past(context, _finished(context, span, opened.clock()), listing)
+    who = context.identity.known
+    principal = (who.org_id or who.service_user_id or "") if who else ""
+    return Backfill(
+        client=opened.client,
+        owner=f"{opened.settings[DevinApiSettings].api_url} {principal}",
+        left_out=tuple(left_out),
+        requests=tuple(past.requests()),
+        stretches=past.stretches,
+    )
+
+
+def _listing(source: str, context: Context, settings: DevinSettings) -> tuple[Task, ...]:
+    """The tasks whose polls tell who there is; an organization's key needs its sessions, too."""
+    interval = settings.poll_interval
+    organizations, users, user_names, service_users = context.directory.tasks(
+        interval, ranked_by=""
+    )
+    own = context.identity.org_id is not None
+    return (
+        context.cycles.task(interval),
+        *((context.sessions.task(interval),) if own else ()),
+        organizations,
+        users,
+        user_names,
+        DataSet(service_users, (models.SERVICE_USERS,)).for_key(context.identity),
+        pricing.task(source, settings),
+    )
+
+
+def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
+    """Poll each once, and tell what the key does not open."""
+    for task in listing:
+        try:
+            if task.poll is not None:
+                task.poll()
+        except SwitchedOffError:
+            continue
+        except PollError as failure:
+            if not failure.reasons <= REFUSALS:
+                raise
+            yield str(failure)
+
+
+def _finished(context: Context, span: Span, now: float) -> Finished:
+    running = day_number(billing_day(span.until).start)
+    days = range(running - span.days, running)
+    shown = Window(billing_day_start(days.start + 1), math.floor(span.until) + 1)
+    windows = context.cycles.windows(now)
+    return Finished(
+        shown=shown,
+        days=days,
+        cycles=tuple(context.cycles.over(shown.start, shown.end)),
+        ranking=tuple(w for w in (windows.cycle, windows.previous_cycle) if w is not None),
+        now=now,
+    )
+
+
+class _Past:
+    """What is asked for, and what becomes of the answers."""
+
+    def __init__(self, context: Context, finished: Finished, listing: tuple[Task, ...]) -> None:
+        self._finished = finished
+        self._own = context.identity.org_id is not None
+        self._listing = listing
+        self._consumption = PastConsumption(context, finished)
+        self._org_ids = self._consumption.org_ids
+
+    def requests(self) -> Iterator[Sequence[Request[object]]]:
+        """Everything, in groups that one refusal is likely to hit whole."""
+        yield from self._consumption.requests()
+        if not self._own:
+            yield [self._active_users(period) for period in active_users.PERIODS]
+            yield [self._created("", day) for day in self._finished.days]
+        for org_id in self._org_ids:
+            yield [self._created(org_id, day) for day in self._finished.days]
+
+    def _active_users(
+        self, period: active_users.Period
+    ) -> Request[tuple[active_users.ActiveUsers, ...]]:
+        return active_users.request(period, self._finished.shown.start, self._finished.now)
+
+    def _created(self, org_id: str, day: int) -> Request[sessions_created.SessionMetrics]:
+        return Request(
+            endpoint=sessions_created.ORG_ENDPOINT if org_id else sessions_created.ENDPOINT,
+            ids={"org_id": org_id} if org_id else {},
+            params=Window(billing_day_start(day), billing_day_start(day + 1)).params,
+        )
+
+    def stretches(self, journal: Journal) -> Iterator[Stretch]:
+        """The whole history, family by family and series by series."""
+        survey = self._consumption.survey(journal)
+        began = self._consumption.enterprise_began(survey)
+        yield from self._bounds()
+        yield from self._consumption.stretches(journal, survey)
+        for period in active_users.PERIODS:
+            yield from self._previous(period, journal, began)
+        yield from self._sessions(journal, "", began)
+        for org_id in self._org_ids:
+            yield from self._sessions(journal, org_id, began)
+        yield from self._infos()
+
+    def _bounds(self) -> Iterator[Stretch]:
+        for shown, cycle, _ in self._finished.cycles:
+            yield Stretch(shown.start, shown.end, cycles.START(cycle.start))
+        for shown, cycle, _ in self._finished.cycles:
+            yield Stretch(shown.start, shown.end, cycles.END(cycle.end))
+
+    def _previous(
+        self, period: active_users.Period, journal: Journal, began: float
+    ) -> Iterator[Stretch]:
+        answer = journal.answer(self._active_users(period))
+        users = {day_number(item.start_time): item.active_users for item in answer or ()}
+        running = period.running(self._finished.shown.start)
+        while running.start < self._finished.shown.end:
+            active = users.get(day_number(period.running(running.start - 1).start))
+            shown = self._finished.cut(running.start, running.end)
+            if active is not None:
+                yield Stretch(max(shown.start, began), shown.end, period.previous(active))
+            running = period.running(running.end)
+
+    def _sessions(self, journal: Journal, org_id: str, began: float) -> Iterator[Stretch]:
+        created = sessions_created.ORGANIZATION_CREATED if org_id else sessions_created.CREATED
+        labels = {"org_id": org_id} if org_id else {}
+        began = self._consumption.created(org_id, began) if org_id else began
+        for day in self._finished.days:
+            answer = journal.answer(self._created(org_id, day))
+            shown = self._finished.yesterday_shown(day)
+            if answer is not None:
+                sample = created["yesterday"](answer.sessions_created_count, **labels)
+                yield Stretch(max(shown.start, began), shown.end, sample)
+
+    def _infos(self) -> Iterator[Stretch]:
+        now, shown = self._finished.now, self._finished.shown
+        samples = [s for task in self._listing for s in task.snapshot(now, math.inf).samples]
+        for metric in INFOS:
+            for sample in sorted(
+                (s for s in samples if s.metric is metric), key=lambda s: s.labels
+            ):
+                org_id = dict(zip(metric.labels, sample.labels, strict=True)).get("org_id", "")
+                yield Stretch(
+                    max(shown.start, self._consumption.created(org_id, 0)), shown.end, sample
+                )

@@ -1,0 +1,1 @@
+"""Billing cycles and the windows that end with them."""

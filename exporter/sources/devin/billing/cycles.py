@@ -1,0 +1,169 @@
+"""The billing cycles: `GET /v3/enterprise/consumption/cycles`."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from typing import Self
+
+from pydantic import TypeAdapter, model_validator
+
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import Client
+from exporter.client.models import ApiModel, Page
+from exporter.client.response import Response, is_fresh
+from exporter.errors import NotFoundError, PermissionMissingError
+from exporter.metrics import Metric, Sample
+from exporter.scheduling.task import Snapshot, Task
+from exporter.sources.devin import keys
+from exporter.sources.devin.billing.windows import (
+    BillingWindows,
+    Window,
+    billing_month,
+    billing_windows,
+    covering,
+    ending_on,
+    seconds,
+)
+from exporter.sources.devin.identity import Identity
+from exporter.sources.devin.types import Timestamp
+
+logger = logging.getLogger(__name__)
+
+TASK = "cycles"
+STANDS_IN = "the calendar month stands in for a cycle that is not known"
+
+START = Metric(
+    "devin_billing_cycle_start_timestamp_seconds",
+    "Start of the running billing cycle, in Unix seconds.",
+)
+END = Metric(
+    "devin_billing_cycle_end_timestamp_seconds",
+    "End of the running billing cycle, in Unix seconds.",
+)
+METRICS = (START, END)
+
+
+class CycleItem(ApiModel):
+    """One cycle: `after <= moment < before`, in Unix seconds."""
+
+    after: Timestamp
+    before: Timestamp
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.after >= self.before:
+            raise ValueError("a cycle must end after it starts")
+        return self
+
+
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/consumption/cycles",
+    response=TypeAdapter(Page[CycleItem]),
+    feeds="billing cycles",
+    permission=keys.VIEW_CONSUMPTION,
+    keys=keys.ENTERPRISE_ONLY,
+)
+
+
+class Cycles:
+    """The billing cycles as last seen, and the calendar month where the API has none for now."""
+
+    def __init__(self, client: Client, clock: Callable[[], float], identity: Identity) -> None:
+        self._client = client
+        self._identity = identity
+        self._clock = clock
+        self._known: Response[tuple[Window, ...]] = Response(-math.inf, ())
+        self._told_at = -math.inf
+        self._fell_back = False
+        self._doubted = False
+
+    def task(self, poll_interval: float) -> Task:
+        """The task that keeps them."""
+        return Task(
+            name=TASK,
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=METRICS,
+            poll=self.poll,
+            snapshot=self.snapshot,
+            next_end=lambda now: self.windows(now).next_end,
+            announces=True,
+        )
+
+    def poll(self) -> None:
+        """Ask for the cycles. Raises `PollError`."""
+        sent = self._clock()
+        if self._identity.org_id is not None:
+            # No endpoint tells an organization's key of cycles: calendar months it is.
+            self._known, self._told_at = Response(sent, ()), sent
+            return
+        try:
+            items = self._client.get_list(Request(endpoint=ENDPOINT))
+        except (PermissionMissingError, NotFoundError) as refusal:
+            self._told_at = sent
+            raise type(refusal)(f"{refusal}; {STANDS_IN}") from None
+        windows = tuple(Window(seconds(item.after), seconds(item.before)) for item in items)
+        self._told_at = sent
+        lost = covering(windows, sent) is None and covering(self._known.value, sent) is not None
+        # As of all lists, it is believed at the second time that what was there is gone.
+        self._doubted = lost and not self._doubted
+        if self._doubted:
+            return
+        self._known = Response(sent, windows)
+        self._note_fallback(sent)
+
+    def windows(self, now: float) -> BillingWindows:
+        """Today, yesterday and the cycles, as far as they are known at `now`."""
+        known = self._known.value
+        cycle = covering(known, now)
+        if cycle is not None:
+            return billing_windows(now, cycle=cycle, previous_cycle=ending_on(known, cycle.start))
+        if not self._calendar_months(now):
+            return billing_windows(now, cycle=None, previous_cycle=None)
+        month = billing_month(now)
+        previous = None if known else billing_month(month.start - 1)
+        return billing_windows(now, cycle=month, previous_cycle=previous)
+
+    def over(self, start: float, end: float) -> Iterator[tuple[Window, Window, Window | None]]:
+        """Which cycle ran when, from `start` to `end`: the stretch, the cycle, the one before.
+
+        Calendar months stand in where the API knows of no cycle at all.
+        """
+        known = sorted(self._known.value, key=lambda cycle: (cycle.start, cycle.end))
+        if not known:
+            known = [billing_month(end)]
+            while known[0].start > start:
+                known.insert(0, billing_month(known[0].start - 1))
+        before = billing_month(known[0].start - 1) if not self._known.value else None
+        for cycle, following in zip(known, [*known[1:], None], strict=True):
+            ends = min(cycle.end, following.start) if following else cycle.end
+            if cycle.start < end and ends > start:
+                previous = ending_on(known, cycle.start) or before
+                yield Window(max(cycle.start, start), min(ends, end)), cycle, previous
+            before = None
+
+    def _calendar_months(self, now: float) -> bool:
+        """Whether the API has said, since the last cycle ended, that it has none for now."""
+        last_end = max((w.end for w in self._known.value if w.end <= now), default=-math.inf)
+        return self._told_at > -math.inf and self._told_at >= last_end
+
+    def snapshot(self, now: float, max_age: float) -> Snapshot:
+        """The running cycle's bounds, as long as the answer is young enough."""
+        if self._told_at == -math.inf:
+            return Snapshot()
+        if not is_fresh(self._told_at, now, max_age):
+            return Snapshot(missing=1)
+        windows = self.windows(now)
+        samples = tuple(_samples(windows.cycle)) if windows.cycle else ()
+        return Snapshot(samples, expires=self._told_at + max_age)
+
+    def _note_fallback(self, now: float) -> None:
+        fell_back = covering(self._known.value, now) is None
+        if fell_back and not self._fell_back:
+            logger.warning("no billing cycle covers now; %s", STANDS_IN)
+        self._fell_back = fell_back
+
+
+def _samples(cycle: Window) -> Iterator[Sample]:
+    yield START(cycle.start)
+    yield END(cycle.end)

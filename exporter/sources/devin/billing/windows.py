@@ -1,0 +1,162 @@
+"""The two calendars: billing days and cycles at 08:00 UTC, activity at 00:00 UTC.
+
+Everything here is pure; moments are Unix seconds.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+DAY = 86_400
+BILLING_OFFSET = 8 * 3_600
+"""A billing day starts at 08:00:00 UTC all year."""
+
+TWO_CYCLES_DAYS = 62
+"""Two billing cycles are not longer, unless they are no months."""
+
+LARGEST_SECONDS = 10**11
+"""A timestamp above this is in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The half-open stretch `start <= moment < end`."""
+
+    start: float
+    end: float
+
+    def __contains__(self, moment: float) -> bool:
+        return self.start <= moment < self.end
+
+    def told_by(self, sent: float, now: float) -> bool:
+        """Whether an answer to a request sent at `sent` tells this window's figure at `now`.
+
+        A running window is told by any request sent within it; a finished one only by a request
+        sent after its end, as usage still arrived in its last minutes.
+        """
+        return sent >= (self.start if now < self.end else self.end)
+
+    @property
+    def params(self) -> dict[str, int]:
+        """The query that asks an endpoint for this window."""
+        return {"time_after": int(self.start), "time_before": int(self.end)}
+
+    @property
+    def days(self) -> range:
+        """The billing days (or UTC days) in it, as day numbers."""
+        return range(day_number(self.start), day_number(self.end))
+
+
+def seconds(timestamp: float) -> float:
+    """A timestamp in seconds or milliseconds as seconds."""
+    return timestamp / 1_000 if abs(timestamp) > LARGEST_SECONDS else float(timestamp)
+
+
+def day_number(timestamp: float) -> int:
+    """Days since 1970 of the UTC calendar date of a timestamp (seconds or milliseconds).
+
+    A billing day is known by this number whether a server dates it 00:00, 07:00 or 08:00 UTC.
+    """
+    return math.floor(seconds(timestamp) / DAY)
+
+
+def billing_day_start(number: int) -> float:
+    """When the billing day of this number starts."""
+    return float(number * DAY + BILLING_OFFSET)
+
+
+def billing_day(now: float) -> Window:
+    """The running billing day."""
+    start = billing_day_start(day_number(now - BILLING_OFFSET))
+    return Window(start, start + DAY)
+
+
+def day_before(day: Window) -> Window:
+    """The day before."""
+    return Window(day.start - DAY, day.start)
+
+
+def utc_day(now: float) -> Window:
+    """The running UTC day."""
+    start = float(day_number(now) * DAY)
+    return Window(start, start + DAY)
+
+
+def utc_week(now: float) -> Window:
+    """The running UTC week, Monday to Sunday."""
+    day = utc_day(now)
+    start = day.start - datetime.fromtimestamp(now, UTC).weekday() * DAY
+    return Window(start, start + 7 * DAY)
+
+
+def utc_month(now: float) -> Window:
+    """The running UTC calendar month."""
+    first = datetime.fromtimestamp(now, UTC).replace(
+        day=1, hour=0, minute=0, second=0, microsecond=0
+    )
+    following = (first + timedelta(days=31)).replace(day=1)
+    return Window(first.timestamp(), following.timestamp())
+
+
+def billing_month(now: float) -> Window:
+    """The running calendar month of billing days, from the first at 08:00 UTC."""
+    month = utc_month(now - BILLING_OFFSET)
+    return Window(month.start + BILLING_OFFSET, month.end + BILLING_OFFSET)
+
+
+@dataclass(frozen=True, slots=True)
+class BillingWindows:
+    """What today, yesterday and the cycles are at one moment; None for a cycle not known."""
+
+    today: Window
+    yesterday: Window
+    cycle: Window | None
+    previous_cycle: Window | None
+
+    def by_name(self) -> dict[str, Window]:
+        """The known windows by the names that metrics use."""
+        named = {
+            "today": self.today,
+            "yesterday": self.yesterday,
+            "cycle": self.cycle,
+            "previous_cycle": self.previous_cycle,
+        }
+        return {name: window for name, window in named.items() if window is not None}
+
+    @property
+    def next_end(self) -> float:
+        """When the next of the running ones ends."""
+        return min(self.today.end, self.cycle.end if self.cycle else math.inf)
+
+    @property
+    def earliest(self) -> float:
+        """The start of the earliest of them; while no cycle is known, early enough for two."""
+        starts = [window.start for window in self.by_name().values()]
+        if self.cycle is None:
+            starts.append(self.today.start - TWO_CYCLES_DAYS * DAY)
+        return min(starts)
+
+
+def billing_windows(
+    now: float, *, cycle: Window | None, previous_cycle: Window | None
+) -> BillingWindows:
+    """The windows at `now` with the given cycles."""
+    today = billing_day(now)
+    return BillingWindows(today, day_before(today), cycle, previous_cycle)
+
+
+def covering(windows: Iterable[Window], moment: float) -> Window | None:
+    """The window that holds a moment, the latest-starting one where several do."""
+    return max((window for window in windows if moment in window), key=_start, default=None)
+
+
+def ending_on(windows: Iterable[Window], moment: float) -> Window | None:
+    """The window that ends on the UTC date of a moment."""
+    day = day_number(moment)
+    ending = (window for window in windows if day_number(window.end) == day)
+    return max(ending, key=_start, default=None)
+
+
+def _start(window: Window) -> float:
+    return window.start

@@ -1,0 +1,1 @@
+"""ACUs by enterprise, organization and user, and their limits."""

@@ -1,0 +1,222 @@
+"""ACUs per billing day and product, of the enterprise and of each entity.
+
+`GET /v3/enterprise/consumption/daily` and, one request per entity as there is no bulk list,
+`…/daily/organizations/{org_id}`, `…/daily/users/{user_id}`,
+`…/daily/service-users/{service_user_id}`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from exporter.client.fan_out import sweep
+from exporter.client.http import Client
+from exporter.errors import EntitiesUnknownError
+from exporter.metrics import Sample
+from exporter.scheduling.task import Snapshot, Task
+from exporter.sources.devin.billing import cycles
+from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
+from exporter.sources.devin.consumption import daily
+from exporter.sources.devin.consumption.ledger import Account, Ledger, total
+from exporter.sources.devin.consumption.scopes import (
+    ENTERPRISE,
+    ENTERPRISE_SCOPE,
+    ORGANIZATION_SCOPE,
+    PRODUCTS,
+    SERVICE_USER_SCOPE,
+    USER_SCOPE,
+    Scope,
+)
+from exporter.sources.devin.context import Context
+from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.members import directory
+from exporter.sources.devin.members.user_policy import OTHER
+from exporter.sources.devin.operations import sessions
+
+
+class Consumption:
+    """The ledgers of all scopes and the tasks that keep them."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        context: Context,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._identity = context.identity
+        self._windows = context.cycles.windows
+        self._people = context.directory
+        self._policy = context.user_policy
+        self.enterprise = Ledger()
+        self.organizations = Ledger()
+        self.users = Ledger()
+        self.service_users = Ledger()
+
+    def data_sets(self, poll_interval: float) -> Iterator[DataSet]:
+        """The ledgers, by scope."""
+        yield self._data_set(
+            ENTERPRISE_SCOPE, self.enterprise, lambda: frozenset({ENTERPRISE}), poll_interval
+        )
+        yield self._data_set(
+            ORGANIZATION_SCOPE,
+            self.organizations,
+            self._people.org_ids,
+            poll_interval,
+            directory.ORGANIZATIONS_TASK,
+        )
+        yield self._data_set(
+            USER_SCOPE, self.users, self._people.user_ids, poll_interval, directory.USERS_TASK
+        )
+        yield self._data_set(
+            SERVICE_USER_SCOPE,
+            self.service_users,
+            self._people.service_user_ids,
+            poll_interval,
+            directory.SERVICE_USERS_TASK,
+            sessions.TASK,
+        )
+
+    def _data_set(
+        self,
+        scope: Scope,
+        ledger: Ledger,
+        list_entities: Callable[[], frozenset[str]],
+        poll_interval: float,
+        *after: str,
+    ) -> DataSet:
+        task = Task(
+            name=scope.task,
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=tuple(scope.metrics.values()),
+            poll=lambda: self._poll(scope, ledger, list_entities),
+            snapshot=lambda now, max_age: self._publish(scope, ledger, now, max_age),
+            next_end=lambda now: self._windows(now).next_end,
+            after=after,
+            reads=(cycles.TASK,),
+            main=lambda: scope is self._main_scope(),
+        )
+        return DataSet(task, scope.endpoints)
+
+    @property
+    def used(self) -> bool:
+        """Whether any ACU was ever seen, of anybody."""
+        ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
+        return any(ledger.used for ledger in ledgers)
+
+    def _main_scope(self) -> Scope:
+        return ENTERPRISE_SCOPE if self._identity.org_id is None else ORGANIZATION_SCOPE
+
+    def _poll(
+        self, scope: Scope, ledger: Ledger, list_entities: Callable[[], frozenset[str]]
+    ) -> None:
+        """Ask for all listed entities, and for those that have left while a window holds use."""
+        windows = self._windows(self._clock())
+        cycle = windows.cycle or Window(windows.earliest, windows.today.end)
+        entities = list_entities() | ledger.with_use((cycle, windows.yesterday))
+        ledger.retain(entities)
+        if scope is ENTERPRISE_SCOPE:
+            self._ask(scope, ledger, ENTERPRISE)
+            return
+        if scope is USER_SCOPE:
+            self._policy.listed(entities)
+        try:
+            sweep(
+                ledger.attempts.least_recent_first(entities),
+                lambda entity: self._ask(scope, ledger, entity),
+                threads=self._client.concurrency,
+            )
+        finally:
+            if scope is USER_SCOPE and ledger.attempts.entities() >= entities:
+                self._rank(entities)
+
+    def _rank(self, user_ids: Iterable[str]) -> None:
+        """Decide for the billing day who has series of their own."""
+        windows = self._windows(self._clock())
+        cycles_known = [w for w in (windows.cycle, windows.previous_cycle) if w is not None]
+        accounts = self.users.accounts()
+        use = {
+            user_id: math.fsum(
+                acus
+                for window in cycles_known
+                if user_id in accounts
+                for acus in accounts[user_id].total(window).values()
+            )
+            for user_id in user_ids
+        }
+        self._policy.rank(use, day=day_number(windows.today.start))
+
+    def _ask(self, scope: Scope, ledger: Ledger, entity: str) -> None:
+        sent = self._clock()
+        windows = self._windows(sent)
+        # The API's bounds may or may not be inclusive: a day more on each side.
+        days = range(day_number(windows.earliest) - 1, day_number(windows.today.start) + 2)
+        request = daily.request(scope, entity, days, org_id=self._identity.org_id)
+        try:
+            response = self._client.get(request)
+            ledger.record(entity, daily.account_of(response, sent=sent, days=days))
+        finally:
+            ledger.attempts.note(entity, sent)
+
+    def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
+        windows = self._windows(now).by_name()
+        accounts = ledger.fresh(now, max_age)
+        seen = self._products_seen() if scope.zeros else ()
+        groups = self._groups(scope, accounts, ledger.missing(now, max_age))
+        named = [account.newest_day for account in accounts.values()]
+        newest = max((day for day in named if day is not None), default=None)
+        return Snapshot(
+            tuple(_samples(scope, groups, windows, seen, now)),
+            expires=ledger.expires(now, max_age),
+            missing=len(ledger.missing(now, max_age)),
+            newest_day=None if newest is None else billing_day_start(newest),
+        )
+
+    def _groups(
+        self, scope: Scope, accounts: Mapping[str, Account], missing: frozenset[str]
+    ) -> dict[str, list[Account]]:
+        """The accounts behind each label value: one, but for users that are summed up."""
+        if scope is not USER_SCOPE:
+            return {entity: [account] for entity, account in sorted(accounts.items())}
+        if self._policy.mode == "off" or not self._policy.decided or not accounts:
+            return {}
+        groups: dict[str, list[Account]] = {}
+        for user_id, account in sorted(accounts.items()):
+            groups.setdefault(self._policy.label(user_id), []).append(account)
+        if not self._others_known(accounts, missing):
+            groups.pop(OTHER, None)
+        return groups
+
+    def _others_known(self, accounts: Mapping[str, Account], missing: frozenset[str]) -> bool:
+        """Whether there is an account of everybody who is summed up, so that the sum is whole."""
+        try:
+            unknown = (self._people.all_user_ids() | missing) - accounts.keys()
+        except EntitiesUnknownError:
+            return False
+        return all(self._policy.own(user_id) for user_id in unknown)
+
+    def _products_seen(self) -> tuple[str, ...]:
+        ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
+        named = {product for ledger in ledgers for product in ledger.products()}
+        return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))
+
+
+def _samples(
+    scope: Scope,
+    groups: Mapping[str, list[Account]],
+    windows: Mapping[str, Window],
+    zeros: Iterable[str],
+    now: float,
+) -> Iterator[Sample]:
+    for name, metric in scope.metrics.items():
+        window = windows.get(name)
+        if window is None:
+            continue
+        for label, accounts in groups.items():
+            if not all(account.tells(window, now) for account in accounts):
+                continue
+            used = {product: acus for product, acus in total(accounts, window).items() if acus}
+            labels = {scope.label: label} if scope.label else {}
+            for product, acus in {**dict.fromkeys(zeros, 0.0), **used}.items():
+                yield metric(acus, product=product, **labels)

@@ -1,0 +1,145 @@
+"""ACU limits: `GET /v3/enterprise/consumption/acu-limits/devin`, and those of the organizations."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import Client
+from exporter.client.models import ApiModel, Page
+from exporter.client.response import Response
+from exporter.metrics import Metric, Sample
+from exporter.scheduling.task import Snapshot, Task
+from exporter.sources.devin import keys
+from exporter.sources.devin.consumption.scopes import USER_SCOPE
+from exporter.sources.devin.members import directory
+from exporter.sources.devin.members.user_policy import UserPolicy
+from exporter.sources.devin.types import Acus
+
+ENTERPRISE = Metric(
+    "devin_enterprise_cycle_limit_acus",
+    "ACUs that the enterprise may use in a billing cycle; 0 blocks all use.",
+)
+ORGANIZATION = Metric(
+    "devin_organization_cycle_limit_acus",
+    "ACUs that an organization may use in a billing cycle; 0 blocks all use.",
+    ("org_id",),
+)
+USER = Metric(
+    "devin_user_cycle_limit_acus",
+    "ACUs that a user may use in a billing cycle; 0 blocks all use.",
+    ("user_id",),
+)
+SESSION = Metric(
+    "devin_organization_session_limit_acus",
+    "ACUs that one session of an organization may use.",
+    ("org_id",),
+)
+METRICS = (ENTERPRISE, ORGANIZATION, USER, SESSION)
+
+
+class LimitItem(ApiModel):
+    """The fields read of a limit."""
+
+    cycle_acu_limit: Annotated[Acus, Field(ge=0)]
+    scope: str
+    org_id: str | None = None
+    user_id: str | None = None
+
+
+ENDPOINT = Endpoint(
+    path="/v3/enterprise/consumption/acu-limits/devin",
+    response=TypeAdapter(Page[LimitItem]),
+    feeds="limits",
+    permission=keys.VIEW_CONSUMPTION,
+    keys=keys.ENTERPRISE_ONLY,
+)
+
+
+class Limits:
+    """The limits as last seen."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        people: directory.Directory,
+        policy: UserPolicy,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._people = people
+        self._policy = policy
+        self._last: Response[tuple[LimitItem, ...]] | None = None
+
+    def task(self, poll_interval: float) -> Task:
+        """The task that keeps them; who is told of follows the users' ranking."""
+        return Task(
+            name="limits",
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=METRICS,
+            poll=self.poll,
+            snapshot=self.snapshot,
+            after=(directory.ORGANIZATIONS_TASK, USER_SCOPE.task),
+        )
+
+    def poll(self) -> None:
+        """Ask for all limits. Raises `PollError`."""
+        requested_at = self._clock()
+        items = self._client.get_list(Request(endpoint=ENDPOINT))
+        self._last = Response(requested_at, tuple(items))
+
+    def snapshot(self, now: float, max_age: float) -> Snapshot:
+        """Each limit that exists; the list of limits counts before an organization's own entry."""
+        response = self._last if self._last and self._last.is_fresh(now, max_age) else None
+        organizations = self._people.organizations(now, max_age)
+        lowest = _lowest(response.value if response else ())
+        cycle: dict[str | None, float | None] = {}
+        # The organizations' own entries say nothing while the list that counts is too old.
+        if response or self._last is None:
+            cycle = {org.org_id: org.max_cycle_acu_limit for org in organizations}
+        cycle |= {item.org_id: item.cycle_acu_limit for item in lowest if item.scope == "org"}
+        samples = [
+            *(
+                ORGANIZATION(acus, org_id=org_id)
+                for org_id, acus in cycle.items()
+                if org_id and acus is not None
+            ),
+            *(
+                SESSION(org.max_session_acu_limit, org_id=org.org_id)
+                for org in organizations
+                if org.max_session_acu_limit is not None
+            ),
+            *(ENTERPRISE(item.cycle_acu_limit) for item in lowest if item.scope == "enterprise"),
+            *self._of_users(lowest),
+        ]
+        return Snapshot(
+            tuple(samples),
+            expires=response.requested_at + max_age if response else math.inf,
+            missing=1 if self._last and not response else 0,
+        )
+
+    def _of_users(self, items: Iterable[LimitItem]) -> Iterator[Sample]:
+        """Of those who have series of their own, and of no more than may have them."""
+        told = (
+            USER(item.cycle_acu_limit, user_id=self._policy.label(item.user_id))
+            for item in items
+            if item.scope == "user" and item.user_id and self._policy.own(item.user_id)
+        )
+        return islice(told, self._policy.limit)
+
+
+def _lowest(items: Iterable[LimitItem]) -> list[LimitItem]:
+    """The lowest limit of each that has several, as that is the one that holds."""
+    lowest: dict[tuple[str, str | None], LimitItem] = {}
+    for item in items:
+        ids = {"org": item.org_id, "user": item.user_id}
+        key = (item.scope, ids.get(item.scope))
+        known = lowest.get(key)
+        if known is None or item.cycle_acu_limit < known.cycle_acu_limit:
+            lowest[key] = item
+    return list(lowest.values())

@@ -1,0 +1,141 @@
+"""Whose consumption the API tells, and what is published of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pydantic import Field, TypeAdapter, field_validator
+
+from exporter.client.endpoint import Endpoint
+from exporter.client.models import ApiModel
+from exporter.metrics import Metric
+from exporter.sources.devin import keys
+from exporter.sources.devin.billing.windows import billing_month, day_number
+from exporter.sources.devin.types import Acus, Timestamp
+
+PRODUCTS = ("devin", "cascade", "terminal")
+"""Products that are published even where nobody has used them; others once they are seen."""
+
+ENTERPRISE = ""
+
+_WINDOWS = {
+    "today": "in the running billing day, which starts at 08:00 UTC",
+    "yesterday": "in the last complete billing day",
+    "cycle": "in the running billing cycle",
+    "previous_cycle": "in the last complete billing cycle",
+}
+
+
+def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> dict[str, Metric]:
+    return {
+        window: Metric(
+            f"devin_{prefix}consumption_{window}_acus",
+            f"ACUs of {of} {_WINDOWS[window]}; can go down when a day is restated.",
+            (*labels, "product"),
+        )
+        for window in windows
+    }
+
+
+class DayItem(ApiModel):
+    """One billing day; `acus_by_product` is an open map whose values may be null."""
+
+    date: Timestamp
+    acus: Acus
+    acus_by_product: dict[str, Acus | None] = Field(default_factory=dict)
+
+
+class DailyAnswer(ApiModel):
+    """The fields read of every `…/consumption/daily…` endpoint."""
+
+    consumption_by_date: tuple[DayItem, ...]
+
+    @field_validator("consumption_by_date")
+    @classmethod
+    def _each_day_once(cls, items: tuple[DayItem, ...]) -> tuple[DayItem, ...]:
+        if len({day_number(item.date) for item in items}) < len(items):
+            raise ValueError("a day stands twice")
+        return items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """One kind of entity whose consumption the API tells.
+
+    Attributes:
+        org_endpoint: the one for an organization's key; None where it has none.
+        label: the label (and path parameter) that holds an entity's id; None for the enterprise.
+        metrics: the metric of each window.
+        zeros: whether products without use are published as 0.
+    """
+
+    task: str
+    endpoint: Endpoint[DailyAnswer]
+    org_endpoint: Endpoint[DailyAnswer] | None
+    label: str | None
+    metrics: Mapping[str, Metric]
+    zeros: bool
+
+    @property
+    def endpoints(self) -> tuple[Endpoint[DailyAnswer], ...]:
+        """Those that there are."""
+        return (self.endpoint, *([self.org_endpoint] if self.org_endpoint else []))
+
+
+def _scope(
+    whose: str,
+    of: str,
+    *windows: str,
+    label: str | None = None,
+    path: str = "",
+    org_path: str | None = None,
+    zeros: bool = False,
+) -> Scope:
+    """A scope, by the first word of its task and by where its endpoints are."""
+    task = f"{whose}_consumption"
+    endpoint = Endpoint(
+        path=f"/v3/enterprise/consumption/daily{path}",
+        response=_RESPONSE,
+        feeds=f"ACUs ({task})",
+        permission=keys.VIEW_CONSUMPTION,
+        keys=keys.ENTERPRISE_ONLY,
+        check_params=lambda now: billing_month(now).params,
+    )
+    org_endpoint = replace(
+        endpoint,
+        path=f"/v3/organizations/{{org_id}}/consumption/daily{org_path}",
+        permission=keys.VIEW_ORG_CONSUMPTION,
+        keys=keys.ORGANIZATION_ONLY,
+    )
+    return Scope(
+        task=task,
+        endpoint=endpoint,
+        org_endpoint=None if org_path is None else org_endpoint,
+        label=label,
+        metrics=_metrics(f"{whose}_" if label else "", of, (label,) if label else (), *windows),
+        zeros=zeros,
+    )
+
+
+_RESPONSE = TypeAdapter(DailyAnswer)
+_PERSONAL = ("today", "yesterday", "cycle")
+_USER, _BOT = "/users/{user_id}", "/service-users/{service_user_id}"
+_ORGANIZATION = "/organizations/{org_id}"
+
+ENTERPRISE_SCOPE = _scope("enterprise", "the enterprise", *_WINDOWS, zeros=True)
+ORGANIZATION_SCOPE = _scope(
+    *("organization", "an organization", *_WINDOWS),
+    label="org_id",
+    path=_ORGANIZATION,
+    org_path="",
+    zeros=True,
+)
+USER_SCOPE = _scope("user", "a user", *_PERSONAL, label="user_id", path=_USER, org_path=_USER)
+SERVICE_USER_SCOPE = _scope(
+    *("service_user", "a service user", *_PERSONAL),
+    label="service_user_id",
+    path=_BOT,
+    org_path=_BOT,
+)
+SCOPES = (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE)
+METRICS = tuple(metric for scope in SCOPES for metric in scope.metrics.values())
+ENDPOINTS = tuple(endpoint for scope in SCOPES for endpoint in scope.endpoints)

@@ -1,0 +1,36 @@
+"""What every data set of the v3 API stands on: the key's kind, cycles, sessions and people."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from exporter.sources.devin.billing.cycles import Cycles
+from exporter.sources.devin.identity import Identity
+from exporter.sources.devin.members.directory import Directory
+from exporter.sources.devin.members.user_policy import UserPolicy
+from exporter.sources.devin.operations.sessions import Sessions, Table
+from exporter.sources.devin.settings import DevinSettings
+from exporter.sources.source import OpenSource
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Whose key it is, which cycles there are, and which entities can be requested."""
+
+    identity: Identity
+    cycles: Cycles
+    user_policy: UserPolicy
+    sessions: Sessions
+    directory: Directory
+
+    @classmethod
+    def of(cls, opened: OpenSource) -> Self:
+        """Nothing is known yet; each part is filled by its own polls."""
+        client, clock, settings = opened.client, opened.clock, opened.settings[DevinSettings]
+        identity = Identity(client)
+        policy = UserPolicy(
+            settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit
+        )
+        table = Table(rows=settings.recent_sessions, titles=settings.session_titles)
+        sessions = Sessions(client, clock, identity, policy=policy, table=table)
+        directory = Directory(client, clock, identity, policy=policy, seen=sessions.seen_users)
+        return cls(identity, Cycles(client, clock, identity), policy, sessions, directory)

@@ -1,0 +1,1 @@
+"""Figures that are computed from other data sets."""

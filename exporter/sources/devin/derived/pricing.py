@@ -1,0 +1,31 @@
+"""Price and purchased pool, which no endpoint tells: they are settings."""
+
+from collections.abc import Iterator
+
+from exporter.metrics import Metric, Sample
+from exporter.scheduling.task import Snapshot, Task
+from exporter.sources.devin.settings import DevinSettings
+
+PRICE = Metric("devin_acu_price", "Price of one ACU, in the currency named.", ("currency",))
+POOL = Metric("devin_pool_acus", "ACUs bought for a billing cycle.")
+METRICS = (PRICE, POOL)
+
+
+def task(source: str, settings: DevinSettings) -> Task:
+    """The task that publishes them, where they are set."""
+    samples = tuple(_samples(settings))
+    return Task(
+        name="money",
+        source=source,
+        interval=settings.poll_interval,
+        metrics=METRICS,
+        poll=None,
+        snapshot=lambda now, max_age: Snapshot(samples),  # noqa: ARG005 - they never change
+    )
+
+
+def _samples(settings: DevinSettings) -> Iterator[Sample]:
+    if settings.acu_price is not None:
+        yield PRICE(settings.acu_price, currency=settings.acu_currency)
+    if settings.acu_pool is not None:
+        yield POOL(settings.acu_pool)

@@ -1,0 +1,57 @@
+"""A list of the API as it is believed: an entity goes after two good lists without it."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
+
+from exporter.client.response import Response
+from exporter.errors import EntitiesUnknownError
+
+T = TypeVar("T")
+
+
+class Roster(Generic[T]):
+    """One list of the API; an entity goes after two good lists in a row without it."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        fetch: Callable[[], Iterable[T]],
+        id_of: Callable[[T], str],
+    ) -> None:
+        self._clock = clock
+        self._fetch = fetch
+        self._id_of = id_of
+        self._lock = threading.Lock()
+        self._missed: frozenset[str] = frozenset()
+        self._last: Response[Mapping[str, T]] | None = None
+
+    def poll(self) -> None:
+        """Fetch the whole list. Raises `PollError`."""
+        requested_at = self._clock()
+        listed = {self._id_of(item): item for item in self._fetch()}
+        with self._lock:
+            before = self._last.value if self._last else {}
+            missed_once = {
+                entity: item
+                for entity, item in before.items()
+                if entity not in listed and entity not in self._missed
+            }
+            self._missed = frozenset(missed_once)
+            self._last = Response(requested_at, {**listed, **missed_once})
+
+    @property
+    def last(self) -> Response[Mapping[str, T]] | None:
+        """Who is known, by id; None before the first good list."""
+        return self._last
+
+    def known(self) -> Mapping[str, T]:
+        """Who is known, by id, whatever the list's age.
+
+        Raises:
+            EntitiesUnknownError: before the first good list.
+        """
+        if self._last is None:
+            raise EntitiesUnknownError("there has been no good list yet")
+        return self._last.value

@@ -1,0 +1,284 @@
+"""Who there is: organizations, users (from both lists) and service users."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import chain
+from typing import TypeVar
+
+from exporter.client.endpoint import Request
+from exporter.client.fan_out import ask_each
+from exporter.client.http import Client
+from exporter.client.response import first_expiry
+from exporter.errors import EntitiesUnknownError, NotFoundError, PermissionMissingError
+from exporter.metrics import Metric, Sample
+from exporter.scheduling.task import Snapshot, Task
+from exporter.sources.devin.billing.windows import seconds
+from exporter.sources.devin.identity import Identity
+from exporter.sources.devin.members import models
+from exporter.sources.devin.members.debounced_list import Roster
+from exporter.sources.devin.members.models import Member, Organization, ServiceUser
+from exporter.sources.devin.members.user_policy import UserPolicy
+from exporter.sources.devin.operations import sessions
+
+ORGANIZATIONS_TASK = "organizations"
+USERS_TASK = "users"
+USER_NAMES_TASK = "user_names"
+SERVICE_USERS_TASK = "service_users"
+TASKS = (ORGANIZATIONS_TASK, USERS_TASK, SERVICE_USERS_TASK)
+
+ORGANIZATION_INFO = Metric(
+    "devin_organization_info", "An organization's name; 1.", ("org_id", "org_name")
+)
+USER_INFO = Metric(
+    "devin_user_info", "A user's e-mail and name; 1.", ("user_id", "user_email", "user_name")
+)
+MEMBER_INFO = Metric(
+    "devin_organization_member_info",
+    "A user's membership in an organization, from the role assignments; 1.",
+    ("org_id", "user_id"),
+)
+SERVICE_USER_INFO = Metric(
+    "devin_service_user_info",
+    "A service user's name; 1.",
+    ("service_user_id", "service_user_name"),
+)
+SERVICE_USER_EXPIRY = Metric(
+    "devin_service_user_expiry_timestamp_seconds",
+    "When a service user's key expires, in Unix seconds; absent if it never does.",
+    ("service_user_id",),
+)
+ORGANIZATIONS = Metric("devin_organizations", "Organizations of the enterprise.")
+USERS = Metric("devin_users", "Users of the enterprise, from both lists, each counted once.")
+SERVICE_USERS = Metric("devin_service_users", "Service users of the enterprise.")
+
+ORGANIZATION_METRICS = (ORGANIZATION_INFO, ORGANIZATIONS)
+USER_METRICS = (USER_INFO, MEMBER_INFO, USERS)
+SERVICE_USER_METRICS = (SERVICE_USER_INFO, SERVICE_USER_EXPIRY, SERVICE_USERS)
+METRICS = (*ORGANIZATION_METRICS, *USER_METRICS, *SERVICE_USER_METRICS)
+
+
+T = TypeVar("T")
+
+
+class Directory:
+    """The rosters, and who is to be asked for.
+
+    Args:
+        seen: users (`user`) and service users (`service`) of recent sessions, for keys that may
+            not read any list of them.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        identity: Identity,
+        *,
+        policy: UserPolicy,
+        seen: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._client = client
+        self._identity = identity
+        self._policy = policy
+        self._seen = seen
+        self._only_seen = False
+        self._organizations = Roster(
+            clock, fetch=self._fetch_organizations, id_of=lambda item: item.org_id
+        )
+        self._direct = Roster(clock, fetch=self._fetch_users, id_of=lambda item: item.user_id)
+        self._by_group = Roster(clock, fetch=self._fetch_idp_users, id_of=lambda item: item.user_id)
+        self._service_users = Roster(
+            clock,
+            fetch=lambda: client.get_list(Request(endpoint=models.SERVICE_USERS)),
+            id_of=lambda item: item.service_user_id,
+        )
+
+    def _fetch_organizations(self) -> Iterable[Organization]:
+        """All of them; no endpoint tells an organization's key its organization's name."""
+        org_id = self._identity.org_id
+        if org_id is not None:
+            return (Organization(org_id=org_id, name=org_id),)
+        return self._client.get_list(Request(endpoint=models.ORGANIZATIONS))
+
+    def _fetch_users(self) -> Iterable[Member]:
+        """Those with a direct role; for an organization's key its members, else who was seen."""
+        org_id = self._identity.org_id
+        if org_id is None:
+            return self._client.get_list(Request(endpoint=models.USERS))
+        try:
+            members = self._client.get_list(
+                Request(endpoint=models.ORG_USERS, ids={"org_id": org_id})
+            )
+        except (NotFoundError, PermissionMissingError):
+            self._only_seen = True
+            return [Member(user_id=who) for who, kind in self._seen().items() if kind == "user"]
+        self._only_seen = False
+        return members
+
+    def _fetch_idp_users(self) -> Iterable[Member]:
+        if self._identity.org_id is not None:
+            return ()
+        return self._client.get_list(Request(endpoint=models.IDP_USERS))
+
+    def tasks(self, poll_interval: float, *, ranked_by: str) -> Iterator[Task]:
+        """The tasks that keep it; `ranked_by` is the task whose polls rank the users."""
+        yield Task(
+            name=ORGANIZATIONS_TASK,
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=ORGANIZATION_METRICS,
+            poll=self._organizations.poll,
+            snapshot=lambda now, max_age: _listing(
+                (self._organizations,), _organization_samples, ORGANIZATIONS, now, max_age
+            ),
+        )
+        yield Task(
+            name=USERS_TASK,
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=(USERS,),
+            poll=self._poll_users,
+            snapshot=lambda now, max_age: _listing(
+                (self._direct, self._by_group),
+                _nothing,
+                None if self._only_seen else USERS,
+                now,
+                max_age,
+            ),
+            after=(sessions.TASK,),
+        )
+        yield Task(
+            name=USER_NAMES_TASK,
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=(USER_INFO, MEMBER_INFO),
+            poll=None,
+            snapshot=self._user_names,
+            after=(USERS_TASK, ranked_by),
+        )
+        yield Task(
+            name=SERVICE_USERS_TASK,
+            source=self._client.source,
+            interval=poll_interval,
+            metrics=SERVICE_USER_METRICS,
+            poll=self._service_users.poll,
+            snapshot=lambda now, max_age: _listing(
+                (self._service_users,), _service_user_samples, SERVICE_USERS, now, max_age
+            ),
+        )
+
+    def _poll_users(self) -> None:
+        try:
+            ask_each({"direct": self._direct.poll, "by_group": self._by_group.poll})
+        finally:
+            # Later on the ledger decides, which knows of those who have left, too.
+            if not self._policy.decided:
+                self._policy.listed(self._users_or_seen())
+
+    def _user_names(self, now: float, max_age: float) -> Snapshot:
+        lists = [self._direct.last, self._by_group.last]
+        fresh = [each for each in lists if each and each.is_fresh(now, max_age)]
+        members = chain.from_iterable(each.value.values() for each in fresh)
+        return Snapshot(
+            tuple(_user_samples(members, self._policy)),
+            expires=first_expiry((each.requested_at for each in fresh), max_age),
+        )
+
+    def organizations(self, now: float, max_age: float) -> tuple[Organization, ...]:
+        """The organizations of a list that is young enough."""
+        last = self._organizations.last
+        if last is None or not last.is_fresh(now, max_age):
+            return ()
+        return tuple(last.value.values())
+
+    def org_ids(self) -> frozenset[str]:
+        """All organizations. Raises `EntitiesUnknownError` while there is no good list."""
+        return frozenset(self._organizations.known())
+
+    def user_ids(self) -> frozenset[str]:
+        """All users that either list knows.
+
+        Raises:
+            EntitiesUnknownError: while neither list has been good.
+        """
+        lists = [roster.last for roster in (self._direct, self._by_group)]
+        if not any(lists):
+            raise EntitiesUnknownError("no good list of users yet")
+        return frozenset().union(*(each.value for each in lists if each))
+
+    def _users_or_seen(self) -> Iterable[str]:
+        with suppress(EntitiesUnknownError):
+            return self.user_ids()
+        return [who for who, kind in self._seen().items() if kind == "user"]
+
+    def all_user_ids(self) -> frozenset[str]:
+        """All users. Raises `EntitiesUnknownError` while either list has never been good."""
+        return frozenset({*self._direct.known(), *self._by_group.known()})
+
+    def service_user_ids(self) -> frozenset[str]:
+        """All service users; for an organization's key those of recent sessions.
+
+        Raises:
+            EntitiesUnknownError: while there is no good list.
+        """
+        if self._identity.org_id is not None:
+            return frozenset(who for who, kind in self._seen().items() if kind == "service")
+        return frozenset(self._service_users.known())
+
+
+def _listing(
+    rosters: tuple[Roster[T], ...],
+    samples: Callable[[Iterable[T]], Iterable[Sample]],
+    count: Metric | None,
+    now: float,
+    max_age: float,
+) -> Snapshot:
+    """Publish what the lists that are young enough hold, and the count once all of them are."""
+    lists = [roster.last for roster in rosters if roster.last is not None]
+    fresh = [each for each in lists if each.is_fresh(now, max_age)]
+    published = list(samples(chain.from_iterable(each.value.values() for each in fresh)))
+    if count is not None and len(fresh) == len(rosters):
+        entities = frozenset().union(*(each.value for each in fresh))
+        published.append(count(len(entities)))
+    return Snapshot(
+        tuple(published),
+        expires=first_expiry((each.requested_at for each in fresh), max_age),
+        missing=len(lists) - len(fresh),
+    )
+
+
+def _organization_samples(items: Iterable[Organization]) -> Iterator[Sample]:
+    for item in items:
+        yield ORGANIZATION_INFO(1, org_id=item.org_id, org_name=item.name)
+
+
+def _service_user_samples(items: Iterable[ServiceUser]) -> Iterator[Sample]:
+    for item in items:
+        yield SERVICE_USER_INFO(
+            1, service_user_id=item.service_user_id, service_user_name=item.name
+        )
+        if item.expires_at is not None:
+            yield SERVICE_USER_EXPIRY(
+                seconds(item.expires_at), service_user_id=item.service_user_id
+            )
+
+
+def _nothing(_: Iterable[Member]) -> Iterator[Sample]:
+    yield from ()
+
+
+def _user_samples(items: Iterable[Member], policy: UserPolicy) -> Iterator[Sample]:
+    """What either list knows of the users that may be named, and that have series of their own."""
+    if not policy.shows_ids:
+        return
+    users: dict[str, list[Member]] = {}
+    for item in items:
+        if policy.own(item.user_id):
+            users.setdefault(item.user_id, []).append(item)
+    for user_id, members in users.items():
+        email = next((member.email for member in members if member.email), "")
+        name = next((member.name for member in members if member.name), "")
+        if policy.mode == "full":
+            yield USER_INFO(1, user_id=user_id, user_email=email, user_name=name)
+        for org_id in sorted(frozenset().union(*(member.org_ids() for member in members))):
+            yield MEMBER_INFO(1, org_id=org_id, user_id=user_id)

@@ -1,0 +1,85 @@
+"""Organizations, users and service users as the API's lists tell them."""
+
+from dataclasses import replace
+from itertools import chain
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from exporter.client.endpoint import Endpoint
+from exporter.client.models import ApiModel, Page
+from exporter.sources.devin import keys
+from exporter.sources.devin.types import Acus, Id, Timestamp
+
+
+class Organization(ApiModel):
+    """The fields read of `GET /v3/enterprise/organizations`."""
+
+    org_id: Id
+    name: str
+    created_at: Timestamp | None = None
+    max_cycle_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
+    max_session_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
+
+
+class RoleAssignment(ApiModel):
+    """The organization that a role is held in; None for the enterprise."""
+
+    org_id: str | None = None
+
+
+class Member(ApiModel):
+    """The fields read of both lists of users."""
+
+    user_id: Id
+    email: str | None = None
+    name: str | None = None
+    role_assignments: tuple[RoleAssignment, ...] = ()
+    idp_role_assignments: tuple[RoleAssignment, ...] = ()
+
+    def org_ids(self) -> frozenset[str]:
+        """The organizations that this list puts the user in."""
+        roles = chain(self.role_assignments, self.idp_role_assignments)
+        return frozenset(role.org_id for role in roles if role.org_id)
+
+
+class ServiceUser(ApiModel):
+    """The fields read of `GET /v3/enterprise/members/service-users`."""
+
+    service_user_id: Id
+    name: str
+    expires_at: Timestamp | None = None
+
+
+ORGANIZATIONS = Endpoint(
+    path="/v3/enterprise/organizations",
+    response=TypeAdapter(Page[Organization]),
+    feeds="organizations",
+    permission=keys.MANAGE_ORGANIZATIONS,
+    keys=keys.ENTERPRISE_ONLY,
+)
+USERS = Endpoint(
+    path="/v3/enterprise/members/users",
+    response=TypeAdapter(Page[Member]),
+    feeds="users",
+    permission=keys.VIEW_MEMBERSHIP,
+    keys=keys.ENTERPRISE_ONLY,
+)
+IDP_USERS = replace(USERS, path="/v3/enterprise/members/idp-users")
+SERVICE_USERS = Endpoint(
+    path="/v3/enterprise/members/service-users",
+    response=TypeAdapter(Page[ServiceUser]),
+    feeds="service users",
+    permission=keys.VIEW_MEMBERSHIP,
+    keys=keys.ENTERPRISE_ONLY,
+)
+ORG_USERS = replace(
+    USERS,
+    path="/v3beta1/organizations/{org_id}/members/users",
+    feeds="users, else those of sessions",
+    permission=keys.VIEW_ORG_MEMBERSHIP,
+    keys=keys.ORGANIZATION_ONLY,
+    optional="users of recent sessions stand in",
+)
+ALL_USERS = (USERS, IDP_USERS, ORG_USERS)
+ENDPOINTS = (ORGANIZATIONS, *ALL_USERS, SERVICE_USERS)

@@ -1,0 +1,92 @@
+"""What may be told of users: whether, under which label, and how many of them.
+
+A user beyond the limit is summed into `other`. Who that is, is decided once a billing day, by the
+use of the running and the previous cycle.
+"""
+
+import hmac
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Literal
+
+from exporter.config.credentials import Key
+from exporter.errors import CredentialError
+
+Mode = Literal["off", "hash", "id", "full"]
+
+OTHER = "other"
+HASH_DIGITS = 16
+
+
+class UserPolicy:
+    """Decides on labels of users.
+
+    Args:
+        key: the key of the hashes; needed in mode `hash`.
+        limit: users that may have series of their own.
+    """
+
+    def __init__(self, mode: Mode, *, key: Key | None, limit: int) -> None:
+        self.mode = mode
+        self._key = key
+        self.limit = limit
+        self._last_key = b""
+        self._all_fit = False
+        self._own: frozenset[str] | None = None
+        self._ranked_on: int | None = None
+
+    @property
+    def shows_ids(self) -> bool:
+        """Whether ids may be published as they are."""
+        return self.mode in {"id", "full"}
+
+    def listed(self, user_ids: Iterable[str]) -> None:
+        """Note who there is: where all fit within the limit, no ranking is needed."""
+        self._all_fit = len(frozenset(user_ids)) <= self.limit
+
+    def rank(self, use: Mapping[str, float], *, day: int) -> None:
+        """Decide who has series of their own, unless that was decided for this billing day.
+
+        Args:
+            use: ACUs of the running and the previous cycle, for everybody.
+            day: the billing day's number.
+        """
+        self.listed(use)
+        if not self._all_fit and self._ranked_on != day:
+            ranked = sorted(use, key=lambda user_id: (-use[user_id], user_id))
+            self._own = frozenset(ranked[: self.limit])
+            self._ranked_on = day
+
+    def own(self, user_id: str) -> bool:
+        """Whether a user has series of their own."""
+        if self.mode == "off":
+            return False
+        return self._all_fit or (self._own is not None and user_id in self._own)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known who has series of their own."""
+        return self._all_fit or self._own is not None
+
+    def label(self, user_id: str) -> str:
+        """The label value of one user, who has series of their own or is summed up.
+
+        Empty while that is not decided.
+        """
+        if self.mode == "off" or not self.decided:
+            return ""
+        if not self.own(user_id):
+            return OTHER
+        if self.mode != "hash":
+            return user_id
+        return hmac.new(self._hash_key(), user_id.encode(), sha256).hexdigest()[:HASH_DIGITS]
+
+    def _hash_key(self) -> bytes:
+        """The present key; the last one while its file cannot be read."""
+        if self._key is not None:
+            try:
+                self._last_key = self._key().encode()
+            except CredentialError:
+                if not self._last_key:
+                    raise
+        return self._last_key

@@ -1,0 +1,1 @@
+"""Sessions, queue, hypervisors, guardrails."""

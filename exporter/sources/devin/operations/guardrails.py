@@ -1,0 +1,96 @@
+"""Guardrail violations of the running cycle: `GET /v3beta1/enterprise/guardrail-violations`.
+
+What a violation says of its reasons and of a user's message is never read.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from exporter.client.endpoint import Endpoint, Request
+from exporter.client.http import Client
+from exporter.client.models import ApiModel, Page
+from exporter.client.response import Response
+from exporter.errors import EntitiesUnknownError
+from exporter.metrics import Metric, Sample
+from exporter.scheduling.task import Task
+from exporter.sources.devin import keys
+from exporter.sources.devin.billing import cycles
+from exporter.sources.devin.billing.windows import DAY, BillingWindows, Window, seconds
+from exporter.sources.devin.types import Timestamp
+from exporter.sources.last_response import LastResponse
+
+VIOLATIONS = Metric(
+    "devin_guardrail_violations_cycle",
+    "Guardrail violations in the running billing cycle, by guardrail and what was done.",
+    ("guardrail_name", "action_taken"),
+)
+METRICS = (VIOLATIONS,)
+
+
+class Violation(ApiModel):
+    """The fields read of a violation."""
+
+    violation_id: int
+    guardrail_name: str
+    action_taken: str
+    created_at: Timestamp
+
+
+ENDPOINT = Endpoint(
+    path="/v3beta1/enterprise/guardrail-violations",
+    response=TypeAdapter(Page[Violation]),
+    feeds="guardrail violations",
+    keys=keys.ENTERPRISE_ONLY,
+    optional=keys.NOT_HERE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CycleViolations:
+    """How many violations a cycle has, by guardrail and action."""
+
+    cycle: Window
+    counts: Counter[tuple[str, str]]
+
+
+def task(
+    client: Client,
+    clock: Callable[[], float],
+    windows: Callable[[float], BillingWindows],
+    poll_interval: float,
+) -> Task:
+    """The task that keeps the running cycle's."""
+
+    def fetch() -> CycleViolations:
+        cycle = windows(clock()).cycle
+        if cycle is None:
+            raise EntitiesUnknownError("the running cycle is not known yet")
+        # The API's bounds may or may not be inclusive: a day more on each side, cut here.
+        params = Window(cycle.start - DAY, cycle.end + DAY).params
+        within = {
+            item.violation_id: (item.guardrail_name, item.action_taken)
+            for item in client.get_list(Request(endpoint=ENDPOINT, params=params))
+            if seconds(item.created_at) in cycle
+        }
+        return CycleViolations(cycle, Counter(within.values()))
+
+    def samples(response: Response[CycleViolations], now: float) -> Iterator[Sample]:
+        violations = response.value
+        if violations.cycle == windows(now).cycle:
+            for (name, action), count in sorted(violations.counts.items()):
+                yield VIOLATIONS(count, guardrail_name=name, action_taken=action)
+
+    last = LastResponse(clock, fetch=fetch, samples=samples)
+    return Task(
+        name="guardrails",
+        source=client.source,
+        interval=poll_interval,
+        metrics=METRICS,
+        poll=last.poll,
+        snapshot=last.snapshot,
+        next_end=lambda now: windows(now).next_end,
+        after=(cycles.TASK,),
+    )

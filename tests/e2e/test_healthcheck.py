@@ -1,0 +1,192 @@
+"""The image's health check, asked of processes as they may run in a container."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.support.processes import EXPORTER, running
+from tests.support.prometheus import ROOT, free_address
+
+SCRIPT = ROOT / "deploy" / "healthcheck.py"
+SMALL = {"DEMO_ORGANIZATIONS": "1", "DEMO_USERS": "3", "DEMO_DAYS": "40"}
+HUNG_SECONDS = 120
+SERVER = """
+import json, socket, ssl, sys
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+status, headers, certificate, authority = json.loads(sys.argv[1])
+
+def healthy(request):
+    return Response(status_code=status, headers=headers)
+
+config = uvicorn.Config(
+    Starlette(routes=[Route("/-/healthy", healthy)]),
+    ssl_certfile=certificate,
+    ssl_ca_certs=authority,
+    ssl_cert_reqs=ssl.CERT_REQUIRED if authority else ssl.CERT_NONE,
+    log_config=None,
+)
+listening = socket.create_server(("127.0.0.1", 0))
+print("listening", flush=True)
+uvicorn.Server(config).run(sockets=[listening])
+"""
+"""What answers as an exporter with a web configuration does: in TLS, for who has a password."""
+
+
+ELSEWHERE = {"WEB_LISTEN_ADDRESS": ":2", "http_proxy": "http://127.0.0.1:3"}
+"""The check's own environment, which says nothing of where the exporter listens."""
+
+
+def checked(process: int) -> tuple[int, str]:
+    """What the health check says of a process: its exit status and its reasons."""
+    ended = subprocess.run(
+        [sys.executable, SCRIPT, str(process)],
+        env=os.environ | ELSEWHERE,
+        capture_output=True,
+        text=True,
+        timeout=HUNG_SECONDS,
+        check=False,
+    )
+    return ended.returncode, ended.stderr
+
+
+@contextmanager
+def serving(
+    status: int = 200,
+    *,
+    certificate: str | None = None,
+    authority: str | None = None,
+    **headers: str,
+) -> Iterator[int]:
+    """Run a server that answers so; gives its process."""
+    told = [status, headers, certificate, authority]
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, json.dumps(told)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"listening\n"
+            yield server.pid
+        finally:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def certificate(authority: trustme.CA, tmp_path: Path) -> str:
+    path = tmp_path / "certificate.pem"
+    authority.issue_cert("exporter.test").private_key_and_cert_chain_pem.write_to_path(path)
+    return str(path)
+
+
+ADDRESSES: dict[str, tuple[Sequence[str], dict[str, str]]] = {
+    "flag": (["--web.listen-address=127.0.0.1:0"], {"WEB_LISTEN_ADDRESS": ":1"}),
+    "flag of two words": (["--web.listen-address", "[::1]:0"], {"WEB_LISTEN_ADDRESS": ":1"}),
+    "variable with several": ([], {"WEB_LISTEN_ADDRESS": "127.0.0.2:0,0.0.0.0:0"}),
+    "every address": ([], {"WEB_LISTEN_ADDRESS": ":0"}),
+}
+
+
+@pytest.mark.parametrize("where", ADDRESSES)
+def test_it_asks_where_the_exporter_listens_however_that_was_said(
+    where: str, tmp_path: Path
+) -> None:
+    flags, settings = ADDRESSES[where]
+    with running(tmp_path, "demo", *flags, **settings, **SMALL) as exporter:
+        assert checked(exporter.process.pid) == (0, "")
+        assert exporter.end() == 0
+        assert checked(exporter.process.pid) == (1, "nobody listens here\n")
+
+
+def test_it_finds_the_exporter_behind_what_is_started_before_it(tmp_path: Path) -> None:
+    script = f'{EXPORTER} "$@" & trap "kill $!" TERM; wait; wait'
+    with running(tmp_path, "demo", command=["sh", "-c", script, "init"], **SMALL) as exporter:
+        assert checked(exporter.process.pid) == (0, "")
+        exporter.end()
+
+
+def test_a_process_that_hangs_is_ill(tmp_path: Path) -> None:
+    address = free_address()
+    with running(tmp_path, WEB_LISTEN_ADDRESS=address, DEVIN_SERVICE_USER_TOKEN="cog_x",
+                 DEVIN_API_URL="http://127.0.0.1:1") as exporter:  # fmt: skip
+        assert checked(exporter.process.pid) == (0, "")
+        exporter.process.send_signal(signal.SIGSTOP)
+        try:
+            status, reason = checked(exporter.process.pid)
+        finally:
+            exporter.process.send_signal(signal.SIGCONT)
+        assert (status, reason) == (1, f"127.0.0.1 port {address[10:]}: timed out\n")
+        assert checked(exporter.process.pid) == (0, "")
+
+
+def test_it_speaks_tls_where_the_exporter_does(certificate: str) -> None:
+    with serving(certificate=certificate) as server:
+        assert checked(server) == (0, "")
+    with serving(503, certificate=certificate) as server:
+        assert checked(server)[0] == 1
+
+
+def test_what_asks_for_a_certificate_or_a_password_works(
+    certificate: str, authority: trustme.CA, tmp_path: Path
+) -> None:
+    clients = tmp_path / "clients.pem"
+    authority.cert_pem.write_to_path(clients)
+    with serving(certificate=certificate, authority=str(clients)) as server:
+        assert checked(server) == (0, "")
+    wants_a_password = {"WWW-Authenticate": 'Basic realm="metrics"'}
+    with serving(401, **wants_a_password) as server:
+        assert checked(server) == (0, "")
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+def test_another_server_is_no_exporter(status: int) -> None:
+    with serving(status) as server:
+        ended, reason = checked(server)
+    assert ended == 1
+    assert reason.endswith("no `/-/healthy` there\n")
+
+
+def test_a_socket_that_never_answers_is_ill() -> None:
+    command = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", command + "; input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as deaf:
+        assert deaf.stdout is not None
+        deaf.stdout.readline()
+        status, reason = checked(deaf.pid)
+        deaf.kill()
+    assert status == 1
+    assert reason.endswith("timed out\n")
+
+
+def test_it_asks_of_process_1_where_nothing_else_is_said(tmp_path: Path) -> None:
+    apart = ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no process may have numbers of its own here: that wants root and `unshare`")
+    with running(tmp_path, "demo", command=[*apart, EXPORTER], **SMALL) as outside:
+        number = outside.process.pid
+        (inside,) = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+        enter = ["nsenter", f"--target={inside}", "--pid", "--mount", sys.executable, str(SCRIPT)]
+        healthy = subprocess.run(
+            enter, env=os.environ | ELSEWHERE, capture_output=True, text=True, check=False
+        )
+    assert (healthy.returncode, healthy.stderr) == (0, "")

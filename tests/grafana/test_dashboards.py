@@ -1,0 +1,285 @@
+"""The dashboards as committed: current, well formed, and asking for nothing that is not there."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations, zip_longest
+from pathlib import Path
+from typing import get_type_hints
+
+import promql_parser as promql
+import pytest
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard as Model
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
+from pydantic import TypeAdapter, ValidationError
+
+from exporter.catalogue import ROOT
+from exporter.sources.aione import samples
+from grafana import aione, colours
+from grafana.build import documents, main
+from grafana.house import BILLING_DAY, BILLING_TIMEZONE, GATEWAY_DAY, TAG
+from tests.grafana.panels import DASHBOARDS, FOLDER, Dashboard, Target, interpolate
+from tests.grafana.queries import (
+    COUNTERS,
+    OF_REPLICAS,
+    OF_TARGETS,
+    below,
+    by,
+    is_rated,
+    known_to_prometheus,
+    labels_of,
+    names_read,
+    recorded,
+    selectors,
+    without,
+)
+
+DEPRECATED = {"graph", "singlestat", "table-old", "grafana-worldmap-panel", "heatmap-old"}
+MACROS = {
+    "__range": "604800s",
+    "__to": "1764000000000",
+    "__interval": "60s",
+    "__rate_interval": "75s",
+    "job": "devin-exporter",
+    "total": "devin-exporter",
+    "org": ".*",
+    "person": "somebody",
+}
+
+boards = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+
+
+def test_committed_dashboards_are_what_the_code_builds(tmp_path: Path) -> None:
+    main(tmp_path)
+    built = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert built == documents()
+    committed = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
+    assert committed == built, "run `make generate`"
+
+
+@boards
+def test_a_dashboard_keeps_to_grafanas_schema(path: Path) -> None:
+    register_default_plugins()
+    told = json.loads(path.read_text(encoding="utf-8"))
+    model = Model.from_json(told)
+    assert not list(wrong_types(model, path.stem))
+    understood = json.loads(json.dumps(model, cls=JSONEncoder))
+    assert not list(lost(told, understood, path.stem)), "the schema does not have these fields"
+
+
+def wrong_types(model: object, where: str) -> Iterator[str]:
+    """Every attribute, at any depth, that is not of the type that the schema gives it."""
+    for name, hint in get_type_hints(type(model)).items():
+        held = getattr(model, name)
+        if name == "transformations" and held:  # the library leaves them as they were
+            held = [DataTransformerConfig.from_json(each) for each in held]
+        try:
+            TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(held)
+        except ValidationError as error:
+            yield f"{where}.{name}: {error}"
+        for index, each in enumerate(held if isinstance(held, list) else [held]):
+            if type(each).__module__.startswith("grafana_foundation_sdk.models"):
+                yield from wrong_types(each, f"{where}.{name}.{index}")
+
+
+def lost(told: object, understood: object, where: str) -> Iterator[str]:
+    """Everything that is not there, or not the same, after reading by the schema."""
+    if isinstance(told, dict) and isinstance(understood, dict):
+        for key, value in told.items():
+            yield from lost(value, understood.get(key), f"{where}.{key}")
+    elif isinstance(told, list) and isinstance(understood, list):
+        for index, (one, other) in enumerate(zip_longest(told, understood)):
+            yield from lost(one, other, f"{where}.{index}")
+    elif told != understood:
+        yield f"{where}: {told!r} became {understood!r}"
+
+
+def test_what_is_against_the_schema_is_found() -> None:
+    register_default_plugins()
+    told = json.loads(DASHBOARDS[0].read_text(encoding="utf-8"))
+    told["panels"][0]["gridPos"]["w"] = "wide"
+    told["panels"][1]["tilte"] = "misspelt"
+    model = Model.from_json(told)
+    (wrong,) = wrong_types(model, "it")
+    assert wrong.startswith("it.panels.0.grid_pos.0.w: ")
+    understood = json.loads(json.dumps(model, cls=JSONEncoder))
+    assert list(lost(told, understood, "it")) == ["it.panels.1.tilte: 'misspelt' became None"]
+
+
+def test_every_dashboard_has_an_identity_of_its_own() -> None:
+    models = [Dashboard(path).model for path in DASHBOARDS]
+    assert len(models) == 7
+    for key in ("uid", "title"):
+        assert len({model[key] for model in models}) == len(models)
+    assert all(Dashboard(path).uid == path.stem for path in DASHBOARDS)
+
+
+@boards
+def test_a_dashboard_can_be_imported_and_keeps_the_vendors_days(path: Path) -> None:
+    dashboard = Dashboard(path)
+    assert "id" not in dashboard.model
+    assert dashboard.model["timezone"] == BILLING_TIMEZONE
+    assert dashboard.model["tags"] == [TAG]
+    assert [v["name"] for v in dashboard.variables[:2]] == ["datasource", "job"]
+    datasources = re.findall(r'"uid": "([^"]*)"', path.read_text(encoding="utf-8"))
+    assert set(datasources) == {"${datasource}", path.stem}
+    (link,) = json.loads(path.read_text(encoding="utf-8"))["links"]
+    assert (link["includeVars"], link["keepTime"], link["tags"]) == (True, True, [TAG])
+
+
+@boards
+def test_every_panel_says_what_it_shows(path: Path) -> None:
+    dashboard = Dashboard(path)
+    titles = Counter(str(panel["title"]) for panel in dashboard.panels)
+    assert max(titles.values()) == 1
+    queries = {title: [t.expr for t in dashboard.targets if t.panel == title] for title in titles}
+    for panel in dashboard.panels:
+        title, description = str(panel["title"]), str(panel["description"])
+        defaults = panel["fieldConfig"]["defaults"]  # type: ignore[index]
+        assert panel["type"] not in DEPRECATED
+        assert len(description) > 10, title
+        assert description.endswith("."), title
+        assert defaults["unit"], title
+        assert defaults["noValue"], title
+        billed = any(re.search(r"_(today|yesterday|cycle)\b", expr) for expr in queries[title])
+        assert billed <= (BILLING_DAY in description), title
+        of_gateway = any(re.search(r"aione_(today|yesterday)_", expr) for expr in queries[title])
+        assert of_gateway == (GATEWAY_DAY in description), title
+        names = re.findall(r"aione_|devin_", " ".join(queries[title]))
+        assert title.startswith("AIone: ") == (set(names) == {"aione_"}), title
+
+
+@boards
+def test_panels_fill_the_grid_without_overlap(path: Path) -> None:
+    places = [panel["gridPos"] for panel in json.loads(path.read_text())["panels"]]
+    cells = [
+        {(x, y) for x in range(p["x"], p["x"] + p["w"]) for y in range(p["y"], p["y"] + p["h"])}
+        for p in places
+    ]
+    assert all(x < 24 for each in cells for x, _ in each)
+    for one, other in combinations(cells, 2):
+        assert not one & other
+
+
+@boards
+def test_every_colour_is_of_the_palette_for_the_colour_blind(path: Path) -> None:
+    used = set(re.findall(r'"(?:color|fixedColor)": "([^"]*)"', path.read_text(encoding="utf-8")))
+    palette = {value for value in vars(colours).values() if isinstance(value, str)}
+    assert used <= palette | {"text", "transparent"}
+    by_palette = {
+        str(panel["title"])
+        for panel in Dashboard(path).panels
+        if "palette" in str(panel["fieldConfig"]["defaults"].get("color"))  # type: ignore[index]
+    }
+    assert by_palette <= OF_MANY_SERIES
+
+
+OF_MANY_SERIES = {
+    "Failed attempts by task and reason",
+    "Requests by endpoint",
+    "Requests by status",
+    "Time of an answer",
+    "Waiting for the budget",
+    "Retries and skipped runs",
+    "Scrape time",
+    "Scrape size",
+    "Memory",
+    "Hypervisors (enterprise)",
+    "Fullest hypervisors (enterprise)",
+}
+"""Panels whose series are not known beforehand; no palette could tell them all apart."""
+
+
+def parsed(target: Target) -> promql.Expr:
+    return promql.parse(interpolate(target.expr, MACROS))
+
+
+def expressions(dashboard: Dashboard) -> Iterator[tuple[str, str, str]]:
+    """Every expression of a dashboard: where it stands, as written, and with values put in."""
+    for target in dashboard.targets:
+        yield str(target.name), target.expr, interpolate(target.expr, MACROS)
+    for variable in dashboard.variables[1:]:
+        query = variable["query"]["query"]  # type: ignore[index]
+        found = re.fullmatch(r"(?:query_result\((.*)\)|label_values\((.*), \w+\))", query)
+        assert found, query
+        written = found[1] or found[2]
+        yield str(variable["name"]), written, interpolate(written, MACROS)
+
+
+@boards
+def test_queries_read_only_what_the_catalogue_has(path: Path) -> None:
+    known = {**known_to_prometheus(), **recorded()}
+    for where, written, expr in expressions(Dashboard(path)):
+        parsed = promql.parse(expr)
+        for selector, _ in selectors(parsed):
+            names = names_read(selector)
+            assert names <= known.keys(), (where, names - known.keys())
+            labels = set.union(*(known[name] for name in names)) | OF_TARGETS | {"__name__"}
+            for matcher in selector.matchers.matchers:
+                lacks = matcher.name not in labels
+                assert not lacks or may_lack_organization(matcher, names), (where, names)
+        for *_, node in below(parsed):
+            if isinstance(node, promql.AggregateExpr) and by(node):
+                assert set(by(node)) <= labels_of(node.expr, known), (where, by(node))
+        found = len(list(selectors(parsed)))
+        assert found == len(re.findall(r"[\w:]*\{[^}]", written)), where
+
+
+def may_lack_organization(matcher: promql.Matcher, names: set[str]) -> bool:
+    """Whether a matcher tells All from chosen organizations on series without that label."""
+    of_enterprise = {"devin_consumption_yesterday_acus", "devin_queue_size"}
+    return matcher.name == "org_id" and (
+        all("user" in name for name in names) or bool(names & of_enterprise)
+    )
+
+
+@boards
+def test_rates_are_taken_of_counters_alone(path: Path) -> None:
+    for target in Dashboard(path).targets:
+        for selector, above in selectors(parsed(target)):
+            assert is_rated(above) == (selector.name in COUNTERS), (target.name, selector.name)
+
+
+OF_EACH_REPLICA = {"up", "devin_exporter_request_budget_per_second"}
+"""Summed over replicas on purpose."""
+
+
+@boards
+def test_no_replica_counts_twice(path: Path) -> None:
+    known = {**known_to_prometheus(), **recorded()}
+    for target in Dashboard(path).targets:
+        for selector, above in selectors(parsed(target)):
+            name = str(selector.name)
+            if name in COUNTERS | OF_EACH_REPLICA:
+                continue
+            nearest = [each for each in above if isinstance(each, promql.AggregateExpr)][-1]
+            assert str(nearest.op) in {"max", "min", "group"}, (target.name, name)
+            keeps_all = known[name] <= set(by(nearest))
+            tells_no_number = str(nearest.op) == "group" or name.endswith("_info")
+            assert keeps_all or tells_no_number or without(nearest) == OF_REPLICAS, (
+                target.name,
+                name,
+            )
+
+
+def test_the_provisioned_folder_holds_the_dashboards() -> None:
+    provisioning = ROOT / "grafana" / "provisioning"
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "devin.yml").read_text())[
+        "providers"
+    ]
+    assert provider["type"] == "file"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())[
+        "datasources"
+    ]
+    assert source["type"] == "prometheus"
+    assert source["url"] == "http://prometheus:9090"
+    assert "$" not in "".join(map(str, {**provider["options"], **source}.values()))
+
+
+def test_the_gateways_usual_statuses_are_those_that_are_published() -> None:
+    assert aione.USUAL_CAPACITY == samples.USUAL_CAPACITY
+    assert aione.USUAL_SERVICE == samples.USUAL_SERVICE

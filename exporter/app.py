@@ -17,7 +17,9 @@ from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.store import Store
 from exporter.sources import SOURCES
 from exporter.sources.source import Shared, open_sources
+from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
+from exporter.web.open_files import most_connections
 from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,8 @@ class Exporter:
             telemetry_path=settings[WebSettings].telemetry_path,
             version=__version__,
         )
-        self._web = WebServer(endpoints.app(), sockets)
+        limits = ConnectionLimits(connections=most_connections())
+        self._web = WebServer(endpoints.app(), sockets, limits=limits)
 
     def start(self) -> None:
         """Serve, then poll."""

@@ -7,6 +7,7 @@ PollError                       never raised itself
 ├── RejectedError               the server answered, but not with data
 │   ├── KeyRefusedError         401
 │   ├── PermissionMissingError  403
+│   ├── InterceptedError        401 or 403 of something between the exporter and the API
 │   ├── NotFoundError           404, 410
 │   ├── RateLimitedError        429
 │   ├── ServerFailedError       5xx, 408
@@ -90,6 +91,12 @@ class PermissionMissingError(RejectedError):
     """403: the key lacks a permission for this endpoint."""
 
     reason = "forbidden"
+
+
+class InterceptedError(RejectedError):
+    """401 or 403 with a body that the API never sends: of a firewall, a proxy or a portal."""
+
+    reason = "intercepted"
 
 
 class NotFoundError(RejectedError):
@@ -253,10 +260,17 @@ _BY_STATUS: Mapping[int, type[RejectedError]] = {
     410: NotFoundError,
     429: RateLimitedError,
 }
+_ABOUT_THE_KEY = frozenset({401, 403})
 _BY_STATUS_CLASS: Mapping[int, type[RejectedError]] = {3: RedirectedError, 5: ServerFailedError}
 
 
-def rejection(status: int) -> type[RejectedError]:
-    """The error for an answer with this HTTP status, which is not 200."""
+def rejection(status: int, *, media_type: str = "") -> type[RejectedError]:
+    """The error for a response with this HTTP status, which is not 200.
+
+    Args:
+        media_type: of its body; empty if it names none.
+    """
+    if status in _ABOUT_THE_KEY and media_type and not media_type.endswith("json"):
+        return InterceptedError
     of_class = _BY_STATUS_CLASS.get(status // 100, BadRequestError)
     return _BY_STATUS.get(status, of_class)

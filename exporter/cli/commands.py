@@ -19,6 +19,7 @@ from exporter.config.settings import LogSettings, WebSettings, load, misspelt, p
 from exporter.signals import wait_for_termination
 from exporter.sources import SOURCES
 from exporter.sources.source import Fields, NoSourceError, Shared, open_sources
+from exporter.web.open_files import raise_open_files
 from exporter.web.server import listen
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def serve(overrides: Fields) -> None:
     for given, meant in misspelt(ALL_SECTIONS, list(os.environ)):
         logger.warning("%s is no setting and is ignored; is %s meant?", given, meant)
     web = settings[WebSettings]
+    raise_open_files()
     sockets = listen(parse_addresses(web.listen_address))
     try:
         exporter = Exporter(settings, sockets, Timing())

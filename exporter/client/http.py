@@ -37,11 +37,14 @@ TOTAL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 PAGE_SIZE = 200
 MOST_PAGES = 10_000
+_MEDIA_TYPES = frozenset({"text/html", "text/plain", "text/xml", "application/xml"})
+"""Those that are named; any other may hold what the server read, and so the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Response:
     status: int
+    media_type: str
     retry_after: str | None
     body: bytes
 
@@ -206,7 +209,13 @@ class Client:
             ):
                 ok = response.status_code == httpx.codes.OK
                 content = body.read(endpoint, response) if ok else b""
-                return _Response(response.status_code, response.headers.get("Retry-After"), content)
+                headers = response.headers
+                return _Response(
+                    response.status_code,
+                    headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+                    headers.get("Retry-After"),
+                    content,
+                )
         except httpx.TimeoutException:
             raise errors.DeadlineError(f"{endpoint} did not answer in time") from None
         except httpx.InvalidURL:
@@ -216,13 +225,16 @@ class Client:
 
     def _accept(self, endpoint: Endpoint[object], response: _Response) -> bytes:
         status = response.status
-        if status == httpx.codes.UNAUTHORIZED:
-            self._note_key(endpoint.path, refused=True)
         if status == httpx.codes.OK:
             return response.body
-        kind = errors.rejection(status)
+        kind = errors.rejection(status, media_type=response.media_type)
         message = f"{endpoint.path} answered {status}"
-        if kind is errors.PermissionMissingError and endpoint.permission:
+        if kind is errors.KeyRefusedError:
+            self._note_key(endpoint.path, refused=True)
+        elif kind is errors.InterceptedError:
+            told = response.media_type if response.media_type in _MEDIA_TYPES else "no JSON"
+            message += f": something between us and the API answered ({told})"
+        elif kind is errors.PermissionMissingError and endpoint.permission:
             message += f"; the key needs the permission {endpoint.permission}"
         raise kind(
             message, retry_after=retry_after_seconds(response.retry_after, self._timing.clock())

@@ -32,15 +32,15 @@ class Page:
         deflated = stream.compress(text) + stream.flush(zlib.Z_FULL_FLUSH)
         return cls(text, deflated, zlib.crc32(text), valid_until)
 
-    def plain(self, own: bytes) -> bytes:
-        """The page, then the exporter's `own` lines."""
-        return self.text + own
+    def plain(self, own: bytes) -> tuple[bytes, ...]:
+        """The page, then the exporter's `own` lines, in parts that are not copied."""
+        return self.text, own
 
-    def gzipped(self, own: bytes) -> bytes:
+    def gzipped(self, own: bytes) -> tuple[bytes, ...]:
         """The same as one gzip member, for which only `own` is compressed now."""
         stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         tail = stream.compress(own) + stream.flush()
         checksum = zlib.crc32(own, self.checksum)
         size = (len(self.text) + len(own)) & 0xFFFFFFFF
         trailer = checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
-        return b"".join((_GZIP_HEADER, self.deflated, tail, trailer))
+        return _GZIP_HEADER, self.deflated, tail + trailer

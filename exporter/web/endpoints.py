@@ -14,6 +14,7 @@ from starlette.routing import Route
 from exporter.scheduling.store import Store
 from exporter.web.landing_page import landing_page
 from exporter.web.negotiation import accepts_gzip, form_for
+from exporter.web.parts import Parts
 from exporter.web.request_target import OriginForm
 
 
@@ -71,8 +72,8 @@ class Endpoints:
         own = (generate_openmetrics if form.openmetrics else generate_latest)(self._registry)
         headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.getlist("Accept-Encoding")):
-            return Response(page.gzipped(own), headers={**headers, "Content-Encoding": "gzip"})
-        return Response(page.plain(own), headers=headers)
+            return Parts(page.gzipped(own), headers={**headers, "Content-Encoding": "gzip"})
+        return Parts(page.plain(own), headers=headers)
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("healthy\n")

@@ -1,14 +1,28 @@
 """Listening sockets, and the HTTP server that answers on them."""
 
+import asyncio
+import errno
+import logging
+import math
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from exporter.web.connections import ConnectionLimits, Connections
+from exporter.web.protocol import limited_protocol
+
+logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 2
+SAY_AGAIN_SECONDS = 3_600.0
+ACCEPT_AGAIN_SECONDS = 1.0
 BACKLOG = 512
+ACCEPTED_AT_ONCE = 16
+"""For a few turns of the loop, accepted connections are files without being counted."""
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class ListenError(Exception):
@@ -52,27 +66,58 @@ def _listener(host: str, port: int) -> socket.socket:
     return opened
 
 
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for opened in sockets or []:
+            # Those who wait to be accepted are more than those who are accepted at once.
+            opened.listen(BACKLOG)
+
+
 class WebServer:
     """Serves an ASGI application on listening sockets from a thread of its own."""
 
-    def __init__(self, app: Starlette, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, app: ASGIApp, sockets: Sequence[socket.socket], *, limits: ConnectionLimits
+    ) -> None:
+        self._connections = Connections(limits)
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=limited_protocol(self._connections),
             loop="asyncio",
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=ACCEPTED_AT_ONCE,
+            timeout_keep_alive=math.ceil(limits.idle),
             timeout_graceful_shutdown=STOP_SECONDS,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._sockets = list(sockets)
+        self._same_until = self._silent_until = -math.inf
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def _run(self) -> None:
-        self._server.run(sockets=self._sockets)
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._failed)
+        await self._server.serve(sockets=self._sockets)
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
+        """What asyncio reports, which it does once for each connection that it cannot accept."""
+        failure = context.get("exception")
+        if not isinstance(failure, OSError) or failure.errno not in NO_ROOM:
+            loop.default_exception_handler(dict(context))
+            return
+        if loop.time() >= self._same_until:
+            self._same_until = loop.time() + ACCEPT_AGAIN_SECONDS / 2
+            self._connections.make_room()
+        if loop.time() >= self._silent_until:
+            self._silent_until = loop.time() + SAY_AGAIN_SECONDS
+            logger.error("cannot accept connections: %s", os_error_text(failure))
 
     def start(self) -> None:
         """Begin to answer."""
@@ -82,5 +127,6 @@ class WebServer:
         """Finish the answers under way, close the sockets, and return within a few seconds."""
         self._server.should_exit = True
         self._thread.join(STOP_SECONDS + 1)
-        for opened in self._sockets:
-            opened.close()
+        if not self._thread.is_alive():
+            for opened in self._sockets:
+                opened.close()

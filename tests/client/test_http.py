@@ -118,10 +118,41 @@ def test_a_rejection_is_not_tried_again(
     api: respx.Router, client: Client, status: int, kind: type[errors.PollError]
 ) -> None:
     headers = {"Location": "https://elsewhere.test/"}
-    route = api.get("/v3/queue").respond(status, text="<html>no</html>", headers=headers)
+    route = api.get("/v3/queue").respond(status, json={"detail": "no"}, headers=headers)
     with pytest.raises(kind, match=f"/v3/queue answered {status}"):
         client.get(QUEUE)
     assert route.call_count == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("content_type", "told"),
+    [
+        ("text/html; charset=utf-8", "text/html"),
+        ("Text/Plain", "text/plain"),
+        (f"text/{KEY}", "no JSON"),
+    ],
+)
+def test_a_refusal_with_a_body_that_the_api_never_sends_is_not_the_apis(
+    api: respx.Router, client: Client, status: int, content_type: str, told: str
+) -> None:
+    api.get("/v3/queue").respond(status, content=b"Denied", headers={"Content-Type": content_type})
+    with pytest.raises(errors.InterceptedError) as failed:
+        client.get(QUEUE)
+    assert str(failed.value) == (
+        f"/v3/queue answered {status}: something between us and the API answered ({told})"
+    )
+    assert not client.key_refused
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/problem+json", ""])
+def test_a_refusal_in_json_or_without_a_body_is_the_apis(
+    api: respx.Router, client: Client, content_type: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    api.get("/v3/queue").respond(403, headers=headers)
+    with pytest.raises(errors.PermissionMissingError):
+        client.get(QUEUE)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])

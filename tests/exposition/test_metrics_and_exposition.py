@@ -101,7 +101,7 @@ def test_what_is_rendered_reads_back_the_same_in_both_formats(
 
 def test_a_page_is_the_families_and_then_the_exporters_own_lines() -> None:
     page = Page.of([b"one 1\n", b"two 2\n"], valid_until=7.0)
-    assert page.plain(b"own 3\n") == b"one 1\ntwo 2\nown 3\n"
+    assert b"".join(page.plain(b"own 3\n")) == b"one 1\ntwo 2\nown 3\n"
     assert page.valid_until == 7.0
 
 
@@ -110,10 +110,10 @@ def test_a_gzipped_page_is_one_member_that_unpacks_to_the_plain_page(
     text: bytes, own: bytes
 ) -> None:
     page = Page.of([text], valid_until=0.0)
-    packed = page.gzipped(own)
-    assert gzip.decompress(packed) == page.plain(own)
+    packed = b"".join(page.gzipped(own))
+    assert gzip.decompress(packed) == b"".join(page.plain(own))
     single = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    assert single.decompress(packed) == page.plain(own)
+    assert single.decompress(packed) == b"".join(page.plain(own))
     assert single.eof
     assert single.unused_data == b""
 

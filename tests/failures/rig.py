@@ -27,6 +27,7 @@ from exporter.demo.responses import Answers
 from exporter.demo.world import World
 from exporter.sources import SOURCES
 from exporter.sources.devin.derived import metering, unattributed
+from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer, listen
 from tests.support.faulty_server import Certificates, Front, Healthy, forwarding
@@ -240,7 +241,7 @@ def stage(
             version="0",
         )
         sockets = listen([("127.0.0.1", 0)])
-        server = WebServer(endpoints.app(), sockets)
+        server = WebServer(endpoints.app(), sockets, limits=ConnectionLimits())
         server.start()
         stack.callback(server.stop)
         web, log = stack.enter_context(_asking(sockets[0])), stack.enter_context(_logged())

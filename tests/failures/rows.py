@@ -231,6 +231,18 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         log="answered 403",
     ),
     OneEndpoint(
+        name="403 with HTML, as firewalls send it",
+        behaviour=status(403, HTML, Content_Type="text/html"),
+        reason="intercepted",
+        log="something between us and the API answered (text/html)",
+    ),
+    OneEndpoint(
+        name="401 with HTML, as proxies send it",
+        behaviour=status(401, HTML, Content_Type="text/html"),
+        reason="intercepted",
+        log="something between us and the API answered (text/html)",
+    ),
+    OneEndpoint(
         name="404 on one endpoint",
         behaviour=status(404),
         reason="not_found",
@@ -555,6 +567,24 @@ OF_ITS_OWN: tuple[Row, ...] = (
         reason="credential",
         log="the key's file cannot be read: Permission denied",
         alerts=REFUSED,
+    ),
+    Row(
+        name="connections that stay silent",
+        victims=(),
+        series=Series.KEPT,
+        up=1,
+        reason=None,
+        log="",
+        alerts=(),
+    ),
+    Row(
+        name="responses that nobody reads",
+        victims=(),
+        series=Series.KEPT,
+        up=1,
+        reason=None,
+        log="",
+        alerts=(),
     ),
     Row(
         name="the port is taken",

@@ -15,11 +15,12 @@ from tests.failures.rows import ROWS, Row, Series
 from tests.support.prometheus import RULES
 
 FILES = (
-    "test_failures",
-    "test_failures_of_keys",
-    "test_failures_over_time",
-    "test_further_failures",
-    "test_proxies_and_authorities",
+    "tests.client.test_proxies_and_authorities",
+    "tests.failures.test_failures",
+    "tests.failures.test_further_failures",
+    "tests.failures.test_keys",
+    "tests.failures.test_over_time",
+    "tests.web.test_connections",
 )
 MINUTES = 120
 BREAKS, TOO_OLD = 10, 25

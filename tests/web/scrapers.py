@@ -62,12 +62,20 @@ UNDERSCORES = ";escaping=underscores"
 
 PROMETHEUS = (
     Scraper(
+        name="Prometheus 0.15",
+        accept=(
+            (
+                f"{PROTOBUF};q=0.7,{TEXT_0};q=0.3,"
+                'application/json;schema="prometheus/telemetry";version=0.0.2;q=0.2,*/*;q=0.1'
+            ),
+        ),
+    ),
+    Scraper(
         name="Prometheus 1.8",
         accept=(f"{PROTOBUF};q=0.7,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",),
     ),
     Scraper(
-        name="Prometheus 2.0, vmagent, Netdata, New Relic",
-        accept=("text/plain;version=0.0.4;q=1,*/*;q=0.1",),
+        name="Prometheus 2.0, vmagent, Netdata, New Relic", accept=(f"{TEXT_0};q=1,*/*;q=0.1",)
     ),
     Scraper(
         name="Prometheus 2.5",
@@ -168,17 +176,12 @@ PROMETHEUS = (
 
 AGENTS = (
     Scraper(
-        name="vmagent without compression",
-        accept=("text/plain;version=0.0.4;q=1,*/*;q=0.1",),
-        encoding=(),
-        gzip=False,
-    ),
-    Scraper(
         name="Datadog Agent",
         accept=("text/plain",),
         encoding=("gzip, deflate",),
         reads=Reads.BOTH,
     ),
+    Scraper(name="Datadog Agent, older checks", accept=(PROTOBUF.replace(";", "; "),)),
     Scraper(
         name="Datadog Agent with use_latest_spec",
         accept=(f"{OM_1},{OM_0}",),
@@ -255,6 +258,12 @@ PEOPLE_AND_SCRIPTS = (
     Scraper(
         name="Java's HttpURLConnection",
         accept=("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",),
+        encoding=(),
+        gzip=False,
+    ),
+    Scraper(
+        name="Java's HttpURLConnection since 21",
+        accept=("text/html, image/gif, image/jpeg, */*; q=0.2",),
         encoding=(),
         gzip=False,
     ),

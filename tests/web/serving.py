@@ -1,6 +1,7 @@
 """Endpoints on a real socket, without anything that polls."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from exporter.metrics import Metric
 from exporter.scheduling.store import Outcome, Store
 from exporter.scheduling.task import Snapshot, Task
+from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer, listen
 from tests.support.rig import Clock
@@ -56,7 +58,11 @@ class Served:
 
     def publish(self, *, expires: float) -> None:
         """Publish one series."""
-        snapshot = Snapshot((VALUE(1.5, of="it"),), expires=expires)
+        self.publish_values("it", expires=expires)
+
+    def publish_values(self, *of: str, expires: float) -> None:
+        """Publish a series for each of these labels."""
+        snapshot = Snapshot(tuple(VALUE(1.5, of=each) for each in of), expires=expires)
         self.store.publish("it<", snapshot, now=self.clock())
         self.store.refresh_page()
 
@@ -66,13 +72,22 @@ class Served:
         self.store.ended("it<", Outcome(self.clock(), 0.5, error, success, 0.5))
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    """Endpoints that are served for one test."""
+@contextmanager
+def serving(limits: ConnectionLimits) -> Iterator[Served]:
+    """Endpoints that are served within these limits."""
     served = Served()
     sockets = listen([("127.0.0.1", 0)])
     served.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    server = WebServer(served.endpoints.app(), sockets)
+    server = WebServer(served.endpoints.app(), sockets, limits=limits)
     server.start()
-    yield served
-    server.stop()
+    try:
+        yield served
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    """Endpoints that are served for one test."""
+    with serving(ConnectionLimits()) as served:
+        yield served

@@ -31,7 +31,8 @@ def metrics(served: Served, headers: Sequence[tuple[str, str]]) -> tuple[HTTPRes
 
 
 def test_there_are_many_scrapers() -> None:
-    assert len({scraper.name for scraper in SCRAPERS}) == len(SCRAPERS) >= 36
+    assert len({scraper.name for scraper in SCRAPERS}) == len(SCRAPERS)
+    assert len({scraper.accept for scraper in SCRAPERS}) >= 36
 
 
 @pytest.mark.parametrize("scraper", [pytest.param(each, id=each.name) for each in SCRAPERS])

@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import (
 )
 
 from exporter.errors import ServerFailedError
+from exporter.web.connections import ConnectionLimits
 from exporter.web.server import ListenError, WebServer, listen
 from tests.support import loopback
 from tests.support.rig import Scrape
@@ -107,7 +108,7 @@ def test_a_taken_port_is_told_with_its_address(served: Served) -> None:
 
 def test_an_empty_host_listens_everywhere_and_several_addresses_at_once(served: Served) -> None:
     sockets = listen([("", 0), ("::1", 0), ("127.0.0.1", 0)])
-    server = WebServer(served.endpoints.app(), sockets)
+    server = WebServer(served.endpoints.app(), sockets, limits=ConnectionLimits())
     server.start()
     everywhere, v6, v4 = [opened.getsockname()[1] for opened in sockets]
     for address in (f"127.0.0.1:{everywhere}", f"[::1]:{everywhere}", f"[::1]:{v6}"):

@@ -47,7 +47,7 @@ RECENT_INFO = Metric(
         "origin",
         "category",
         "title",
-        "url",
+        "session_url",
     ),
 )
 RECENT_ACUS = Metric(
@@ -206,7 +206,7 @@ class Sessions:
                 origin=item.origin or "",
                 category=item.category or "",
                 title=(item.title or "") if titles else "",
-                url=item.url,
+                session_url=item.url,
             )
             yield RECENT_ACUS(item.acus_consumed, session_id=session_id)
             yield RECENT_CREATED(seconds(item.created_at), session_id=session_id)

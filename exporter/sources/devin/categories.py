@@ -13,6 +13,7 @@ from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
 from exporter.sources.devin.fields import Acus
 from exporter.sources.devin.window_counts import Ids, question
+from exporter.texts import Word
 
 ENDPOINT = "/v3/enterprise/metrics/sessions-by-category"
 REMAINDER = ""
@@ -35,7 +36,7 @@ class Subcategory(ApiModel):
     """A part of a category; known by its id, else by its name."""
 
     subcategory_id: str | None
-    display_name: str
+    display_name: Word
     sessions_count: Count
     acus: Acus
 
@@ -43,7 +44,7 @@ class Subcategory(ApiModel):
 class Category(ApiModel):
     """A category with its parts."""
 
-    category: str
+    category: Word
     sessions_count: Count
     acus: Acus
     subcategories: tuple[Subcategory, ...]

@@ -9,6 +9,7 @@ from exporter.sources.devin.fields import Acus, Timestamp
 from exporter.sources.devin.ledger import Account, DayUse
 from exporter.sources.devin.scopes import Scope
 from exporter.sources.devin.windows import billing_day_start, day_number
+from exporter.texts import Word
 
 
 class DayItem(ApiModel):
@@ -16,7 +17,7 @@ class DayItem(ApiModel):
 
     date: Timestamp
     acus: Acus
-    acus_by_product: dict[str, Acus | None] = Field(default_factory=dict)
+    acus_by_product: dict[Word, Acus | None] = Field(default_factory=dict)
 
 
 class DailyAnswer(ApiModel):

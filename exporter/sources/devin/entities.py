@@ -7,13 +7,14 @@ from pydantic import Field, TypeAdapter
 
 from exporter.shapes import ApiModel, Page
 from exporter.sources.devin.fields import Acus, Id, Timestamp
+from exporter.texts import Name
 
 
 class Organization(ApiModel):
     """The fields read of `GET /v3/enterprise/organizations`."""
 
     org_id: Id
-    name: str
+    name: Name
     created_at: Timestamp | None = None
     max_cycle_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
     max_session_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
@@ -29,8 +30,8 @@ class Member(ApiModel):
     """The fields read of both lists of users."""
 
     user_id: Id
-    email: str | None = None
-    name: str | None = None
+    email: Name | None = None
+    name: Name | None = None
     role_assignments: tuple[RoleAssignment, ...] = ()
     idp_role_assignments: tuple[RoleAssignment, ...] = ()
 
@@ -44,7 +45,7 @@ class ServiceUser(ApiModel):
     """The fields read of `GET /v3/enterprise/members/service-users`."""
 
     service_user_id: Id
-    name: str
+    name: Name
     expires_at: Timestamp | None = None
 
 

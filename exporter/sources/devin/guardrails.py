@@ -16,6 +16,7 @@ from exporter.sources.devin import cycles
 from exporter.sources.devin.fields import Timestamp
 from exporter.sources.devin.windows import DAY, BillingWindows, Window, seconds
 from exporter.tasks import Answer, Snapshot, Task, while_fresh
+from exporter.texts import Word
 
 ENDPOINT = "/v3beta1/enterprise/guardrail-violations"
 
@@ -31,8 +32,8 @@ class Violation(ApiModel):
     """The fields read of a violation."""
 
     violation_id: int
-    guardrail_name: str
-    action_taken: str
+    guardrail_name: Word
+    action_taken: Word
     created_at: Timestamp
 
 

@@ -11,6 +11,7 @@ from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Page
 from exporter.sources.devin.fields import Id
 from exporter.tasks import Answer, Snapshot, Task, while_fresh
+from exporter.texts import Word
 
 ENDPOINT = "/v3/enterprise/hypervisors"
 PER_CENT = 100
@@ -28,7 +29,7 @@ class Hypervisor(ApiModel):
     """The fields read of a hypervisor."""
 
     hypervisor_id: Id
-    status: str
+    status: Word
     utilization_percentage: Annotated[float, Field(ge=0, le=10**6)]
 
 

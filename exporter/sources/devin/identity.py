@@ -13,6 +13,7 @@ from exporter.shapes import ApiModel
 from exporter.sources.absence import UnlessAbsent
 from exporter.sources.devin.fields import Id
 from exporter.tasks import Snapshot, Task
+from exporter.texts import Name
 
 TASK = "identity"
 ENDPOINT = "/v3/self"
@@ -24,7 +25,7 @@ class SelfAnswer(ApiModel):
 
     principal_type: str | None = None
     service_user_id: str | None = None
-    service_user_name: str | None = None
+    service_user_name: Name | None = None
     org_id: Id | None = None
 
 

@@ -8,6 +8,7 @@ from exporter.http import Client
 from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
 from exporter.tasks import Answer, Snapshot, Task, while_fresh
+from exporter.texts import Word
 
 ENDPOINT = "/v3/enterprise/queue"
 LONGEST_INTERVAL = 60.0
@@ -26,7 +27,7 @@ class QueueAnswer(ApiModel):
     """The fields read of the queue endpoint."""
 
     queue_size: Count
-    status: str
+    status: Word
 
 
 SHAPE = TypeAdapter(QueueAnswer)

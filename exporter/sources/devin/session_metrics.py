@@ -9,6 +9,7 @@ from exporter.metrics import Metric, Sample
 from exporter.shapes import ApiModel, Count
 from exporter.sources.devin.fields import Acus
 from exporter.sources.devin.window_counts import Ids, question
+from exporter.texts import Word
 
 TASK = "session_metrics"
 ENDPOINT = "/v3/enterprise/metrics/sessions"
@@ -65,8 +66,8 @@ class SessionMetrics(ApiModel):
     sessions_created_count: Count
     sessions_with_merged_prs_count: Count
     avg_acus_per_session: Acus
-    sessions_created_by_origin: dict[str, Count]
-    sessions_created_by_size: dict[str, Count]
+    sessions_created_by_origin: dict[Word, Count]
+    sessions_created_by_size: dict[Word, Count]
 
 
 SHAPE = TypeAdapter(SessionMetrics)

@@ -19,6 +19,7 @@ from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.user_policy import UserPolicy
 from exporter.sources.devin.windows import DAY, seconds
 from exporter.tasks import Snapshot, Task, fresh
+from exporter.texts import Name, Word
 
 TASK = "sessions"
 ENDPOINT = "/v3/enterprise/sessions"
@@ -72,16 +73,16 @@ class SessionItem(ApiModel):
     session_id: Id
     org_id: str
     url: str
-    status: str
+    status: Word
     acus_consumed: Acus
     created_at: Timestamp
     updated_at: Timestamp
-    title: str | None = None
+    title: Name | None = None
     user_id: str | None = None
     service_user_id: str | None = None
-    status_detail: str | None = None
-    origin: str | None = None
-    category: str | None = None
+    status_detail: Word | None = None
+    origin: Word | None = None
+    category: Word | None = None
 
     @property
     def known_as(self) -> str:

@@ -173,7 +173,7 @@ BOARD = Board(
                     "Requests by endpoint",
                     "Requests sent per second, retries included.",
                     "reqps",
-                    over_time(_rate(_requests, "endpoint"), "{{endpoint}}"),
+                    over_time(_rate(_requests, "path"), "{{path}}"),
                     width=8,
                     many=True,
                 ),
@@ -191,11 +191,9 @@ BOARD = Board(
                     "s",
                     over_time(
                         "histogram_quantile(0.95, "
-                        + _rate(
-                            "devin_exporter_api_request_duration_seconds_bucket", "endpoint, le"
-                        )
+                        + _rate("devin_exporter_api_request_duration_seconds_bucket", "path, le")
                         + ")",
-                        "{{endpoint}}",
+                        "{{path}}",
                     ),
                     width=8,
                     many=True,

@@ -48,8 +48,8 @@ RECENT_IDS = f"max by (session_id) ({IN_SIGHT})"
 ORG_NAMES = q.organization_names(IN_SIGHT)
 USER_NAMES = q.user_names(IN_SIGHT)
 RECENT_ROW = (
-    "max by (session_id, org_id, user_id, status, status_detail, origin, category, title, url) "
-    f"({IN_SIGHT})"
+    "max by (session_id, org_id, user_id, status, status_detail, origin, category, title, "
+    f"session_url) ({IN_SIGHT})"
 )
 
 
@@ -90,7 +90,7 @@ RECENT_SESSIONS = (
             "origin": "Origin",
             "category": "Category",
         },
-        hidden=("url",),
+        hidden=("session_url",),
         empty="no sessions",
     )
     .sort_by([TableSortByFieldState().display_name("Created").desc(True)])  # noqa: FBT003
@@ -106,7 +106,7 @@ RECENT_SESSIONS = (
                 [
                     {
                         "title": "Open the session",
-                        "url": "${__data.fields.url}",
+                        "url": "${__data.fields.session_url}",
                         "targetBlank": True,
                     }
                 ],

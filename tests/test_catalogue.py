@@ -6,6 +6,28 @@ from pathlib import Path
 import pytest
 
 from exporter.catalogue import PUBLISHED, ROOT, documents, main
+from exporter.metrics import Metric
+
+OF_PROMETHEUS = {"job", "instance", "le", "quantile", "alertname", "alertstate", "monitor"}
+OF_OPERATORS = {
+    "namespace", "pod", "service", "container", "endpoint", "node", "prometheus", "replica",
+    "prometheus_replica", "app", "image", "workload", "target", "metrics_path",
+}  # fmt: skip
+OF_AGENTS = {
+    "url", "address", "host", "hostname", "host_name", "agent", "agent_hostname", "integration",
+    "pod_name", "container_name", "node_name", "service_name", "service_instance_id",
+    "server_address", "server_port", "url_scheme", "http_scheme", "net_host_name", "net_host_port",
+    "otel_scope_name", "otel_scope_version",
+}  # fmt: skip
+OF_CLOUDS = {
+    "cluster", "cluster_name", "env", "environment", "region", "zone", "availability_zone",
+    "location", "datacenter", "dc", "project", "project_id", "account", "account_id",
+    "subscription", "resource_group", "stage", "tenant", "tenant_id", "receive", "server",
+    "deployment", "machine", "application",
+}  # fmt: skip
+OF_TARGETS = OF_PROMETHEUS | OF_OPERATORS | OF_AGENTS | OF_CLOUDS
+"""What is put on every series of a target from outside: ours would become `exported_…`, or be
+replaced by theirs."""
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
@@ -22,6 +44,11 @@ def test_documents_are_written_where_asked(tmp_path: Path) -> None:
 def test_no_name_is_published_twice() -> None:
     names = [metric.name for metric in PUBLISHED]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("metric", PUBLISHED, ids=lambda metric: metric.name)
+def test_no_label_is_one_that_targets_are_given(metric: Metric) -> None:
+    assert not set(metric.labels) & OF_TARGETS
 
 
 def test_every_metric_and_setting_that_the_readme_names_exists() -> None:

@@ -8,13 +8,13 @@ REQUESTS = Metric(
     "devin_exporter_api_requests_total",
     "Requests sent, by the path's template and the answer's status (or the reason why there "
     "was none).",
-    ("source", "endpoint", "status"),
+    ("source", "path", "status"),
     "counter",
 )
 DURATION = Metric(
     "devin_exporter_api_request_duration_seconds",
     "Time from sending a request to the end of its answer.",
-    ("source", "endpoint"),
+    ("source", "path"),
     "histogram",
 )
 RETRIES = Metric(

@@ -184,7 +184,7 @@ def test_a_retry_that_succeeds_is_an_answer(
         labels = {"source": "test", "reason": reason}
         assert registry.get_sample_value("devin_exporter_api_retries_total", labels) == 1
     for status in ("connection", "timeout", "503", "200"):
-        labels = {"source": "test", "endpoint": "/v3/queue", "status": status}
+        labels = {"source": "test", "path": "/v3/queue", "status": status}
         assert registry.get_sample_value("devin_exporter_api_requests_total", labels) == 1
 
 

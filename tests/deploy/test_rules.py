@@ -40,6 +40,7 @@ TOLD = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in TESTS]
 RUNBOOK = ROOT / "docs" / "runbook.md"
 ALERTMANAGER = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 ALERTS = [rule for rule in rules() if "alert" in rule]
+SCOPES = ("enterprise", "organization", "service_user", "user")
 NAMES = {rule["alert"] for rule in ALERTS}
 CHECKS = (("config", CONFIGURATION), ("rules", RULES))
 
@@ -183,24 +184,35 @@ def test_the_runbook_has_a_heading_for_each_alert_and_no_other() -> None:
     assert sorted(headings) == sorted(NAMES)
 
 
-def test_the_runbook_explains_every_threshold() -> None:
-    thresholds = {r["record"] for r in rules() if r.get("record", "").endswith(":threshold")}
-    explained = set(re.findall(r"`([\w:]+:threshold)`", RUNBOOK.read_text(encoding="utf-8")))
-    assert explained == thresholds
+def thresholds() -> Iterator[tuple[str, float]]:
+    """The number that stands before each `# threshold: name`, as often as it stands there."""
+    named = re.compile(r"([\d.]+(?: \* 86400)?)\)?  # threshold: (\w+)$", re.MULTILINE)
+    for number, name in named.findall(RULES.read_text(encoding="utf-8")):
+        yield name, math.prod(map(float, number.split(" * ")))
+
+
+def test_a_threshold_is_the_same_number_wherever_its_name_stands() -> None:
+    told = list(thresholds())
+    assert len(told) == RULES.read_text(encoding="utf-8").count("# threshold:") - 1  # in the head
+    assert len(set(told)) == len(dict(told))
+
+
+def test_every_number_that_alerts_compare_with_is_a_named_threshold() -> None:
+    """But for none at all, two attempts (1.5), and the days of a week."""
+    for rule in ALERTS:
+        for line in rule["expr"].splitlines():
+            compared = re.findall(r"[<>]=? -?\(?([\d.]+)", line)
+            assert set(compared) <= {"0", "1.5", "6"} or "# threshold: " in line, line
 
 
 def test_the_runbook_tells_the_thresholds_as_they_are() -> None:
     told = re.findall(
-        r"`([\w:]+:threshold)`\s+\(([\d.]+)(?: (days))?", RUNBOOK.read_text(encoding="utf-8")
+        r"`(\w+)`\s+\(([\d.]+)(?: (days|sessions))?[;)]", RUNBOOK.read_text(encoding="utf-8")
     )
-    shipped = {
-        rule["record"]: math.prod(map(float, re.findall(r"[\d.]+", rule["expr"])))
-        for rule in rules()
-        if rule.get("record", "").endswith(":threshold")
-    }
+    shipped = dict(thresholds())
     assert {name for name, _, _ in told} == set(shipped)
-    for name, number, days in told:
-        assert float(number) * (86_400 if days else 1) == shipped[name], name
+    for name, number, unit in told:
+        assert float(number) * (86_400 if unit == "days" else 1) == shipped[name], name
 
 
 def test_the_runbook_sends_nobody_to_a_panel_that_is_not_there() -> None:
@@ -210,16 +222,33 @@ def test_the_runbook_sends_nobody_to_a_panel_that_is_not_there() -> None:
     assert not [name for name in named if not any(title.startswith(name) for title in titles)]
 
 
-def test_every_threshold_is_recorded_before_an_alert_reads_it() -> None:
-    seen = set[str]()
-    read = set[str]()
+def test_no_rule_reads_what_another_one_records_in_the_same_turn() -> None:
+    """What is recorded is read of the past alone: in ranges, of which the newest is but a part."""
     for rule in rules():
-        wanted = set(re.findall(r"[\w:]+:threshold", rule["expr"]))
-        assert wanted <= seen
-        read |= wanted
-        if rule.get("record", "").endswith(":threshold"):
-            seen.add(rule["record"])
-    assert read == seen
+        for selector, above in selectors(promql.parse(rule["expr"])):
+            if names_read(selector) & recorded().keys():
+                assert any(isinstance(each, promql.MatrixSelector) for each in above), rule
+
+
+def test_what_alerts_judge_by_is_what_is_recorded_to_look_at() -> None:
+    """It stands in the alerts once more; two copies that differ would send people astray."""
+    recorded_as = {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
+    judged = {
+        **{f"{scope}:devin_consumption_usual_day_acus:quantile": scope for scope in SCOPES},
+        "account:devin_consumption_forecast_acus:sum": "DevinPoolForecastExceeded",
+        "account:devin_consumption_cycle_acus:sum": "DevinPoolExhausted",
+    }
+    for name, where in judged.items():
+        (alert,) = (
+            rule
+            for rule in ALERTS
+            if rule["alert"] == where or f"'scope': '{where}'" in str(rule["labels"])
+        )
+        assert normal(recorded_as[name]) in normal(alert["expr"]), name
+
+
+def normal(expression: str) -> str:
+    return str(promql.parse(expression))
 
 
 def queries(rule: Mapping[str, object]) -> Iterator[str]:

@@ -65,7 +65,7 @@ def server(machine: Machine, started: dict[str, str]) -> Iterator[Prometheus]:
 
 
 def test_all_rules_are_loaded_and_evaluate(server: Prometheus) -> None:
-    server.until("devin:unattributed_floor_acus:threshold")
+    server.until("account:devin_consumption_forecast_acus:sum")
     told = server.ask("rules")
     assert isinstance(told, dict)
     loaded = [rule for group in told["groups"] for rule in group["rules"]]

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Annotated, Final, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     InstanceOf,
@@ -20,6 +21,7 @@ from pydantic import (
 )
 
 from exporter.client.models import ApiModel
+from exporter.client.text import as_name, as_word
 
 T = TypeVar("T")
 
@@ -130,7 +132,13 @@ Characters = Annotated[Decimal, BeforeValidator(_ones), Field(ge=0, le=10**18)]
 """A number of characters; told in `wan`, which are 10,000 each."""
 
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-"""An id, a name or a status."""
+"""An id, or a text that is not published."""
+
+Name = Annotated[Text, AfterValidator(as_name)]
+"""A name of something that has an id."""
+
+Word = Annotated[Text, AfterValidator(as_word)]
+"""A text that series are told apart by."""
 
 Day = Annotated[date, BeforeValidator(_day)]
 """A calendar day."""

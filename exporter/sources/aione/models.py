@@ -9,19 +9,21 @@ from exporter.sources.aione.lenient import (
     Count,
     Day,
     Money,
+    Name,
     Ratio,
     Rows,
     Seconds,
     Share,
     Text,
     Told,
+    Word,
 )
 
 
 class ModelRow(ApiModel):
     """What one model was used for."""
 
-    model: Text
+    model: Word
     requests: Told[Count] = None
     tokens: Told[Count] = None
 
@@ -30,7 +32,7 @@ class TeamRow(ApiModel):
     """What one team has cost."""
 
     team_id: Text
-    team_name: Told[Text] = None
+    team_name: Told[Name] = None
     cost_rmb: Told[Money] = None
     conversations: Told[Count] = None
 
@@ -67,8 +69,8 @@ class Business(ApiModel):
     total_conversations: Told[Count] = None
     total_cost_rmb: Told[Money] = None
     budget_progress_pct: Told[Ratio] = None
-    capacity_status: Told[Text] = None
-    service_status: Told[Text] = None
+    capacity_status: Told[Word] = None
+    service_status: Told[Word] = None
     team_cost_ranking: Told[Rows[TeamRow]] = None
     daily_trend: Told[Rows[DayRow]] = None
 

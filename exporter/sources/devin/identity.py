@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import ApiModel
+from exporter.client.text import Name
 from exporter.errors import NotFoundError
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
@@ -23,7 +24,7 @@ class SelfAnswer(ApiModel):
 
     principal_type: str | None = None
     service_user_id: str | None = None
-    service_user_name: str | None = None
+    service_user_name: Name | None = None
     org_id: Id | None = None
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pydantic import TypeAdapter
 
 from exporter.client.models import ApiModel, Count
+from exporter.client.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
 from exporter.sources.devin.types import Acus
@@ -34,7 +35,7 @@ class Subcategory(ApiModel):
     """A part of a category; known by its id, else by its name."""
 
     subcategory_id: str | None
-    display_name: str
+    display_name: Word
     sessions_count: Count
     acus: Acus
 
@@ -42,7 +43,7 @@ class Subcategory(ApiModel):
 class Category(ApiModel):
     """A category with its parts."""
 
-    category: str
+    category: Word
     sessions_count: Count
     acus: Acus
     subcategories: tuple[Subcategory, ...]

@@ -6,6 +6,7 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from exporter.client.models import ApiModel, Count
+from exporter.client.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
 from exporter.sources.devin.types import Acus
@@ -63,8 +64,8 @@ class SessionMetrics(ApiModel):
     sessions_created_count: Count
     sessions_with_merged_prs_count: Count
     avg_acus_per_session: Acus
-    sessions_created_by_origin: dict[str, Count]
-    sessions_created_by_size: dict[str, Count]
+    sessions_created_by_origin: dict[Word, Count]
+    sessions_created_by_size: dict[Word, Count]
 
 
 ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(

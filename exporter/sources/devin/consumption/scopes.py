@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter, field_validator
 
 from exporter.client.endpoint import Endpoint
 from exporter.client.models import ApiModel
+from exporter.client.text import Word
 from exporter.metrics import Metric
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing.windows import billing_month, day_number
@@ -41,7 +42,7 @@ class DayItem(ApiModel):
 
     date: Timestamp
     acus: Acus
-    acus_by_product: dict[str, Acus | None] = Field(default_factory=dict)
+    acus_by_product: dict[Word, Acus | None] = Field(default_factory=dict)
 
 
 class DailyAnswer(ApiModel):

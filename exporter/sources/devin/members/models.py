@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint
 from exporter.client.models import ApiModel, Page
+from exporter.client.text import Name
 from exporter.sources.devin import keys
 from exporter.sources.devin.types import Acus, Id, Timestamp
 
@@ -16,7 +17,7 @@ class Organization(ApiModel):
     """The fields read of `GET /v3/enterprise/organizations`."""
 
     org_id: Id
-    name: str
+    name: Name
     created_at: Timestamp | None = None
     max_cycle_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
     max_session_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
@@ -32,8 +33,8 @@ class Member(ApiModel):
     """The fields read of both lists of users."""
 
     user_id: Id
-    email: str | None = None
-    name: str | None = None
+    email: Name | None = None
+    name: Name | None = None
     role_assignments: tuple[RoleAssignment, ...] = ()
     idp_role_assignments: tuple[RoleAssignment, ...] = ()
 
@@ -47,7 +48,7 @@ class ServiceUser(ApiModel):
     """The fields read of `GET /v3/enterprise/members/service-users`."""
 
     service_user_id: Id
-    name: str
+    name: Name
     expires_at: Timestamp | None = None
 
 

@@ -13,6 +13,7 @@ from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import ApiModel, Page
 from exporter.client.response import Response
+from exporter.client.text import Word
 from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Task
@@ -34,8 +35,8 @@ class Violation(ApiModel):
     """The fields read of a violation."""
 
     violation_id: int
-    guardrail_name: str
-    action_taken: str
+    guardrail_name: Word
+    action_taken: Word
     created_at: Timestamp
 
 

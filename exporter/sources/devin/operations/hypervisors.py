@@ -10,6 +10,7 @@ from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import ApiModel, Page
 from exporter.client.response import Response
+from exporter.client.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Task
 from exporter.sources.devin import keys
@@ -31,7 +32,7 @@ class Hypervisor(ApiModel):
     """The fields read of a hypervisor."""
 
     hypervisor_id: Id
-    status: str
+    status: Word
     utilization_percentage: Annotated[float, Field(ge=0, le=10**6)]
 
 

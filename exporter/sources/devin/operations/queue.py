@@ -8,6 +8,7 @@ from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import ApiModel, Count
 from exporter.client.response import Response
+from exporter.client.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Task
 from exporter.sources.devin import keys
@@ -29,7 +30,7 @@ class QueueAnswer(ApiModel):
     """The fields read of the queue endpoint."""
 
     queue_size: Count
-    status: str
+    status: Word
 
 
 ENDPOINT = Endpoint(

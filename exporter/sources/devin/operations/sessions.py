@@ -15,6 +15,7 @@ from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import PAGE_SIZE, Client
 from exporter.client.models import ApiModel, Page
 from exporter.client.response import is_fresh
+from exporter.client.text import Name, Word
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
@@ -48,7 +49,7 @@ RECENT_INFO = Metric(
         "origin",
         "category",
         "title",
-        "url",
+        "session_url",
     ),
 )
 RECENT_ACUS = Metric(
@@ -73,16 +74,16 @@ class SessionItem(ApiModel):
     session_id: Id
     org_id: str
     url: str
-    status: str
+    status: Word
     acus_consumed: Acus
     created_at: Timestamp
     updated_at: Timestamp
-    title: str | None = None
+    title: Name | None = None
     user_id: str | None = None
     service_user_id: str | None = None
-    status_detail: str | None = None
-    origin: str | None = None
-    category: str | None = None
+    status_detail: Word | None = None
+    origin: Word | None = None
+    category: Word | None = None
 
     @property
     def known_as(self) -> str:
@@ -230,7 +231,7 @@ class Sessions:
                 origin=item.origin or "",
                 category=item.category or "",
                 title=(item.title or "") if titles else "",
-                url=item.url,
+                session_url=item.url,
             )
             yield RECENT_ACUS(item.acus_consumed, session_id=session_id)
             yield RECENT_CREATED(seconds(item.created_at), session_id=session_id)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import (
+from grafana.boards import (
     adoption,
     ai_spend,
     cost,
@@ -14,7 +14,7 @@ from grafana import (
     people,
     queue_and_sessions,
 )
-from grafana.shell import Board
+from grafana.builders.board import Board
 
 FOLDER = Path(__file__).parent / "dashboards"
 BOARDS: tuple[Board, ...] = tuple(

@@ -34,9 +34,10 @@ from queries import (
 
 from exporter.catalogue import ROOT
 from exporter.sources.aione import samples
-from grafana import aione, colours
+from grafana.boards import aione
 from grafana.build import documents, main
-from grafana.house import BILLING_DAY, BILLING_TIMEZONE, GATEWAY_DAY, TAG
+from grafana.builders import colours
+from grafana.builders.panels import BILLING_DAY, BILLING_TIMEZONE, GATEWAY_DAY, TAG
 
 DEPRECATED = {"graph", "singlestat", "table-old", "grafana-worldmap-panel", "heatmap-old"}
 MACROS = {

@@ -32,8 +32,8 @@ from rule_parts import split
 
 from deploy.prometheus_rule import MANIFEST, main
 from exporter.catalogue import ROOT
-from grafana.colours import DETAILS
-from grafana.queue_and_sessions import HELD_BY_LIMITS
+from grafana.boards.queue_and_sessions import HELD_BY_LIMITS
+from grafana.builders.colours import DETAILS
 
 TESTS = tuple(sorted(RULES.parent.glob("rules_test*.yml")))
 TOLD = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in TESTS]

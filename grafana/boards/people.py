@@ -4,11 +4,20 @@ from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana import promql as q
-from grafana.colours import BAD, GOOD, WARNING
-from grafana.fields import BY_THRESHOLD, setting, thresholds
-from grafana.house import at_end, bars, by_product, card, over_time, ranking, rows, rows_table
-from grafana.shell import CARRIED_ORGANIZATION_VARIABLE, Board, query_variable
+from grafana.builders import promql as q
+from grafana.builders.board import CARRIED_ORGANIZATION_VARIABLE, Board, query_variable
+from grafana.builders.colours import BAD, GOOD, WARNING
+from grafana.builders.overrides import BY_THRESHOLD, setting, thresholds
+from grafana.builders.panels import (
+    at_end,
+    bar_panel,
+    by_product,
+    over_time,
+    ranking_panel,
+    rows,
+    stat_panel,
+    table_panel,
+)
 
 PEOPLE_SHOWN = 20
 THIS_USER = f'{q.JOB}, user_id="$person"'
@@ -92,14 +101,14 @@ BOARD = Board(
         (
             "",
             [
-                card(
+                stat_panel(
                     "ACUs in the range",
                     "Over the whole billing days that ended within the range.",
                     "short",
                     at_end(q.in_range(_each_day)),
                     empty="no use",
                 ).decimals(2),
-                card(
+                stat_panel(
                     "Cost in the range",
                     "Over the whole billing days that ended within the range, at the price of now "
                     "(DEVIN_ACU_PRICE).",
@@ -107,21 +116,21 @@ BOARD = Board(
                     at_end(q.cost(q.in_range(_each_day)), "{{currency}}"),
                     empty="no use or price",
                 ).decimals(2),
-                card(
+                stat_panel(
                     "ACUs of the cycle",
                     "In the running billing cycle.",
                     "short",
                     at_end(_this),
                     empty="no use",
                 ).decimals(2),
-                card(
+                stat_panel(
                     "Share of the cycle",
                     f"Of everything that people used in the running billing cycle. {BOTH}",
                     "percentunit",
                     at_end(f"{_this} / sum({_everybody})"),
                     empty="no use",
                 ).decimals(2),
-                card(
+                stat_panel(
                     "Rank in the cycle",
                     f"By ACUs of the running billing cycle, and of how many with any. {BOTH}",
                     "short",
@@ -133,7 +142,7 @@ BOARD = Board(
                     at_end(f"count({_each_alone})", "of"),
                     empty="no use",
                 ),
-                card(
+                stat_panel(
                     "Limit used",
                     "ACUs of the running billing cycle against the user's own limit. A limit of 0 "
                     "blocks all use and is not shown.",
@@ -149,7 +158,7 @@ BOARD = Board(
             "",
             [
                 by_product(
-                    bars(
+                    bar_panel(
                         "ACUs by day and product",
                         "ACUs of each billing day. The running day is shown as far as it has gone.",
                         "short",
@@ -158,7 +167,7 @@ BOARD = Board(
                         width=14,
                     )
                 ),
-                ranking(
+                ranking_panel(
                     "Most ACUs of the cycle: users",
                     f"The {PEOPLE_SHOWN} users with most ACUs in the running billing cycle; those "
                     "beyond DEVIN_USER_LIMIT as «other».",
@@ -177,7 +186,7 @@ BOARD = Board(
         (
             "",
             [
-                ranking(
+                ranking_panel(
                     "ACUs of the cycle: service users",
                     f"The {PEOPLE_SHOWN} service users with most ACUs in the running billing "
                     "cycle.",
@@ -193,7 +202,7 @@ BOARD = Board(
                     width=12,
                     empty="no use by service users",
                 ),
-                rows_table(
+                table_panel(
                     "Keys that expire",
                     "Service users whose key expires or has expired, the earliest first. Keys that "
                     "never expire are not shown.",

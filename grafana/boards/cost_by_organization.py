@@ -5,10 +5,10 @@ from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana import promql as q
-from grafana.colours import BAD, BLUE, GOOD, WARNING
-from grafana.fields import colour, setting, thresholds
-from grafana.house import NO_PRICE, over_time, rows, rows_table
+from grafana.builders import promql as q
+from grafana.builders.colours import BAD, BLUE, GOOD, WARNING
+from grafana.builders.overrides import colour, setting, thresholds
+from grafana.builders.panels import NO_PRICE, over_time, rows, table_panel
 
 
 def _of_organizations(window: str) -> str:
@@ -21,7 +21,7 @@ CYCLE_BEFORE = _of_organizations("previous_cycle")
 LIMIT = f"max by (org_id) ({q.latest('devin_organization_cycle_limit_acus', q.ORGANIZATION)})"
 
 BY_ORGANIZATION = (
-    rows_table(
+    table_panel(
         "Cost by organization: this cycle and the one before",
         "Cost at the price of now, and ACUs, of the running cycle so far and of the whole cycle "
         "before. Closeness is this cycle's ACUs against the organization's limit. Organizations "
@@ -76,7 +76,7 @@ def _trend(title: str, about: str, column: str, by_organization: str, empty: str
     """A line for each organization, in a table."""
     named = q.with_organization_name(by_organization, _organizations_of_range, at=" @ end()")
     return (
-        rows_table(title, about, over_time(named, "", step="1d"), columns={}, width=6, empty=empty)
+        table_panel(title, about, over_time(named, "", step="1d"), columns={}, width=6, empty=empty)
         .transformations(
             [
                 model.DataTransformerConfig(

@@ -2,23 +2,23 @@
 
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
-from grafana import promql as q
-from grafana.colours import BAD, BLACK, BLUE, GOOD, ORANGE, WARNING
-from grafana.cost_by_organization import BY_ORGANIZATION, TRENDS
-from grafana.fields import BY_THRESHOLD, colour, setting, thresholds
-from grafana.house import (
+from grafana.boards.cost_by_organization import BY_ORGANIZATION, TRENDS
+from grafana.builders import promql as q
+from grafana.builders.board import OF_ORGANIZATIONS, Board
+from grafana.builders.colours import BAD, BLACK, BLUE, GOOD, ORANGE, WARNING
+from grafana.builders.overrides import BY_THRESHOLD, colour, setting, thresholds
+from grafana.builders.panels import (
     NO_PRICE,
     at_end,
-    bars,
+    bar_panel,
     by_product,
-    card,
-    lines,
+    line_panel,
     over_time,
-    ranking,
+    ranking_panel,
     rows,
-    rows_table,
+    stat_panel,
+    table_panel,
 )
-from grafana.shell import OF_ORGANIZATIONS, Board
 
 SO_FAR = q.total(q.USE_CYCLE)
 MEAN_DAY = q.mean_of_seven_days(q.scoped(q.USE_YESTERDAY, q.OF_DAY_ENDING_AT_EIGHT))
@@ -61,28 +61,28 @@ BOARD = Board(
         (
             "",
             [
-                card(
+                stat_panel(
                     "Cost of the cycle so far",
                     "ACUs of the running billing cycle at the price of now (DEVIN_ACU_PRICE).",
                     "short",
                     at_end(q.cost(SO_FAR), "{{currency}}"),
                     empty=NO_PRICE,
                 ).decimals(2),
-                card(
+                stat_panel(
                     "Cost at the cycle's end",
                     f"{FORECAST_IS} At the price of now.",
                     "short",
                     at_end(q.cost(FORECAST), "{{currency}}"),
                     empty="no forecast",
                 ).decimals(2),
-                card(
+                stat_panel(
                     "ACUs of the cycle",
                     f"So far, and at the cycle's end. {FORECAST_IS}",
                     "short",
                     at_end(SO_FAR, "so far"),
                     at_end(FORECAST, "forecast"),
                 ).decimals(1),
-                card(
+                stat_panel(
                     "Pool used (enterprise)",
                     "ACUs of the running cycle against the pool bought for it (DEVIN_ACU_POOL); "
                     f"and where the forecast would stand. {FORECAST_IS}",
@@ -96,7 +96,7 @@ BOARD = Board(
                 )
                 .color_scheme(BY_THRESHOLD)
                 .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
-                card(
+                stat_panel(
                     "Pool lasts (enterprise)",
                     "Days until the pool is used up at the rate of the last 7 complete billing "
                     "days; the cycle may end before.",
@@ -106,7 +106,7 @@ BOARD = Board(
                     ),
                     empty=NO_POOL,
                 ).decimals(1),
-                card(
+                stat_panel(
                     "Per merged pull request",
                     "ACUs of cloud sessions (product devin) of the running cycle for each pull "
                     "request that Devin opened in it and that is merged; and their cost.",
@@ -122,7 +122,7 @@ BOARD = Board(
             "",
             [
                 by_product(
-                    bars(
+                    bar_panel(
                         "Cost by day and product",
                         "Cost of each complete billing day, at the price of that day.",
                         "short",
@@ -130,7 +130,7 @@ BOARD = Board(
                         empty=NO_PRICE,
                     )
                 ),
-                lines(
+                line_panel(
                     "ACUs of the cycle against the pool (enterprise)",
                     f"The cycle so far, the pool, and the forecast as it was. {FORECAST_IS}",
                     "short",
@@ -150,14 +150,14 @@ BOARD = Board(
         (
             "",
             [
-                ranking(
+                ranking_panel(
                     "ACUs of the cycle by product",
                     "ACUs of the running billing cycle.",
                     "short",
                     at_end(f"sort_desc(sum by (product) ({q.scoped(q.USE_CYCLE)}))", "{{product}}"),
                     width=6,
                 ),
-                rows_table(
+                table_panel(
                     "By category (enterprise)",
                     "What sessions created in the running billing cycle were for; the row without "
                     "a subcategory is what its category holds beyond its subcategories. The API "
@@ -188,7 +188,7 @@ BOARD = Board(
                 )
                 .sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
                 .override_by_regexp("/ACUs|Cost/", [setting("decimals", 2)]),
-                card(
+                stat_panel(
                     "Not attributed to an organization (enterprise)",
                     "ACUs of the running cycle that the enterprise's total holds and the sum of "
                     "its organizations does not, and their cost. Usually it is use in IDE and "
@@ -204,7 +204,7 @@ BOARD = Board(
         (
             "",
             [
-                ranking(
+                ranking_panel(
                     "Closest to their limit: users",
                     "ACUs of the running cycle against the user's own limit, the 15 closest among "
                     "the chosen organizations' members, with all that they used. A "
@@ -222,7 +222,7 @@ BOARD = Board(
                     width=12,
                     empty="no user with a limit has used anything",
                 ),
-                card(
+                stat_panel(
                     "Limit used (enterprise)",
                     "ACUs of the running cycle against the enterprise's limit.",
                     "percentunit",
@@ -232,7 +232,7 @@ BOARD = Board(
                 )
                 .color_scheme(BY_THRESHOLD)
                 .thresholds(thresholds(GOOD, (0.8, WARNING), (1, BAD))),
-                card(
+                stat_panel(
                     "Days left in the cycle",
                     "Until the running billing cycle ends.",
                     "d",

@@ -7,8 +7,8 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.builders.dashboard import Row
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.house import BILLING_TIMEZONE, DATASOURCE, TAG, Panel
-from grafana.promql import JOB, NAMES_WITHIN, ORGANIZATION
+from grafana.builders.panels import BILLING_TIMEZONE, DATASOURCE, TAG, Panel
+from grafana.builders.promql import JOB, NAMES_WITHIN, ORGANIZATION
 
 Variable = dashboard.QueryVariable | dashboard.DatasourceVariable
 Section = tuple[str, Sequence[Panel]]

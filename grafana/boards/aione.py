@@ -3,19 +3,19 @@
 from grafana_foundation_sdk.builders import barchart, common, stat
 from grafana_foundation_sdk.models import common as options
 
-from grafana import promql as q
-from grafana.colours import BAD, BLUE, GOOD, ORANGE, SKY, WARNING
-from grafana.fields import BY_THRESHOLD, colour, fixed, named_states, thresholds
-from grafana.house import (
+from grafana.builders import promql as q
+from grafana.builders.colours import BAD, BLUE, GOOD, ORANGE, SKY, WARNING
+from grafana.builders.overrides import BY_THRESHOLD, colour, fixed, named_states, thresholds
+from grafana.builders.panels import (
     NO_GATEWAY,
     Panel,
     at_end,
-    bars,
-    card,
-    lines,
+    bar_panel,
+    line_panel,
     over_time,
-    ranking,
-    states,
+    ranking_panel,
+    stat_panel,
+    state_panel,
 )
 
 SHOWN = 15
@@ -38,7 +38,7 @@ def _first(title: str, *, metric: str, key: str, what: str, unit: str = "short")
     each = f"max by ({key}) ({q.latest(metric)})"
     top = f"topk({SHOWN}, {each})"
     named, name = (q.with_team_name(top, each), "team_name") if key == "team_id" else (top, key)
-    return ranking(
+    return ranking_panel(
         title,
         f"The {SHOWN} {what} with most, and all others as one. {OF_ITS_RANGE}",
         unit,
@@ -50,7 +50,7 @@ def _first(title: str, *, metric: str, key: str, what: str, unit: str = "short")
 
 TEAMS = "teams (by name, or by id where none is told)"
 
-COST_OF_DAYS = card(
+COST_OF_DAYS = stat_panel(
     "AIone: cost of today and yesterday",
     f"Cost of the running day so far, and of the last complete one, in RMB. {NOT_SCOPED}",
     RMB,
@@ -59,7 +59,7 @@ COST_OF_DAYS = card(
     width=6,
     empty=NO_GATEWAY,
 ).decimals(2)
-COST_OF_RANGE = card(
+COST_OF_RANGE = stat_panel(
     "AIone: cost of its range",
     f"In RMB. {OF_ITS_RANGE} {NOT_SCOPED}",
     RMB,
@@ -67,7 +67,7 @@ COST_OF_RANGE = card(
     width=6,
     empty=NO_GATEWAY,
 ).decimals(2)
-COST_BY_DAY = bars(
+COST_BY_DAY = bar_panel(
     "AIone: cost by day",
     "Cost of each complete day, in RMB. A day is read from what was scraped between 08:00 and "
     "10:00 UTC of the next one, which is right for zones from UTC-8 to UTC+14; it is missing where "
@@ -86,7 +86,7 @@ COST_BY_TEAM = _first(
 ).span(12)
 
 USE: tuple[Panel, ...] = (
-    card(
+    stat_panel(
         "AIone: requests",
         "Requests of its range, of the running day so far, and of the last complete one. "
         f"{OF_ITS_RANGE}",
@@ -97,7 +97,7 @@ USE: tuple[Panel, ...] = (
         width=7,
         empty=NO_GATEWAY,
     ),
-    card(
+    stat_panel(
         "AIone: tokens by type",
         "Those of prompts, of completions, and what the gateway's total holds beyond them, which "
         f"is below 0 where it holds less. {OF_ITS_RANGE}",
@@ -106,7 +106,7 @@ USE: tuple[Panel, ...] = (
         width=7,
         empty=NO_GATEWAY,
     ),
-    card(
+    stat_panel(
         "AIone: tokens of today and yesterday",
         "Tokens of the running day so far, and of the last complete one.",
         "short",
@@ -115,7 +115,7 @@ USE: tuple[Panel, ...] = (
         width=5,
         empty=NO_GATEWAY,
     ),
-    card(
+    stat_panel(
         "AIone: conversations",
         f"Conversations, and the characters in them. {OF_ITS_RANGE}",
         "short",
@@ -137,7 +137,7 @@ RANKINGS: tuple[Panel, ...] = (
 )
 
 QUALITY: tuple[Panel, ...] = (
-    lines(
+    line_panel(
         "AIone: latency",
         f"Mean latency, and that of 99 in 100 requests, as told at each moment. {OF_ITS_RANGE}",
         "s",
@@ -148,7 +148,7 @@ QUALITY: tuple[Panel, ...] = (
     )
     .override_by_name("average", [colour(BLUE)])
     .override_by_name("p99", [colour(ORANGE)]),
-    lines(
+    line_panel(
         "AIone: failed requests",
         f"As a share of all, as told at each moment. {OF_ITS_RANGE}",
         "percentunit",
@@ -156,7 +156,7 @@ QUALITY: tuple[Panel, ...] = (
         width=8,
         empty=NO_GATEWAY,
     ),
-    lines(
+    line_panel(
         "AIone: requests per minute against the quota",
         "As a share of the quota (dashed), which may be exceeded.",
         "percentunit",
@@ -173,7 +173,7 @@ QUALITY: tuple[Panel, ...] = (
 
 def _badge(title: str, metric: str, usual: str, what: str) -> stat.Panel:
     return (
-        card(
+        stat_panel(
             title,
             f"The gateway's judgement of its {what}, in its own word; green is «{usual}».",
             "none",
@@ -198,7 +198,7 @@ def _present(metric: str, usual: str) -> str:
 STATUS: tuple[Panel, ...] = (
     _badge("AIone: capacity", "aione_capacity_status", USUAL_CAPACITY, "capacity"),
     _badge("AIone: service", "aione_service_status", USUAL_SERVICE, "service"),
-    card(
+    stat_panel(
         "AIone: budget spent",
         "Share of the budget that is spent, as the gateway tells it; it does not say of which "
         "period. Above 100 % it is exceeded.",
@@ -210,7 +210,7 @@ STATUS: tuple[Panel, ...] = (
     .decimals(1)
     .color_scheme(BY_THRESHOLD)
     .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
-    card(
+    stat_panel(
         "AIone: age of its data",
         "How long ago the gateway says its data was fresh. Where it tells a time without an "
         "offset, hours too much or below 0 mean that AIONE_TIMEZONE is not its zone.",
@@ -219,7 +219,7 @@ STATUS: tuple[Panel, ...] = (
         width=6,
         empty=NO_GATEWAY,
     ).decimals(0),
-    states(
+    state_panel(
         "AIone: capacity and service over time",
         "Which status the gateway told when, a row for each.",
         over_time(_present("aione_capacity_status", USUAL_CAPACITY), "capacity: {{status}}"),

@@ -1,10 +1,19 @@
 """Adoption: who uses it, how often, and what comes of it."""
 
-from grafana import promql as q
-from grafana.colours import BLUE, GREEN, GREY, ORANGE, VERMILION
-from grafana.fields import colour
-from grafana.house import at_end, bars, card, lines, over_time, ranking, rows, rows_table
-from grafana.shell import OF_ORGANIZATIONS, Board
+from grafana.builders import promql as q
+from grafana.builders.board import OF_ORGANIZATIONS, Board
+from grafana.builders.colours import BLUE, GREEN, GREY, ORANGE, VERMILION
+from grafana.builders.overrides import colour
+from grafana.builders.panels import (
+    at_end,
+    bar_panel,
+    line_panel,
+    over_time,
+    ranking_panel,
+    rows,
+    stat_panel,
+    table_panel,
+)
 
 IDLE_SHOWN = 50
 UTC_DAYS = "Days, weeks from Monday, and months are UTC's here."
@@ -50,26 +59,26 @@ BOARD = Board(
         (
             "",
             [
-                card(
+                stat_panel(
                     "Active today",
                     "Users with a session or a search, this UTC day so far. "
                     f"{SUM_OF_ORGANIZATIONS}",
                     "short",
                     at_end(q.total(q.ACTIVE_DAY)),
                 ),
-                card(
+                stat_panel(
                     "Active this week",
                     f"Since Monday, 00:00 UTC. {SUM_OF_ORGANIZATIONS}",
                     "short",
                     at_end(q.total(q.ACTIVE_WEEK)),
                 ),
-                card(
+                stat_panel(
                     "Active this month",
                     f"This UTC month so far. {SUM_OF_ORGANIZATIONS}",
                     "short",
                     at_end(q.total(q.ACTIVE_MONTH)),
                 ),
-                card(
+                stat_panel(
                     "Stickiness (enterprise)",
                     "Mean of the users active per day over the last 30 complete UTC days, against "
                     "the users active in the last complete month. Absent unless all days are "
@@ -77,7 +86,7 @@ BOARD = Board(
                     "percentunit",
                     at_end(f"{_mean_day} / ({_month_before} > 0)"),
                 ).decimals(1),
-                card(
+                stat_panel(
                     "Merge rate (enterprise)",
                     "Of the pull requests that Devin opened in the running billing cycle, how many "
                     f"are merged. {ENTERPRISE_ONLY}",
@@ -85,7 +94,7 @@ BOARD = Board(
                     at_end(f"{_merged} / ({_created} > 0)"),
                     empty="none opened",
                 ).decimals(1),
-                card(
+                stat_panel(
                     "Idle members",
                     _idle_is,
                     "short",
@@ -98,7 +107,7 @@ BOARD = Board(
         (
             "",
             [
-                lines(
+                line_panel(
                     "Active users (enterprise)",
                     "Users active in each complete day, and in the complete week and month before "
                     f"it. {UTC_DAYS} A day stands where it began, eight hours late on these axes. "
@@ -120,7 +129,7 @@ BOARD = Board(
                 .override_by_name("of the day", [colour(BLUE)])
                 .override_by_name("of the week before", [colour(ORANGE)])
                 .override_by_name("of the month before", [colour(GREEN)]),
-                bars(
+                bar_panel(
                     "Sessions created by day",
                     "Sessions created in each complete billing day.",
                     "short",
@@ -131,7 +140,7 @@ BOARD = Board(
         (
             "",
             [
-                ranking(
+                ranking_panel(
                     "Sessions of the cycle by origin (enterprise)",
                     "Where sessions created in the running billing cycle were started. The vendor "
                     f"leaves some origins out. {ENTERPRISE_ONLY}",
@@ -142,7 +151,7 @@ BOARD = Board(
                         "{{origin}}",
                     ),
                 ),
-                ranking(
+                ranking_panel(
                     "Sessions of the cycle by size (enterprise)",
                     "Sessions created in the running billing cycle, by the vendor's sizes. "
                     f"{ENTERPRISE_ONLY}",
@@ -157,7 +166,7 @@ BOARD = Board(
                         for size in ("xs", "s", "m", "l", "xl")
                     ),
                 ),
-                ranking(
+                ranking_panel(
                     "Pull requests of the cycle (enterprise)",
                     "Pull requests that Devin opened in the running billing cycle, and where they "
                     f"stand. {ENTERPRISE_ONLY}",
@@ -172,26 +181,26 @@ BOARD = Board(
         (
             "",
             [
-                card(
+                stat_panel(
                     "Sessions of the cycle",
                     "Sessions created in the running billing cycle.",
                     "short",
                     at_end(q.total(q.SESSIONS_CYCLE)),
                 ),
-                card(
+                stat_panel(
                     "Merged pull requests of the cycle",
                     "Pull requests that Devin opened in the running billing cycle and that are "
                     "merged.",
                     "short",
                     at_end(q.total(q.MERGED_CYCLE)),
                 ),
-                card(
+                stat_panel(
                     "Searches of the cycle",
                     "Searches made in the running billing cycle.",
                     "short",
                     at_end(q.total(q.SEARCHES_CYCLE)),
                 ),
-                card(
+                stat_panel(
                     "ACUs per session (enterprise)",
                     "Mean ACUs of the sessions created in the running billing cycle. "
                     f"{ENTERPRISE_ONLY}",
@@ -199,7 +208,7 @@ BOARD = Board(
                     at_end(_shown("devin_session_average_cycle_acus")),
                     empty="no sessions",
                 ).decimals(2),
-                card(
+                stat_panel(
                     "Sessions with a merged pull request (enterprise)",
                     "Of the sessions created in the running billing cycle, how many have led to a "
                     f"merged pull request. {ENTERPRISE_ONLY}",
@@ -210,7 +219,7 @@ BOARD = Board(
                     ),
                     empty="no sessions",
                 ).decimals(1),
-                card(
+                stat_panel(
                     "Users",
                     "Users and service users of the enterprise, whatever organization is chosen. "
                     "With an organization's key: the organization's users.",
@@ -223,7 +232,7 @@ BOARD = Board(
         (
             "",
             [
-                lines(
+                line_panel(
                     "Pull requests as the cycle went on (enterprise)",
                     "Pull requests that Devin opened in the running billing cycle of each moment. "
                     f"{ENTERPRISE_ONLY}",
@@ -238,7 +247,7 @@ BOARD = Board(
                 .override_by_name("merged", [colour(GREEN)])
                 .override_by_name("closed", [colour(VERMILION)])
                 .override_by_name("open", [colour(GREY)]),
-                rows_table(
+                table_panel(
                     "Who is idle",
                     f"{_idle_is} At most {IDLE_SHOWN} are listed.",
                     rows(

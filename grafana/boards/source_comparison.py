@@ -1,7 +1,7 @@
 """What the exporter's board says of the sources beside Devin's v3 API."""
 
-from grafana import promql as q
-from grafana.house import rows, rows_table
+from grafana.builders import promql as q
+from grafana.builders.panels import rows, table_panel
 
 _FIGURES = (
     ("Sessions", "devin_sessions_created_cycle", "devin_v2_sessions_cycle", ""),
@@ -21,7 +21,7 @@ def _row(figure: str, metric: str, state: str = "") -> str:
 _V3 = " or ".join(_row(figure, v3) for figure, v3, _, _ in _FIGURES)
 _V2 = " or ".join(_row(figure, v2, state) for figure, _, v2, state in _FIGURES)
 
-TWO_COUNTS = rows_table(
+TWO_COUNTS = table_panel(
     "The cycle as v3 and v2 count it (enterprise)",
     "The same running billing cycle, as both of Devin's APIs count it; what happens between two "
     "polls is in one of them first. v2 counts the pull requests opened in the cycle, whatever has "
@@ -44,7 +44,7 @@ TWO_COUNTS = rows_table(
     empty="no figures of the enterprise",
 )
 
-UNREADABLE = rows_table(
+UNREADABLE = table_panel(
     "AIone: values that make no sense",
     "Values of the gateway's last answer that are there and cannot be read, by their place in it. "
     "They are absent from the figures, and so is what would be made of them.",

@@ -21,8 +21,8 @@ from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.colours import BLUE, GREY, PRODUCTS
-from grafana.fields import colour, fixed, setting
+from grafana.builders.colours import BLUE, GREY, PRODUCTS
+from grafana.builders.overrides import colour, fixed, setting
 
 TAG = "devin-exporter"
 BILLING_TIMEZONE = "Etc/GMT+8"
@@ -111,7 +111,7 @@ def _framed(
     )
 
 
-def card(
+def stat_panel(
     title: str, about: str, unit: str, *queries: Query, width: int = 4, empty: str = "unknown"
 ) -> stat.Panel:
     """Large numbers."""
@@ -148,7 +148,7 @@ def _course(
     )
 
 
-def bars(
+def bar_panel(
     title: str,
     about: str,
     unit: str,
@@ -176,7 +176,7 @@ def by_product(panel: timeseries.Panel) -> timeseries.Panel:
     return panel.color_scheme(fixed(GREY))
 
 
-def lines(
+def line_panel(
     title: str,
     about: str,
     unit: str,
@@ -197,7 +197,7 @@ def lines(
     )
 
 
-def ranking(
+def ranking_panel(
     title: str, about: str, unit: str, *queries: Query, width: int = 8, empty: str = "no data"
 ) -> barchart.Panel:
     """A horizontal bar for each series at the end of the range."""
@@ -225,7 +225,7 @@ def ranking(
     )
 
 
-def rows_table(
+def table_panel(
     title: str,
     about: str,
     *queries: Query,
@@ -267,7 +267,9 @@ def rows_table(
     return panel
 
 
-def states(title: str, about: str, *queries: Query, empty: str = "no data") -> statetimeline.Panel:
+def state_panel(
+    title: str, about: str, *queries: Query, empty: str = "no data"
+) -> statetimeline.Panel:
     """When something was in which state."""
     return (
         _framed(

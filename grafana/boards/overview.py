@@ -3,21 +3,21 @@
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 
-from grafana import promql as q
-from grafana.colours import BAD, DETAILS, GOOD, GREY, STATUSES, UNKNOWN, WARNING
-from grafana.fields import colour, coloured_words, fixed, setting
-from grafana.house import (
+from grafana.builders import promql as q
+from grafana.builders.board import OF_ORGANIZATIONS, Board
+from grafana.builders.colours import BAD, DETAILS, GOOD, GREY, STATUSES, UNKNOWN, WARNING
+from grafana.builders.overrides import colour, coloured_words, fixed, setting
+from grafana.builders.panels import (
     Query,
     at_end,
-    bars,
+    bar_panel,
     by_product,
-    card,
     over_time,
-    ranking,
+    ranking_panel,
     rows,
-    rows_table,
+    stat_panel,
+    table_panel,
 )
-from grafana.shell import OF_ORGANIZATIONS, Board
 
 USERS_SHOWN = 15
 USE = q.each_day(q.USE_YESTERDAY)
@@ -61,7 +61,7 @@ _CREATED = _recent("devin_recent_session_created_timestamp_seconds")
 _UPDATED = _recent("devin_recent_session_updated_timestamp_seconds")
 
 RECENT_SESSIONS = (
-    rows_table(
+    table_panel(
         "Recent sessions",
         "The newest sessions of the chosen organizations among those that the exporter lists "
         "(DEVIN_RECENT_SESSIONS of the enterprise). A finished task usually stays running, with "
@@ -141,7 +141,7 @@ BOARD = Board(
         (
             "",
             [
-                card(
+                stat_panel(
                     "Sessions",
                     f"Sessions created. {WHOLE_DAYS}",
                     "short",
@@ -149,7 +149,7 @@ BOARD = Board(
                     _against(q.SESSIONS_YESTERDAY),
                     empty="no whole day",
                 ).override_by_name(AGAINST, [setting("unit", "percentunit")]),
-                card(
+                stat_panel(
                     "ACUs",
                     f"ACUs used. {WHOLE_DAYS} Organizations hold cloud sessions alone, so their "
                     "sum is below the enterprise's total.",
@@ -158,7 +158,7 @@ BOARD = Board(
                     _against(q.USE_YESTERDAY),
                     empty="no whole day",
                 ).override_by_name(AGAINST, [setting("unit", "percentunit")]),
-                card(
+                stat_panel(
                     "Cost",
                     f"ACUs at the price of now (DEVIN_ACU_PRICE). {WHOLE_DAYS}",
                     "short",
@@ -170,7 +170,7 @@ BOARD = Board(
                 .override_by_name(
                     AGAINST, [setting("unit", "percentunit"), setting("decimals", 1)]
                 ),
-                card(
+                stat_panel(
                     "Active users this week",
                     "Users with a session or a search since Monday, 00:00 UTC; beneath, last "
                     "week's, which the API gives for the enterprise alone. Users of several "
@@ -179,7 +179,7 @@ BOARD = Board(
                     at_end(_week, "this week"),
                     at_end(_week_before, "last week"),
                 ),
-                card(
+                stat_panel(
                     "Queue (enterprise)",
                     "Sessions that wait to start, and the vendor's judgement: normal up to 10, "
                     "elevated up to 50, high above. The queue is the whole enterprise's, whatever "
@@ -195,7 +195,7 @@ BOARD = Board(
                 .override_by_name("normal", [colour(GOOD)])
                 .override_by_name("elevated", [colour(WARNING)])
                 .override_by_name("high", [colour(BAD)]),
-                card(
+                stat_panel(
                     "Whole days",
                     "Billing days that ended within the range: those whose ACUs are known, of all "
                     "(of every organization chosen). Figures of the range hold the known ones; a "
@@ -214,7 +214,7 @@ BOARD = Board(
             "",
             [
                 by_product(
-                    bars(
+                    bar_panel(
                         "ACUs by day and product",
                         "ACUs of each billing day. The running day is shown as far as it has gone.",
                         "short",
@@ -227,7 +227,7 @@ BOARD = Board(
                         width=14,
                     )
                 ),
-                ranking(
+                ranking_panel(
                     "ACUs by user",
                     f"The {USERS_SHOWN} users with most ACUs over the whole billing days of the "
                     "range, and all others as one; the name, else the e-mail, else the id. With "

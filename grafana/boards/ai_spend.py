@@ -1,10 +1,17 @@
 """AI spend: what Devin costs beside what the models behind the AIone gateway cost."""
 
-from grafana import aione
-from grafana import promql as q
-from grafana.cost_by_organization import THIS_CYCLE
-from grafana.house import at_end, bars, by_product, card, over_time, ranking
-from grafana.shell import OF_ORGANIZATIONS, Board
+from grafana.boards import aione
+from grafana.boards.cost_by_organization import THIS_CYCLE
+from grafana.builders import promql as q
+from grafana.builders.board import OF_ORGANIZATIONS, Board
+from grafana.builders.panels import (
+    at_end,
+    bar_panel,
+    by_product,
+    over_time,
+    ranking_panel,
+    stat_panel,
+)
 
 AT_PRICE = "ACUs at the price of now (DEVIN_ACU_PRICE)."
 NO_COST = "no figures of Devin, or DEVIN_ACU_PRICE is not set"
@@ -22,7 +29,7 @@ BOARD = Board(
         (
             "",
             [
-                card(
+                stat_panel(
                     "Devin: cost of today and yesterday",
                     f"Of the running billing day so far, and of the last complete one. {AT_PRICE}",
                     "short",
@@ -31,7 +38,7 @@ BOARD = Board(
                     width=6,
                     empty=NO_COST,
                 ).decimals(2),
-                card(
+                stat_panel(
                     "Devin: cost of the cycle",
                     f"Of the running billing cycle so far. {AT_PRICE}",
                     "short",
@@ -47,7 +54,7 @@ BOARD = Board(
             "",
             [
                 by_product(
-                    bars(
+                    bar_panel(
                         "Devin: cost by day and product",
                         "Cost of each complete billing day, at the price of that day.",
                         "short",
@@ -65,7 +72,7 @@ BOARD = Board(
         (
             "",
             [
-                ranking(
+                ranking_panel(
                     "Devin: cost by organization",
                     f"Of the running billing cycle so far: the {aione.SHOWN} chosen organizations "
                     f"with most, and all others as one. {AT_PRICE} Organizations hold cloud "

@@ -3,11 +3,20 @@
 from grafana_foundation_sdk.builders import common
 from grafana_foundation_sdk.models import common as options
 
-from grafana import promql as q
-from grafana.colours import BAD, BLUE, GOOD, ORANGE, STATUSES, UNKNOWN, WARNING
-from grafana.fields import BY_THRESHOLD, colour, named_states, thresholds
-from grafana.house import at_end, card, lines, over_time, ranking, rows, rows_table, states
-from grafana.shell import OF_ORGANIZATIONS, Board
+from grafana.builders import promql as q
+from grafana.builders.board import OF_ORGANIZATIONS, Board
+from grafana.builders.colours import BAD, BLUE, GOOD, ORANGE, STATUSES, UNKNOWN, WARNING
+from grafana.builders.overrides import BY_THRESHOLD, colour, named_states, thresholds
+from grafana.builders.panels import (
+    at_end,
+    line_panel,
+    over_time,
+    ranking_panel,
+    rows,
+    stat_panel,
+    state_panel,
+    table_panel,
+)
 
 FROM_ELEVATED, FROM_HIGH = 11, 51
 WAITING = 'status_detail=~"waiting_for_.+"'
@@ -54,7 +63,7 @@ def _named(matchers: str) -> str:
     )
 
 
-_by_state = lines(
+_by_state = line_panel(
     "Sessions by status",
     f"{LAST_DAY} A finished task usually stays running, with the detail finished.",
     "short",
@@ -75,7 +84,7 @@ BOARD = Board(
         (
             "",
             [
-                card(
+                stat_panel(
                     "Queue (enterprise)",
                     f"Sessions that wait to start. {ENTERPRISE_QUEUE}",
                     "short",
@@ -84,15 +93,17 @@ BOARD = Board(
                 .color_scheme(BY_THRESHOLD)
                 .thresholds(thresholds(GOOD, (FROM_ELEVATED, WARNING), (FROM_HIGH, BAD)))
                 .color_mode(options.BigValueColorMode.BACKGROUND),
-                card("Sessions, last 24 hours", LAST_DAY, "short", at_end(_sessions("")), width=5),
-                card(
+                stat_panel(
+                    "Sessions, last 24 hours", LAST_DAY, "short", at_end(_sessions("")), width=5
+                ),
+                stat_panel(
                     "Waiting for a person",
                     f"{LAST_DAY} Those that wait for a user's answer or approval.",
                     "short",
                     at_end(_number_of(WAITING)),
                     width=5,
                 ),
-                card(
+                stat_panel(
                     "Held up by limits",
                     f"{LAST_DAY} Those suspended by a limit, by quota, credits or payment.",
                     "short",
@@ -101,7 +112,7 @@ BOARD = Board(
                 )
                 .color_scheme(BY_THRESHOLD)
                 .thresholds(thresholds(GOOD, (1, WARNING))),
-                card(
+                stat_panel(
                     "In error",
                     f"{LAST_DAY} Those that ended in an error.",
                     "short",
@@ -115,7 +126,7 @@ BOARD = Board(
         (
             "",
             [
-                lines(
+                line_panel(
                     "Queue over time (enterprise)",
                     "The most sessions that waited within each step; the vendor calls it normal up "
                     f"to 10, elevated up to 50 (dashed), high above. {ENTERPRISE_QUEUE}",
@@ -130,7 +141,7 @@ BOARD = Board(
                         options.GraphThresholdsStyleMode.DASHED
                     )
                 ),
-                states(
+                state_panel(
                     "Queue's state (enterprise)",
                     f"The vendor's judgement. {ENTERPRISE_QUEUE}",
                     over_time(_state, "queue"),
@@ -150,7 +161,7 @@ BOARD = Board(
             "",
             [
                 _by_state,
-                lines(
+                line_panel(
                     "Waiting and held up",
                     f"{LAST_DAY} Those that wait for a person, and those that limits hold up.",
                     "short",
@@ -164,7 +175,7 @@ BOARD = Board(
         (
             "",
             [
-                ranking(
+                ranking_panel(
                     "Waiting for a person, by organization",
                     f"{LAST_DAY} Those that wait for a user's answer or approval; the 15 "
                     "organizations with most.",
@@ -172,7 +183,7 @@ BOARD = Board(
                     at_end(f"sort_desc({_named(WAITING)})", "{{org_name}}"),
                     empty="nobody is waited for",
                 ),
-                ranking(
+                ranking_panel(
                     "Held up by limits, by organization",
                     f"{LAST_DAY} Those suspended by a limit, by quota, credits or payment; the 15 "
                     "organizations with most.",
@@ -180,7 +191,7 @@ BOARD = Board(
                     at_end(f"sort_desc({_named(HELD_BY_LIMITS)})", "{{org_name}}"),
                     empty="none is held up",
                 ),
-                rows_table(
+                table_panel(
                     "By status and detail",
                     LAST_DAY,
                     rows(_sessions("status, status_detail")),
@@ -193,7 +204,7 @@ BOARD = Board(
         (
             "Dedicated deployments",
             [
-                lines(
+                line_panel(
                     "Hypervisors (enterprise)",
                     "Hypervisors of a dedicated deployment, by status. Others have none.",
                     "short",
@@ -202,7 +213,7 @@ BOARD = Board(
                     many=True,
                     empty="no hypervisors",
                 ),
-                lines(
+                line_panel(
                     "Fullest hypervisors (enterprise)",
                     "How much of a hypervisor is in use, the 10 fullest at each moment.",
                     "percentunit",
@@ -215,7 +226,7 @@ BOARD = Board(
                     many=True,
                     empty="no hypervisors",
                 ).max(1),
-                rows_table(
+                table_panel(
                     "Guardrail violations of the cycle (enterprise)",
                     "In the running billing cycle, by guardrail and by what was done.",
                     rows(

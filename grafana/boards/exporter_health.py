@@ -4,12 +4,20 @@ from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 
-from grafana import promql as q
-from grafana.colours import BAD, BLUE, GOOD, ORANGE, WARNING
-from grafana.fields import BY_THRESHOLD, colour, named_states, setting, thresholds
-from grafana.house import at_end, card, lines, over_time, rows, rows_table, states
-from grafana.second_opinions import TWO_COUNTS, UNREADABLE
-from grafana.shell import CARRIED_ORGANIZATION_VARIABLE, Board
+from grafana.boards.source_comparison import TWO_COUNTS, UNREADABLE
+from grafana.builders import promql as q
+from grafana.builders.board import CARRIED_ORGANIZATION_VARIABLE, Board
+from grafana.builders.colours import BAD, BLUE, GOOD, ORANGE, WARNING
+from grafana.builders.overrides import BY_THRESHOLD, colour, named_states, setting, thresholds
+from grafana.builders.panels import (
+    at_end,
+    line_panel,
+    over_time,
+    rows,
+    stat_panel,
+    state_panel,
+    table_panel,
+)
 
 
 def _by_task(metric: str, worst: str = "max") -> str:
@@ -27,7 +35,7 @@ def _age(metric: str) -> str:
 
 def _by_instance(title: str, about: str, unit: str, metric: str) -> timeseries.Panel:
     query = over_time(f"max by (instance) ({metric}{{{q.JOB}}})", "{{instance}}")
-    return lines(title, about, unit, query, width=8, many=True)
+    return line_panel(title, about, unit, query, width=8, many=True)
 
 
 UP = _by_task("devin_exporter_task_up", "min")
@@ -40,7 +48,7 @@ _parts = (
 )
 
 TASKS = (
-    rows_table(
+    table_panel(
         "Tasks",
         "Each task reads one data set. Up: its last attempt succeeded and no entity's data has "
         "expired. Age: since it last succeeded. Newest day: how long ago the newest billing day in "
@@ -85,7 +93,7 @@ BOARD = Board(
         (
             "",
             [
-                card(
+                stat_panel(
                     "Targets up",
                     "Scrape targets of the job that answer.",
                     "short",
@@ -93,7 +101,7 @@ BOARD = Board(
                     at_end('count(up{job="$job"})', "of"),
                     empty="no target",
                 ),
-                card(
+                stat_panel(
                     "Tasks down",
                     "Tasks whose last attempt failed or that have expired entities.",
                     "short",
@@ -101,7 +109,7 @@ BOARD = Board(
                 )
                 .color_scheme(BY_THRESHOLD)
                 .thresholds(thresholds(GOOD, (1, BAD))),
-                card(
+                stat_panel(
                     "Entities missing",
                     "Users, organizations and other entities whose data has expired and whose "
                     "series are gone.",
@@ -110,13 +118,13 @@ BOARD = Board(
                 )
                 .color_scheme(BY_THRESHOLD)
                 .thresholds(thresholds(GOOD, (1, WARNING))),
-                card(
+                stat_panel(
                     "Oldest success",
                     "Age of the task that has not succeeded for longest.",
                     "s",
                     at_end(f"max({_age('devin_exporter_task_last_success_timestamp_seconds')})"),
                 ).decimals(0),
-                card(
+                stat_panel(
                     "Metered",
                     "Whether any ACU was ever seen. On plans that are not metered the API says 0 "
                     "ACUs of work that was done, and no consumption is published.",
@@ -124,7 +132,7 @@ BOARD = Board(
                     at_end(f"max({q.latest('devin_metered')})"),
                     empty="not known yet",
                 ).mappings([named_states(("not metered", WARNING), ("metered", GOOD))]),
-                card(
+                stat_panel(
                     "Version",
                     "Version and revision of what runs.",
                     "none",
@@ -139,7 +147,7 @@ BOARD = Board(
             "",
             [
                 TASKS,
-                lines(
+                line_panel(
                     "Failed attempts by task and reason",
                     "Attempts that failed, per hour.",
                     "short",
@@ -157,7 +165,7 @@ BOARD = Board(
         (
             "",
             [
-                states(
+                state_panel(
                     "Tasks over time",
                     "When which task was up.",
                     over_time(UP, "{{task}}"),
@@ -169,7 +177,7 @@ BOARD = Board(
         (
             "",
             [
-                lines(
+                line_panel(
                     "Requests by endpoint",
                     "Requests sent per second, retries included.",
                     "reqps",
@@ -177,7 +185,7 @@ BOARD = Board(
                     width=8,
                     many=True,
                 ),
-                lines(
+                line_panel(
                     "Requests by status",
                     "Answers per second by status, or by the reason why there was none.",
                     "reqps",
@@ -185,7 +193,7 @@ BOARD = Board(
                     width=8,
                     many=True,
                 ),
-                lines(
+                line_panel(
                     "Time of an answer",
                     "Of 95 in 100 requests, by endpoint.",
                     "s",
@@ -205,7 +213,7 @@ BOARD = Board(
         (
             "",
             [
-                lines(
+                line_panel(
                     "Budget of requests",
                     "Requests per second against DEVIN_REQUESTS_PER_SECOND.",
                     "reqps",
@@ -218,7 +226,7 @@ BOARD = Board(
                 )
                 .override_by_regexp("/sent$/", [colour(BLUE)])
                 .override_by_regexp("/budget$/", [colour(ORANGE)]),
-                lines(
+                line_panel(
                     "Waiting for the budget",
                     "Seconds per second that requests waited, all together: above 1 there is "
                     "always one that waits.",
@@ -229,7 +237,7 @@ BOARD = Board(
                     width=8,
                     many=True,
                 ),
-                lines(
+                line_panel(
                     "Retries and skipped runs",
                     "Requests sent again, by what the attempt before failed with; and runs that "
                     "were due while the one before was still running. Per hour.",
@@ -271,7 +279,7 @@ BOARD = Board(
         (
             "",
             [
-                lines(
+                line_panel(
                     "Not attributed",
                     "ACUs of the running billing cycle that the enterprise's total holds and the "
                     "sum of the parts does not, as a share of the total: of organizations (use in "
@@ -284,7 +292,7 @@ BOARD = Board(
                 )
                 .override_by_name("organizations", [colour(BLUE)])
                 .override_by_name("users", [colour(ORANGE)]),
-                card(
+                stat_panel(
                     "Not attributed in the cycle",
                     "ACUs of the running billing cycle, by the parts that lack them.",
                     "short",

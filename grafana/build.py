@@ -10,6 +10,7 @@ from grafana.boards import (
     ai_spend,
     cost,
     exporter_health,
+    monthly_report,
     overview,
     people,
     queue_and_sessions,
@@ -19,7 +20,16 @@ from grafana.builders.board import Board
 FOLDER = Path(__file__).parent / "dashboards"
 BOARDS: tuple[Board, ...] = tuple(
     module.BOARD
-    for module in (overview, cost, ai_spend, adoption, people, queue_and_sessions, exporter_health)
+    for module in (
+        overview,
+        cost,
+        monthly_report,
+        ai_spend,
+        adoption,
+        people,
+        queue_and_sessions,
+        exporter_health,
+    )
 )
 
 

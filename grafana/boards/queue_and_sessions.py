@@ -1,22 +1,41 @@
 """Queue and sessions: what waits, what runs, and what is held up."""
 
-from grafana_foundation_sdk.builders import common
+from grafana_foundation_sdk.builders import common, timeseries
 from grafana_foundation_sdk.models import common as options
 
+from grafana.boards.dedicated import DEDICATED
+from grafana.builders import names
 from grafana.builders import promql as q
-from grafana.builders.board import OF_ORGANIZATIONS, Board
-from grafana.builders.colours import BAD, BLUE, GOOD, ORANGE, STATUSES, UNKNOWN, WARNING
-from grafana.builders.overrides import BY_THRESHOLD, colour, named_states, thresholds
-from grafana.builders.panels import (
-    at_end,
-    line_panel,
-    over_time,
-    ranking_panel,
-    rows,
-    stat_panel,
-    state_panel,
-    table_panel,
+from grafana.builders.board import Board
+from grafana.builders.charts import line_panel, state_panel
+from grafana.builders.colours import (
+    AMBER,
+    BAD,
+    BAD_FILL,
+    BLUE,
+    DETAILS,
+    GOOD,
+    GOOD_FILL,
+    NEUTRAL_FILL,
+    STATUS_FILLS,
+    STATUSES,
+    UNKNOWN_FILL,
+    WARNING,
+    WARNING_FILL,
 )
+from grafana.builders.overrides import (
+    BY_THRESHOLD,
+    colour,
+    coloured_words,
+    dashed,
+    named_states,
+    setting,
+    thresholds,
+)
+from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, ranking_panel, stat_panel
+from grafana.builders.queries import now, over_time, rows
+from grafana.builders.tables import column, filled, number_column, table_panel, wide_column
+from grafana.builders.variables import OF_ORGANIZATIONS
 
 FROM_ELEVATED, FROM_HIGH = 11, 51
 WAITING = 'status_detail=~"waiting_for_.+"'
@@ -25,10 +44,6 @@ HELD_BY_LIMITS = (
     'out_of_credits|out_of_quota|no_quota_allocation|payment_declined"'
 )
 LAST_DAY = "Sessions of the chosen organizations that changed in the last 24 hours."
-ENTERPRISE_QUEUE = (
-    "The queue is the whole enterprise's, whatever organization is chosen; an organization's key "
-    "does not show it."
-)
 
 
 def _sessions(by: str, matchers: str = "") -> str:
@@ -58,100 +73,114 @@ _state = " or on () ".join(
 
 
 def _named(matchers: str) -> str:
-    return q.with_organization_name(
+    return names.with_organization_name(
         f"topk(15, {_sessions('org_id', matchers)})", _sessions("org_id", matchers)
     )
 
 
-_by_state = line_panel(
-    "Sessions by status",
-    f"{LAST_DAY} A finished task usually stays running, with the detail finished.",
-    "short",
-    over_time(_sessions("status"), "{{status}}"),
-    empty="no sessions",
-).stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
-for status, shade in STATUSES.items():
-    _by_state = _by_state.override_by_name(status, [colour(shade)])
+def _stacked(panel: timeseries.Panel) -> timeseries.Panel:
+    return (
+        panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
+        .fill_opacity(70)
+        .line_width(0)
+        .show_points(options.VisibilityMode.NEVER)
+    )
+
+
+_by_state = _stacked(
+    line_panel(
+        "Sessions by status",
+        f"{LAST_DAY} Each area is one status, and all together are the sessions. A finished task "
+        "usually stays running, with the detail finished.",
+        LOCAL,
+        over_time(_sessions("status"), "{{status}}"),
+        axis="sessions",
+    )
+).decimals(0)
+for _status, _shade in STATUSES.items():
+    _by_state = _by_state.override_by_name(_status, [colour(_shade)])
+
+CARDS = (
+    stat_panel(
+        "Queue",
+        f"Sessions that wait to start. {ENTERPRISE_ONLY}",
+        LOCAL,
+        now(f"max({q.latest('devin_queue_size')})", "wait to start"),
+        width=4,
+    )
+    .color_mode(options.BigValueColorMode.BACKGROUND_SOLID)
+    .color_scheme(BY_THRESHOLD)
+    .thresholds(
+        thresholds(
+            GOOD_FILL, (FROM_ELEVATED, WARNING_FILL), (FROM_HIGH, BAD_FILL), below=NEUTRAL_FILL
+        )
+    ),
+    stat_panel("Sessions", LAST_DAY, LOCAL, now(_sessions(""), "last 24 hours")),
+    stat_panel(
+        "Wait for a person",
+        f"{LAST_DAY} Those that wait for a user's answer or approval.",
+        LOCAL,
+        now(_number_of(WAITING), "answer or approval"),
+    ),
+    stat_panel(
+        "Held up by limits",
+        f"{LAST_DAY} Those suspended by a limit, by quota, credits or payment.",
+        LOCAL,
+        now(_number_of(HELD_BY_LIMITS), "suspended"),
+    )
+    .color_scheme(BY_THRESHOLD)
+    .thresholds(thresholds(GOOD, (1, WARNING))),
+    stat_panel(
+        "In error",
+        f"{LAST_DAY} Those that ended in an error.",
+        LOCAL,
+        now(_number_of('status="error"'), "ended so"),
+    )
+    .color_scheme(BY_THRESHOLD)
+    .thresholds(thresholds(GOOD, (1, BAD))),
+)
+
+_queue_over_time = (
+    line_panel(
+        "Queue over time",
+        "The most sessions that waited within each step; the vendor calls it normal up to 10, "
+        f"elevated up to 50, high above. {ENTERPRISE_ONLY}",
+        LOCAL,
+        over_time(_queue, "waiting"),
+        over_time(f"0 * {_queue} + {FROM_ELEVATED}", f"elevated from {FROM_ELEVATED}"),
+        over_time(f"0 * {_queue} + {FROM_HIGH}", f"high from {FROM_HIGH}"),
+        axis="sessions",
+        width=24,
+    )
+    .override_by_name("waiting", [colour(BLUE), setting("custom.fillOpacity", 15)])
+    .override_by_name(f"elevated from {FROM_ELEVATED}", [colour(WARNING), dashed()])
+    .override_by_name(f"high from {FROM_HIGH}", [colour(BAD), dashed()])
+)
 
 BOARD = Board(
     uid="devin-queue-and-sessions",
-    title="Devin / Queue and sessions",
     about="The queue over time, what sessions are doing, and which wait or are held up.",
     variables=OF_ORGANIZATIONS,
     range="now-24h",
     refresh="1m",
     sections=[
+        ("", CARDS),
         (
             "",
             [
-                stat_panel(
-                    "Queue (enterprise)",
-                    f"Sessions that wait to start. {ENTERPRISE_QUEUE}",
-                    "short",
-                    at_end(f"max({q.latest('devin_queue_size')})"),
-                )
-                .color_scheme(BY_THRESHOLD)
-                .thresholds(thresholds(GOOD, (FROM_ELEVATED, WARNING), (FROM_HIGH, BAD)))
-                .color_mode(options.BigValueColorMode.BACKGROUND),
-                stat_panel(
-                    "Sessions, last 24 hours", LAST_DAY, "short", at_end(_sessions("")), width=5
-                ),
-                stat_panel(
-                    "Waiting for a person",
-                    f"{LAST_DAY} Those that wait for a user's answer or approval.",
-                    "short",
-                    at_end(_number_of(WAITING)),
-                    width=5,
-                ),
-                stat_panel(
-                    "Held up by limits",
-                    f"{LAST_DAY} Those suspended by a limit, by quota, credits or payment.",
-                    "short",
-                    at_end(_number_of(HELD_BY_LIMITS)),
-                    width=5,
-                )
-                .color_scheme(BY_THRESHOLD)
-                .thresholds(thresholds(GOOD, (1, WARNING))),
-                stat_panel(
-                    "In error",
-                    f"{LAST_DAY} Those that ended in an error.",
-                    "short",
-                    at_end(_number_of('status="error"')),
-                    width=5,
-                )
-                .color_scheme(BY_THRESHOLD)
-                .thresholds(thresholds(GOOD, (1, BAD))),
-            ],
-        ),
-        (
-            "",
-            [
-                line_panel(
-                    "Queue over time (enterprise)",
-                    "The most sessions that waited within each step; the vendor calls it normal up "
-                    f"to 10, elevated up to 50 (dashed), high above. {ENTERPRISE_QUEUE}",
-                    "short",
-                    over_time(_queue, "waiting"),
-                    width=24,
-                )
-                .override_by_name("waiting", [colour(BLUE)])
-                .thresholds(thresholds("transparent", (FROM_ELEVATED, WARNING), (FROM_HIGH, BAD)))
-                .thresholds_style(
-                    common.GraphThresholdsStyleConfig().mode(
-                        options.GraphThresholdsStyleMode.DASHED
-                    )
-                ),
+                _queue_over_time,
                 state_panel(
-                    "Queue's state (enterprise)",
-                    f"The vendor's judgement. {ENTERPRISE_QUEUE}",
+                    "Queue's state",
+                    f"The vendor's judgement. {ENTERPRISE_ONLY}",
                     over_time(_state, "queue"),
+                    height=4,
                 ).mappings(
                     [
                         named_states(
-                            ("normal", GOOD),
-                            ("elevated", WARNING),
-                            ("high", BAD),
-                            ("another", UNKNOWN),
+                            ("normal", GOOD_FILL),
+                            ("elevated", WARNING_FILL),
+                            ("high", BAD_FILL),
+                            ("another", UNKNOWN_FILL),
                         )
                     ]
                 ),
@@ -164,84 +193,61 @@ BOARD = Board(
                 line_panel(
                     "Waiting and held up",
                     f"{LAST_DAY} Those that wait for a person, and those that limits hold up.",
-                    "short",
+                    LOCAL,
                     over_time(_number_of(WAITING), "wait for a person"),
                     over_time(_number_of(HELD_BY_LIMITS), "held up by limits"),
+                    axis="sessions",
                 )
                 .override_by_name("wait for a person", [colour(BLUE)])
-                .override_by_name("held up by limits", [colour(ORANGE)]),
+                .override_by_name("held up by limits", [colour(AMBER)]),
             ],
         ),
         (
             "",
             [
                 ranking_panel(
-                    "Waiting for a person, by organization",
+                    "Waiting, by organization",
                     f"{LAST_DAY} Those that wait for a user's answer or approval; the 15 "
                     "organizations with most.",
-                    "short",
-                    at_end(f"sort_desc({_named(WAITING)})", "{{org_name}}"),
-                    empty="nobody is waited for",
+                    LOCAL,
+                    now(_named(WAITING), "{{org_name}}"),
+                    width=7,
+                    empty="no session is known to wait for a person",
                 ),
                 ranking_panel(
-                    "Held up by limits, by organization",
+                    "Held up, by organization",
                     f"{LAST_DAY} Those suspended by a limit, by quota, credits or payment; the 15 "
                     "organizations with most.",
-                    "short",
-                    at_end(f"sort_desc({_named(HELD_BY_LIMITS)})", "{{org_name}}"),
-                    empty="none is held up",
+                    LOCAL,
+                    now(_named(HELD_BY_LIMITS), "{{org_name}}"),
+                    width=7,
+                    empty="no session is known to be held up",
                 ),
                 table_panel(
                     "By status and detail",
                     LAST_DAY,
                     rows(_sessions("status, status_detail")),
-                    columns={"status": "Status", "status_detail": "Detail", "Value": "Sessions"},
-                    width=8,
-                    empty="no sessions",
-                ),
-            ],
-        ),
-        (
-            "Dedicated deployments",
-            [
-                line_panel(
-                    "Hypervisors (enterprise)",
-                    "Hypervisors of a dedicated deployment, by status. Others have none.",
-                    "short",
-                    over_time(f"max by (status) ({q.latest('devin_hypervisors')})", "{{status}}"),
-                    width=8,
-                    many=True,
-                    empty="no hypervisors",
-                ),
-                line_panel(
-                    "Fullest hypervisors (enterprise)",
-                    "How much of a hypervisor is in use, the 10 fullest at each moment.",
-                    "percentunit",
-                    over_time(
-                        "topk(10, max by (hypervisor_id) "
-                        f"({q.latest('devin_hypervisor_utilization_ratio')}))",
-                        "{{hypervisor_id}}",
-                    ),
-                    width=8,
-                    many=True,
-                    empty="no hypervisors",
-                ).max(1),
-                table_panel(
-                    "Guardrail violations of the cycle (enterprise)",
-                    "In the running billing cycle, by guardrail and by what was done.",
-                    rows(
-                        "max by (guardrail_name, action_taken) "
-                        f"({q.latest('devin_guardrail_violations_cycle')})"
-                    ),
                     columns={
-                        "guardrail_name": "Guardrail",
-                        "action_taken": "Action",
-                        "Value": "Violations",
+                        "status": column(
+                            "Status",
+                            120,
+                            *filled(setting("mappings", [coloured_words(STATUS_FILLS)])),
+                        ),
+                        "status_detail": wide_column(
+                            "Detail", 180, *filled(setting("mappings", [coloured_words(DETAILS)]))
+                        ),
+                        "Value #A": number_column("Sessions", 110),
                     },
-                    width=8,
-                    empty="none",
+                    empty=("status_detail", "no session is known", _sessions("")),
+                    width=10,
+                    height=9,
                 ),
             ],
         ),
+        ("Dedicated deployments", DEDICATED),
     ],
+    alerts={
+        "DevinQueue.+": ["Queue over time"],
+        "DevinSessions.+": ["Waiting and held up"],
+    },
 )

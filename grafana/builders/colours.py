@@ -1,14 +1,23 @@
-"""The colours, and what has which."""
+"""The colours, and what has which.
 
-# The palette of Okabe and Ito, which colour-blind people can tell apart.
-BLACK, GREY = "#555555", "#999999"
-ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
-BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+The hues are those of Okabe and Ito, which colour-blind people can tell apart, as dark or as bright
+as lines, bars and large figures need to stand out (3:1) on Grafana's dark and its light panels
+alike. No colour keeps 4.5:1 on both, which small text needs: that is Grafana's own text colour, or
+white on one of the fills.
+"""
 
-GOOD, WARNING, BAD, UNKNOWN = GREEN, ORANGE, VERMILION, PURPLE
+BLUE, AMBER, GREEN, VERMILION = "#0072B2", "#C27A00", "#009E73", "#D55E00"
+PURPLE, SKY, GREY = "#B5638F", "#3C8DBC", "#858585"
+GREEN_FILL, AMBER_FILL, VERMILION_FILL = "#00704F", "#8A5600", "#A84A00"
+PURPLE_FILL, BLUE_FILL, GREY_FILL = "#8F4A6E", "#0072B2", "#5C6166"
+TEXT, NONE = "text", "transparent"
+
+GOOD, WARNING, BAD = GREEN, AMBER, VERMILION
+GOOD_FILL, WARNING_FILL, BAD_FILL = GREEN_FILL, AMBER_FILL, VERMILION_FILL
+UNKNOWN_FILL, NEUTRAL_FILL = PURPLE_FILL, GREY_FILL
 PRODUCTS = {
     "devin": BLUE,
-    "cascade": ORANGE,
+    "cascade": AMBER,
     "terminal": GREEN,
     "review": PURPLE,
     "unknown": GREY,
@@ -20,22 +29,34 @@ STATUSES = {
     "resuming": SKY,
     "running": BLUE,
     "exit": GREEN,
-    "suspended": ORANGE,
+    "suspended": AMBER,
     "error": VERMILION,
 }
+STATUS_FILLS = {
+    "new": NONE,
+    "claimed": NONE,
+    "creating": NONE,
+    "resuming": NONE,
+    "running": NONE,
+    "exit": NONE,
+    "suspended": AMBER_FILL,
+    "error": VERMILION_FILL,
+}
+"""Only what somebody may have to do something about is filled."""
 DETAILS = {
-    "working": BLUE,
-    "finished": GREEN,
-    "waiting_for_user": YELLOW,
-    "waiting_for_approval": YELLOW,
-    "inactivity": GREY,
-    "user_request": GREY,
-    "usage_limit_exceeded": ORANGE,
-    "org_usage_limit_exceeded": ORANGE,
-    "total_session_limit_exceeded": ORANGE,
-    "out_of_credits": ORANGE,
-    "out_of_quota": ORANGE,
-    "no_quota_allocation": ORANGE,
-    "payment_declined": VERMILION,
-    "error": VERMILION,
+    "working": NONE,
+    "finished": NONE,
+    "waiting_for_user": PURPLE_FILL,
+    "waiting_for_approval": PURPLE_FILL,
+    "inactivity": NONE,
+    "user_request": NONE,
+    "usage_limit_exceeded": AMBER_FILL,
+    "org_usage_limit_exceeded": AMBER_FILL,
+    "total_session_limit_exceeded": AMBER_FILL,
+    "out_of_credits": AMBER_FILL,
+    "out_of_quota": AMBER_FILL,
+    "no_quota_allocation": AMBER_FILL,
+    "payment_declined": VERMILION_FILL,
+    "error": VERMILION_FILL,
 }
+SEVERITIES = {"critical": VERMILION_FILL, "warning": AMBER_FILL, "info": BLUE_FILL}

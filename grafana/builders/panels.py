@@ -1,16 +1,13 @@
 """How every panel looks: its frame, its kind, its empty state."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from string import ascii_uppercase
 from typing import TypeVar
 
 from grafana_foundation_sdk.builders import (
-    barchart,
+    bargauge,
     common,
-    dashboard,
-    prometheus,
     stat,
     statetimeline,
     table,
@@ -19,66 +16,33 @@ from grafana_foundation_sdk.builders import (
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.builders.colours import BLUE, GREY, PRODUCTS
-from grafana.builders.overrides import colour, fixed, setting
+from grafana.builders import promql as q
+from grafana.builders.colours import BLUE, TEXT
+from grafana.builders.overrides import CURRENCIES, colour, fixed, setting
+from grafana.builders.queries import DATASOURCE, Query, now, of_range, sorted_by_value, targets
 
-TAG = "devin-exporter"
-BILLING_TIMEZONE = "Etc/GMT+8"
-"""UTC-8 without daylight saving: its days are the vendor's billing days."""
-
-NO_PRICE = "set DEVIN_ACU_PRICE"
-NO_GATEWAY = "not told, or AIONE_API_URL and AIONE_TOKEN are not set"
 BILLING_DAY = "A billing day runs from 08:00 UTC to 08:00 UTC: midnight to midnight on these axes."
 GATEWAY_DAY = (
     "AIone's days are calendar days of its own zone (AIONE_TIMEZONE), not Devin's billing days."
 )
+ENTERPRISE_ONLY = "Of the whole enterprise, whatever is chosen; an organization's key has it not."
+NO_GATEWAY = "nothing of the AIone gateway is known"
+NOTHING_TO_DRAW = "no sample stands at the steps of this range: a shorter one may show some"
+NO_DAY = "no whole day is known in this range"
+FIGURE_SIZE, LABEL_SIZE, BAR_TEXT_SIZE = 34, 14, 12
+EVERY_DAY = 10_000
+"""More points than any range has days: without it a narrow panel would leave days out."""
+LOCAL = "locale"
+"""Grafana's unit with separators of thousands."""
 
 Panel = Builder[model.Panel]
-P = TypeVar("P", stat.Panel, timeseries.Panel, barchart.Panel, table.Panel, statetimeline.Panel)
-DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel, statetimeline.Panel)
+Missing = tuple[str, str, str]
+"""A card's word for why it has no figure, what stands above it, and when that holds."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """One expression of a panel: over time, or (`instant`) at the end of the range, or as rows."""
-
-    expr: str
-    legend: str = ""
-    instant: bool = False
-    rows: bool = False
-    step: str = ""
-
-
-def over_time(expr: str, legend: str, *, step: str = "") -> Query:
-    """A course; `step` is the smallest one."""
-    return Query(expr=expr, legend=legend, step=step)
-
-
-def at_end(expr: str, legend: str = "") -> Query:
-    """A value of each series at the end of the range."""
-    return Query(expr=expr, legend=legend, instant=True)
-
-
-def rows(expr: str) -> Query:
-    """A table's row of each series at the end of the range."""
-    return Query(expr=expr, instant=True, rows=True)
-
-
-def _targets(queries: Sequence[Query]) -> list[prometheus.Dataquery]:
-    targets = []
-    for ref, query in zip(ascii_uppercase, queries, strict=False):
-        target = prometheus.Dataquery().expr(query.expr).ref_id(ref).datasource(DATASOURCE)
-        target = target.instant() if query.instant else target.range()
-        if query.legend:
-            target = target.legend_format(query.legend)
-        if query.rows:
-            target = target.format(PromQueryFormat.TABLE)
-        if query.step:
-            target = target.interval(query.step)
-        targets.append(target)
-    return targets
+NO_PRICE: Missing = ("no price", "DEVIN_ACU_PRICE", q.none_of(q.price()))
+NO_PRICE_IN_RANGE: Missing = ("no price", "DEVIN_ACU_PRICE", q.none_of(q.price(q.AT_NOW)))
 
 
 def _described(about: str, queries: Iterable[Query]) -> str:
@@ -87,7 +51,7 @@ def _described(about: str, queries: Iterable[Query]) -> str:
     return " ".join([about, *[BILLING_DAY] * billed, *[GATEWAY_DAY] * of_gateway])
 
 
-def _framed(
+def framed(
     panel: P,
     title: str,
     about: str,
@@ -97,184 +61,120 @@ def _framed(
     size: tuple[int, int],
     empty: str,
 ) -> P:
-    """What every panel has; `size` is width and height."""
+    """What every panel has; `size` is width and height.
+
+    What is of the present is asked for now, whatever relative range is chosen.
+    """
     width, height = size
-    return (
+    panel = (
         panel.title(title)
         .description(_described(about, queries))
         .datasource(DATASOURCE)
-        .targets([*_targets(queries)])
+        .targets([*targets(queries)])
         .unit(unit)
         .no_value(empty)
         .span(width)
         .height(height)
     )
-
-
-def stat_panel(
-    title: str, about: str, unit: str, *queries: Query, width: int = 4, empty: str = "unknown"
-) -> stat.Panel:
-    """Large numbers."""
-    several = len(queries) > 1 or any("{{" in query.legend for query in queries)
-    text = options.BigValueTextMode.VALUE_AND_NAME if several else options.BigValueTextMode.VALUE
-    return (
-        _framed(stat.Panel(), title, about, queries, unit=unit, size=(width, 5), empty=empty)
-        .color_scheme(fixed("text"))
-        .color_mode(options.BigValueColorMode.VALUE)
-        .graph_mode(options.BigValueGraphMode.NONE)
-        .text_mode(text)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    )
-
-
-def _course(
-    title: str, about: str, unit: str, queries: Sequence[Query], *, width: int, empty: str
-) -> timeseries.Panel:
-    return (
-        _framed(timeseries.Panel(), title, about, queries, unit=unit, size=(width, 9), empty=empty)
-        .min(0)
-        .tooltip(
-            common.VizTooltipOptions()
-            .mode(options.TooltipDisplayMode.MULTI)
-            .sort(options.SortOrder.DESCENDING)
-        )
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)  # noqa: FBT003 - the library's signature
-            .display_mode(options.LegendDisplayMode.LIST)
-            .placement(options.LegendPlacement.BOTTOM)
-            .calcs([])
-        )
-    )
-
-
-def bar_panel(
-    title: str,
-    about: str,
-    unit: str,
-    *queries: Query,
-    width: int = 12,
-    empty: str = "no day is known in this range",
-) -> timeseries.Panel:
-    """A bar for each day, stacked."""
-    return (
-        _course(title, about, unit, queries, width=width, empty=empty)
-        .draw_style(options.GraphDrawStyle.BARS)
-        .bar_alignment(options.BarAlignment.AFTER)
-        .bar_width_factor(0.9)
-        .fill_opacity(80)
-        .line_width(0)
-        .stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
-        .color_scheme(fixed(BLUE))
-    )
-
-
-def by_product(panel: timeseries.Panel) -> timeseries.Panel:
-    """The colours of the products."""
-    for product, shade in PRODUCTS.items():
-        panel = panel.override_by_regexp(f"/^{product}\\b.*/", [colour(shade)])
-    return panel.color_scheme(fixed(GREY))
-
-
-def line_panel(
-    title: str,
-    about: str,
-    unit: str,
-    *queries: Query,
-    width: int = 12,
-    empty: str = "no data",
-    many: bool = False,
-) -> timeseries.Panel:
-    """A line for each series; `many` where their names are not known beforehand."""
-    palette = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)
-    return (
-        _course(title, about, unit, queries, width=width, empty=empty)
-        .interval("1m")
-        .line_width(2)
-        .fill_opacity(5)
-        .show_points(options.VisibilityMode.AUTO)
-        .color_scheme(palette if many else fixed(BLUE))
-    )
-
-
-def ranking_panel(
-    title: str, about: str, unit: str, *queries: Query, width: int = 8, empty: str = "no data"
-) -> barchart.Panel:
-    """A horizontal bar for each series at the end of the range."""
-    return (
-        _framed(barchart.Panel(), title, about, queries, unit=unit, size=(width, 9), empty=empty)
-        .min(0)
-        .orientation(options.VizOrientation.HORIZONTAL)
-        .x_field("Field")
-        .bar_width(0.8)
-        .fill_opacity(80)
-        .show_value(options.VisibilityMode.ALWAYS)
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(False)  # noqa: FBT003 - the library's signature
-            .display_mode(options.LegendDisplayMode.LIST)
-            .placement(options.LegendPlacement.BOTTOM)
-            .calcs([])
-        )
-        .color_scheme(fixed(BLUE))
-        .with_transformation(
-            model.DataTransformerConfig(
-                "reduce", options={"mode": "seriesToRows", "reducers": ["lastNotNull"]}
-            )
-        )
-    )
-
-
-def table_panel(
-    title: str,
-    about: str,
-    *queries: Query,
-    columns: Mapping[str, str],
-    hidden: Sequence[str] = (),
-    width: int = 24,
-    empty: str = "no data",
-) -> table.Panel:
-    """A table of the queries' rows, joined where their labels are equal.
-
-    `columns` are the fields shown, from left to right, with their titles; those in `hidden` are
-    there for links alone; what is in neither is dropped.
-    """
-    panel = (
-        _framed(table.Panel(), title, about, queries, unit="none", size=(width, 10), empty=empty)
-        .color_scheme(fixed("text"))
-        .with_transformation(model.DataTransformerConfig("merge", options={}))
-        .with_transformation(
-            model.DataTransformerConfig(
-                "filterFieldsByName", options={"include": {"names": [*columns, *hidden]}}
-            )
-        )
-        .with_transformation(
-            model.DataTransformerConfig(
-                "organize",
-                options={
-                    "excludeByName": {},
-                    "includeByName": {},
-                    "indexByName": {name: index for index, name in enumerate((*columns, *hidden))},
-                    "renameByName": {name: title for name, title in columns.items() if title},
-                },
-            )
-        )
-    )
-    # A panel's word for no data would stand in each blank cell as well.
-    panel = panel.override_by_regexp("/.*/", [setting("noValue", "–")])  # noqa: RUF001 - a dash
-    for name in hidden:
-        panel = panel.override_by_name(name, [setting("custom.hidden", value=True)])
+    if any(query.present or "${ahead}" in query.expr for query in queries):
+        panel = panel.time_from("1h").hide_time_override(True)  # noqa: FBT003 - the library's
     return panel
 
 
-def state_panel(
-    title: str, about: str, *queries: Query, empty: str = "no data"
-) -> statetimeline.Panel:
-    """When something was in which state."""
-    return (
-        _framed(
-            statetimeline.Panel(), title, about, queries, unit="none", size=(24, 5), empty=empty
+def stat_panel(
+    title: str,
+    about: str,
+    unit: str,
+    *queries: Query,
+    width: int = 5,
+    height: int = 4,
+    empty: str = "unknown",
+    missing: Missing | None = None,
+) -> stat.Panel:
+    """A large figure each; the legend stands above it."""
+    named = any(query.legend for query in queries)
+    text = options.BigValueTextMode.VALUE_AND_NAME if named else options.BigValueTextMode.VALUE
+    of_present = any(query.present for query in queries)
+    asked = list(queries)
+    if missing:
+        asked.append((now if of_present else of_range)(missing[2], missing[1]))
+    panel = (
+        framed(stat.Panel(), title, about, asked, unit=unit, size=(width, height), empty=empty)
+        .color_scheme(fixed(TEXT))
+        .color_mode(options.BigValueColorMode.VALUE)
+        .graph_mode(options.BigValueGraphMode.NONE)
+        .text_mode(text)
+        .wide_layout(False)  # noqa: FBT003 - the library's signature
+        .text(common.VizTextDisplayOptions().title_size(LABEL_SIZE).value_size(FIGURE_SIZE))
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    )
+    if missing:
+        says = model.ValueMap({"1": model.ValueMappingResult(text=missing[0])})
+        letter = ascii_uppercase[len(queries)]
+        panel = panel.override_by_query(
+            letter, [setting("mappings", [says]), setting("unit", "none"), colour(TEXT)]
         )
-        .interval("1m")
-        .show_value(options.VisibilityMode.AUTO)
+    return panel
+
+
+def total_panel(
+    title: str, about: str, unit: str, days: Query, *, missing: Missing | None = None
+) -> stat.Panel:
+    """The sum of a figure of days, with their course beneath it."""
+    return (
+        stat_panel(title, about, unit, days, height=5, empty="no whole day", missing=missing)
+        .reduce_options(common.ReduceDataOptions().calcs(["sum"]))
+        .max_data_points(EVERY_DAY)
+        .color_mode(options.BigValueColorMode.NONE)
+        .color_scheme(fixed(BLUE))
+        .graph_mode(options.BigValueGraphMode.AREA)
+    )
+
+
+T = TypeVar("T", stat.Panel, timeseries.Panel, bargauge.Panel)
+
+
+def in_currency(panel: T, shown: str) -> T:
+    """Money in the unit of its currency, where Grafana has one; legends begin with the code.
+
+    `shown` is what then stands in place of the legend; another currency's code stays in it.
+    """
+    for code, unit in CURRENCIES.items():
+        panel = panel.override_by_regexp(
+            f"/^{code}\\b/", [setting("unit", unit), setting("displayName", shown)]
+        )
+    return panel
+
+
+def ranking_panel(
+    title: str,
+    about: str,
+    unit: str,
+    *queries: Query,
+    width: int = 8,
+    height: int = 9,
+    empty: str = "nothing is known",
+    names_above: bool = False,
+) -> bargauge.Panel:
+    """A horizontal bar for each series, the longest first."""
+    asked = [sorted_by_value(query) if "{{" in query.legend else query for query in queries]
+    # Grafana leaves the name of a bar that is alone out, unless it is set.
+    name = re.sub(r"{{(\w+)}}", r"${__field.labels.\1}", queries[0].legend)
+    return (
+        framed(bargauge.Panel(), title, about, asked, unit=unit, size=(width, height), empty=empty)
+        .min(0)
+        .orientation(options.VizOrientation.HORIZONTAL)
+        .display_mode(options.BarGaugeDisplayMode.GRADIENT)
+        .value_mode(options.BarGaugeValueMode.TEXT)
+        .name_placement(
+            options.BarGaugeNamePlacement.TOP if names_above else options.BarGaugeNamePlacement.LEFT
+        )
+        .show_unfilled(True)  # noqa: FBT003 - the library's signature
+        .sizing(options.BarGaugeSizing.MANUAL)
+        .min_viz_height(40 if names_above else 14)
+        .max_viz_height(48 if names_above else 36)
+        .text(common.VizTextDisplayOptions().title_size(BAR_TEXT_SIZE).value_size(BAR_TEXT_SIZE))
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .color_scheme(fixed(BLUE))
+        .display_name(name if len(queries) == 1 else "")
     )

@@ -124,6 +124,7 @@ def _macros(seen: Range) -> dict[str, str]:
     """Grafana's own variables of a range."""
     return {
         "__range": f"{seen.seconds}s",
+        "__range_s": f"{seen.seconds}",
         "__from": f"{seen.start * 1000:.0f}",
         "__to": f"{seen.end * 1000:.0f}",
         "__from:date:seconds": f"{int(seen.start)}",
@@ -208,7 +209,8 @@ class Viewer:
         options = {}
         for labels, value in self.prometheus.instant(found[1], at=self.range.end).items():
             told = ",".join(f'{k}="{v}"' for k, v in sorted(labels))
-            text = f"{{{told}}} {value:.3f} {self.range.end:.0f}"
+            number = f"{value:.3f}".rstrip("0").rstrip(".")
+            text = f"{{{told}}} {number} {self.range.end:.0f}"
             match = re.search(pattern, text)
             assert match, text
             groups = match.groupdict()

@@ -42,6 +42,7 @@ from grafana.builders.panels import BILLING_DAY, GATEWAY_DAY
 DEPRECATED = {"graph", "singlestat", "table-old", "grafana-worldmap-panel", "heatmap-old"}
 MACROS = {
     "__range": "604800s",
+    "__range_s": "604800",
     "__from": "1763395200000",
     "__to": "1764000000000",
     "__from:date:seconds": "1763395200",

@@ -28,7 +28,8 @@ UTC on. Other hours are of another day somewhere, so a day without a scrape in t
 FROM, TO = "${__from:date:seconds}", "${__to:date:seconds}"
 DAYS_IN_RANGE = f"[$__range:1d] @ {TO} offset 7h59m"
 """Midnights that stand for the billing days that end within the range, to the minute."""
-DAYS_BEFORE = f"[$__range:1d] @ {FROM} offset 7h59m"
+DAYS_BEFORE = f"[1d${{__range_s}}s:1d] @ {FROM} offset 7h59m"
+"""A day more than the range is long, as a range of a day and a half may hold the ends of two."""
 LAST_SEVEN_DAYS = "[6d23h59m59s:1d] offset 8h40m"
 """A new day counts from 08:40 on, when the rules have recorded it in any case."""
 DAYS_OF_FORECAST = 7

@@ -5,21 +5,31 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import (
+from grafana.boards import (
     adoption,
     ai_spend,
     cost,
     exporter_health,
+    monthly_report,
     overview,
     people,
     queue_and_sessions,
 )
-from grafana.shell import Board
+from grafana.builders.board import Board
 
 FOLDER = Path(__file__).parent / "dashboards"
 BOARDS: tuple[Board, ...] = tuple(
     module.BOARD
-    for module in (overview, cost, ai_spend, adoption, people, queue_and_sessions, exporter_health)
+    for module in (
+        overview,
+        cost,
+        monthly_report,
+        ai_spend,
+        adoption,
+        people,
+        queue_and_sessions,
+        exporter_health,
+    )
 )
 
 

@@ -14,8 +14,8 @@ import yaml
 
 from deploy.prometheus_rule import MANIFEST, main
 from exporter.catalogue import ROOT
-from grafana.colours import DETAILS
-from grafana.queue_and_sessions import HELD_BY_LIMITS
+from grafana.boards.queue_and_sessions import HELD_BY_LIMITS
+from grafana.builders.colours import DETAILS
 from tests.deploy.rule_parts import split
 from tests.grafana.panels import DASHBOARDS, Dashboard
 from tests.grafana.queries import (

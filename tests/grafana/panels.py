@@ -41,6 +41,8 @@ class Target:
     legend: str
     instant: bool
     step: float
+    time_from: float = 0
+    """How far a panel looks back from now, whatever relative range is chosen; 0 for the range."""
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -54,6 +56,13 @@ class Range:
 
     start: float
     end: float
+    relative: bool = True
+    """Whether it is told from now on, as «Last 30 days» and «This month» are, not by dates."""
+
+    @property
+    def url(self) -> str:
+        """As it stands in the address of a dashboard."""
+        return "from=now-1d&to=now" if self.relative else f"from={self.start:.0f}&to={self.end:.0f}"
 
     @property
     def seconds(self) -> int:
@@ -106,7 +115,21 @@ class Dashboard:
                     str(target.get("legendFormat", "")),
                     bool(target.get("instant")),
                     smallest,
+                    _seconds(str(panel.get("timeFrom", ""))),
                 )
+
+
+def _macros(seen: Range) -> dict[str, str]:
+    """Grafana's own variables of a range."""
+    return {
+        "__range": f"{seen.seconds}s",
+        "__range_s": f"{seen.seconds}",
+        "__from": f"{seen.start * 1000:.0f}",
+        "__to": f"{seen.end * 1000:.0f}",
+        "__from:date:seconds": f"{int(seen.start)}",
+        "__to:date:seconds": f"{int(seen.end)}",
+        "__url_time_range": seen.url,
+    }
 
 
 def _seconds(duration: str) -> float:
@@ -140,7 +163,7 @@ def panel(uid: str, title: str, ref: str = "A") -> Target:
 def interpolate(text: str, values: Mapping[str, str]) -> str:
     """Put the values of variables in, `$name` or `${name}`; an unknown one is an error."""
     return re.sub(
-        r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))", lambda found: values[found[1] or found[2]], text
+        r"\$(?:\{([\w:]+)\}|([A-Za-z_]\w*))", lambda found: values[found[1] or found[2]], text
     )
 
 
@@ -153,20 +176,17 @@ class Viewer:
     job: str = "devin-exporter"
     organizations: tuple[str, ...] = ()
     """The chosen ones; none is All."""
+    now: float | None = None
+    """When they look; None is now."""
 
     def values(self, dashboard: Dashboard) -> dict[str, str]:
         """The variables of a dashboard with what is chosen, the first option otherwise."""
-        chosen: dict[str, str] = {
-            "datasource": "prometheus",
-            "__to": f"{self.range.end * 1000:.0f}",
-        }
-        chosen["__range"] = f"{self.range.seconds}s"
+        chosen = {"datasource": "prometheus", **_macros(self.range)}
         for variable in dashboard.variables[1:]:
             name = str(variable["name"])
             options = self.options(variable, chosen)
             chosen[name] = next(iter(options), "")
-            if name == "job":
-                assert self.job in options
+            if name == "job" and self.job in options:
                 chosen[name] = self.job
             if name == "org":
                 assert set(self.organizations) <= set(options)
@@ -186,30 +206,41 @@ class Viewer:
         assert found, query
         pattern = re.sub(r"\(\?<", "(?P<", str(variable["regex"]).strip("/"))
         options = {}
-        for labels in self.prometheus.instant(found[1], at=self.range.end):
-            text = "{" + ",".join(f'{k}="{v}"' for k, v in sorted(labels)) + "} 1 1"
+        for labels, value in self.prometheus.instant(found[1], at=self.range.end).items():
+            told = ",".join(f'{k}="{v}"' for k, v in sorted(labels))
+            number = f"{value:.3f}".rstrip("0").rstrip(".")
+            text = f"{{{told}}} {number} {self.range.end:.0f}"
             match = re.search(pattern, text)
             assert match, text
-            options[match["value"]] = match["text"]
+            groups = match.groupdict()
+            options[groups.get("value", match[1])] = groups.get("text", match[1])
         return options
 
     def expression(self, target: Target, step: float, values: Mapping[str, str]) -> str:
         """A query as it is sent."""
         macros = {"__interval": f"{step:.0f}s", "__rate_interval": f"{max(60, step + 15):.0f}s"}
-        return interpolate(target.expr, {**values, **macros})
+        return interpolate(target.expr, {**values, **_macros(self.range_of(target)), **macros})
+
+    def range_of(self, target: Target) -> Range:
+        """What a panel looks at: the range, or from some time ago to now."""
+        if not target.time_from or not self.range.relative:
+            return self.range
+        now = self.now or self.range.end
+        return Range(now - target.time_from, now)
 
     def step(self, target: Target) -> float:
         """The step of a query over time."""
-        return max(target.step, self.range.seconds // POINTS, 15)
+        return max(target.step, self.range_of(target).seconds // POINTS, 15)
 
     def see(self, target: Target, values: Mapping[str, str]) -> dict[Labels, dict[float, float]]:
         """What a query answers: each series' values by moment."""
         step = self.step(target)
         query = self.expression(target, step, values)
+        seen = self.range_of(target)
         if target.instant:
-            told = self.prometheus.instant(query, at=self.range.end)
-            return {labels: {self.range.end: value} for labels, value in told.items()}
-        start, end = self.range.start, self.range.end
+            told = self.prometheus.instant(query, at=seen.end)
+            return {labels: {seen.end: value} for labels, value in told.items()}
+        start, end = seen.start, seen.end
         if step % DAY == 0:
             start, end = (
                 (moment - BILLING_DAY_STARTS) // step * step + BILLING_DAY_STARTS

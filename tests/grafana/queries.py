@@ -18,6 +18,9 @@ OF_PROMETHEUS = {
     "scrape_duration_seconds": set[str](),
     "scrape_samples_scraped": set[str](),
     "process_resident_memory_bytes": set[str](),
+    "prometheus_build_info": set[str](),
+    "ALERTS": {"alertname", "alertstate", "severity", "task", "org_id", "user_id"}
+    | {"service_user_id", "status_detail"},
 }
 OF_TARGETS = {"job", "instance"}
 OF_REPLICAS = {"instance", "pod", "endpoint"}
@@ -65,12 +68,14 @@ def without(node: promql.AggregateExpr) -> set[str]:
 
 
 def labels_of(node: promql.Expr, known: Labels) -> set[str]:
-    """The labels that anything below has, or that is made there by `label_replace`."""
+    """The labels that anything below has, or that is made there."""
     found = set[str]()
     for *_, each in below(node):
         if isinstance(each, promql.VectorSelector):
             found |= set.union(*(known[name] for name in names_read(each))) | OF_TARGETS
-        if isinstance(each, promql.Call) and each.func.name == "label_replace":
+        if isinstance(each, promql.AggregateExpr) and isinstance(each.param, promql.StringLiteral):
+            found.add(each.param.val)
+        if isinstance(each, promql.Call) and each.func.name in {"label_replace", "label_join"}:
             made = each.args[1]
             assert isinstance(made, promql.StringLiteral)
             found.add(made.val)

@@ -1,7 +1,9 @@
 """What the exporter's board says of the sources beside Devin's v3 API."""
 
-from grafana import promql as q
-from grafana.house import rows, rows_table
+from grafana.builders import promql as q
+from grafana.builders.panels import ENTERPRISE_ONLY
+from grafana.builders.queries import rows
+from grafana.builders.tables import number_column, table_panel, wide_column
 
 _FIGURES = (
     ("Sessions", "devin_sessions_created_cycle", "devin_v2_sessions_cycle", ""),
@@ -21,8 +23,8 @@ def _row(figure: str, metric: str, state: str = "") -> str:
 _V3 = " or ".join(_row(figure, v3) for figure, v3, _, _ in _FIGURES)
 _V2 = " or ".join(_row(figure, v2, state) for figure, _, v2, state in _FIGURES)
 
-TWO_COUNTS = rows_table(
-    "The cycle as v3 and v2 count it (enterprise)",
+TWO_COUNTS = table_panel(
+    "The cycle as v3 and v2 count it",
     "The same running billing cycle, as both of Devin's APIs count it; what happens between two "
     "polls is in one of them first. v2 counts the pull requests opened in the cycle, whatever has "
     "become of them: beside it stands v3's devin_prs_created_cycle, not devin_prs_open_cycle, "
@@ -30,26 +32,33 @@ TWO_COUNTS = rows_table(
     "v2 does not say whether its are, and is higher where it counts older ones, too. v2 has "
     "complete states from the GitHub app alone, and takes over those of an on-premise GitLab once "
     "a day. For sessions and searches no difference is documented. v2 is deprecated: when it is "
-    "gone its task goes off, and its column is empty.",
+    "gone its task goes off, and its column is empty. "
+    f"{ENTERPRISE_ONLY}",
     rows(_V3),
     rows(_V2),
     rows(f"({_V2}) - on (figure) ({_V3})"),
     columns={
-        "figure": "Figure",
-        "Value #A": "v3",
-        "Value #B": "v2 (DEVIN_V2_API_KEY)",
-        "Value #C": "v2 less v3",
+        "figure": wide_column("Figure", 200),
+        "Value #A": number_column("v3", 120),
+        "Value #B": number_column("v2 (DEVIN_V2_API_KEY)", 200),
+        "Value #C": number_column("v2 less v3", 120),
     },
     width=14,
-    empty="no figures of the enterprise",
+    height=8,
+    empty=("figure", "no figure of the enterprise is known", f"{_V3} or {_V2}"),
 )
 
-UNREADABLE = rows_table(
-    "AIone: values that make no sense",
-    "Values of the gateway's last answer that are there and cannot be read, by their place in it. "
-    "They are absent from the figures, and so is what would be made of them.",
-    rows(f"max by (field) ({q.latest('aione_unreadable_values')})"),
-    columns={"field": "Place in the answer", "Value": "Values"},
+_unreadable = f"max by (field) ({q.latest('aione_unreadable_values')})"
+UNREADABLE = table_panel(
+    "Gateway: values that make no sense",
+    "Values of the AIone gateway's last response that are there and cannot be read, by their place "
+    "in it. They are absent from the figures, and so is what would be made of them.",
+    rows(_unreadable),
+    columns={
+        "field": wide_column("Place in the response", 250),
+        "Value #A": number_column("Values", 100),
+    },
+    empty=("field", "no such value is known", _unreadable),
     width=10,
-    empty="none, or AIone is not set",
+    height=8,
 )

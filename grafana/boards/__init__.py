@@ -1,0 +1,1 @@
+"""The dashboards, one module each, and the panels that two or more of them share."""

@@ -1,0 +1,254 @@
+"""Adoption: who uses it, how often, and what comes of it."""
+
+from grafana_foundation_sdk.builders import stat
+
+from grafana.builders import days, names
+from grafana.builders import promql as q
+from grafana.builders.board import Board
+from grafana.builders.charts import bar_panel, line_panel
+from grafana.builders.colours import AMBER, BLUE, GREEN, GREY, VERMILION
+from grafana.builders.overrides import ORIGINS, colour, setting, spoken
+from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, ranking_panel, stat_panel
+from grafana.builders.queries import now, over_time, rows
+from grafana.builders.tables import table_panel, wide_column
+from grafana.builders.variables import OF_ORGANIZATIONS
+
+IDLE_SHOWN = 50
+UTC_DAYS = "Days, weeks from Monday, and months are UTC's here."
+SUM_OF_ORGANIZATIONS = "Users of several chosen organizations count in each."
+
+OF_UTC_DAY = "[23h50m] offset -39h59m"
+"""For a step at 08:00 UTC: of the UTC day that began eight hours before."""
+WITHIN_THE_DAY = "[23h50m] offset -23h55m"
+"""What was said last in the billing day that starts at the evaluation time."""
+THIRTY_UTC_DAYS = "[29d23h59m59s:1d]"
+"""Midnights; each reads what was said of the day before it."""
+
+_previous_day = f"max({q.last('devin_previous_day_active_users', OF_UTC_DAY)})"
+_each_utc_day = f"max({q.last('devin_previous_day_active_users', '[23h50m] offset -23h55m')})"
+_mean_day = (
+    f"(avg_over_time(({_each_utc_day}){THIRTY_UTC_DAYS} offset 10m) "
+    f"and on () (count_over_time(({_each_utc_day}){THIRTY_UTC_DAYS} offset 10m) == 30))"
+)
+_month_before = f"max({q.last('devin_previous_month_active_users', '[2h]')})"
+
+
+def _shown(metric: str, matchers: str = q.JOB) -> str:
+    return f"max({q.latest(metric, matchers)})"
+
+
+_created, _merged = _shown("devin_prs_created_cycle"), _shown("devin_prs_merged_cycle")
+_closed = _shown("devin_prs_closed_cycle")
+_use_of_users = f"sum by (user_id) ({q.latest('devin_user_consumption_cycle_acus')}) > 0"
+_all_known = q.latest("devin_exporter_unattributed_cycle_acus", f'{q.JOB}, scope="users"')
+_members = f"group by (user_id) ({q.latest('devin_organization_member_info', q.ORGANIZATION)})"
+_idle = f"(({_members} unless on (user_id) ({_use_of_users})) and on () ({_all_known}))"
+_idle_is = (
+    "Members of the chosen organizations without any ACU in the running billing cycle, among the "
+    "users with series of their own (DEVIN_USER_METRICS full or id, DEVIN_USER_LIMIT). Absent "
+    "unless every user's use is known."
+)
+_pull_requests = {
+    "created": (_created, BLUE),
+    "merged": (_merged, GREEN),
+    "closed": (_closed, VERMILION),
+    "open": (_shown("devin_prs_open_cycle"), GREY),
+}
+
+
+def _active(title: str, figure: q.Scoped, before: str, about: str) -> stat.Panel:
+    last = f"sum({q.latest(f'devin_previous_{before}_active_users', q.WHOLE_ENTERPRISE)})"
+    said = "yesterday" if before == "day" else f"last {before}"
+    return stat_panel(
+        title,
+        f"{about} {SUM_OF_ORGANIZATIONS} Above, the one before, which the API gives for the "
+        "enterprise alone.",
+        LOCAL,
+        now(
+            days.with_line(q.total(figure), days.as_text(last, f"so far; $1 {said}"), "so far"),
+            "{{line}}",
+        ),
+    )
+
+
+CARDS = (
+    _active("Active today", q.ACTIVE_DAY, "day", "Users with a session or a search, this UTC day."),
+    _active("Active this week", q.ACTIVE_WEEK, "week", "Since Monday, 00:00 UTC."),
+    _active("Active this month", q.ACTIVE_MONTH, "month", "This UTC month."),
+    stat_panel(
+        "Stickiness",
+        "Mean of the users active per day over the last 30 complete UTC days, against the users "
+        f"active in the last complete month. Absent unless all days are known. {ENTERPRISE_ONLY}",
+        "percentunit",
+        now(f"{_mean_day} / ({_month_before} > 0)", "of a month's users, each day"),
+    ).decimals(1),
+    stat_panel(
+        "Idle members",
+        _idle_is,
+        LOCAL,
+        now(
+            f"count({_idle}) or on () (0 * count({_members}) and on () ({_all_known}))",
+            "no use this cycle",
+        ),
+        width=4,
+    ),
+)
+
+OUTCOME = (
+    stat_panel(
+        "Sessions",
+        "Sessions created in the running billing cycle.",
+        LOCAL,
+        now(q.total(q.SESSIONS_CYCLE), "this cycle"),
+    ),
+    stat_panel(
+        "Merged pull requests",
+        "Pull requests that Devin opened in the running billing cycle and that are merged.",
+        LOCAL,
+        now(q.total(q.MERGED_CYCLE), "this cycle"),
+    ),
+    stat_panel(
+        "Merge rate",
+        "Of the pull requests that Devin opened in the running billing cycle, how many are merged. "
+        f"{ENTERPRISE_ONLY}",
+        "percentunit",
+        now(f"{_merged} / ({_created} > 0)", "of those opened"),
+    ).decimals(1),
+    stat_panel(
+        "Sessions that merge",
+        "Of the sessions created in the running billing cycle, how many have led to a merged pull "
+        f"request. {ENTERPRISE_ONLY}",
+        "percentunit",
+        now(
+            f"{_shown('devin_sessions_with_merged_prs_cycle')} / "
+            f"({_shown('devin_sessions_created_cycle')} > 0)",
+            "of this cycle's",
+        ),
+    ).decimals(1),
+    stat_panel(
+        "Searches",
+        "Searches made in the running billing cycle.",
+        LOCAL,
+        now(q.total(q.SEARCHES_CYCLE), "this cycle"),
+        width=4,
+    ),
+)
+
+_origins = ranking_panel(
+    "Sessions by origin",
+    "Where sessions created in the running billing cycle were started. The vendor leaves some "
+    f"origins out. {ENTERPRISE_ONLY}",
+    LOCAL,
+    now(f"max by (origin) ({q.latest('devin_sessions_created_by_origin_cycle')})", "{{origin}}"),
+)
+for _origin in ORIGINS:
+    _origins = _origins.override_by_name(_origin, [setting("displayName", spoken(_origin))])
+
+_course = line_panel(
+    "Pull requests in the cycle",
+    "Pull requests that Devin opened in the billing cycle of each day, at that day's end. The API "
+    "has no past of them: the lines begin when the exporter first ran. "
+    f"{ENTERPRISE_ONLY}",
+    LOCAL,
+    *(
+        over_time(f"max({q.last(f'devin_prs_{state}_cycle', WITHIN_THE_DAY)})", state, step="1d")
+        for state in _pull_requests
+    ),
+    axis="pull requests",
+    width=15,
+    height=10,
+    empty="no day since the exporter first ran is in this range",
+).interval("1d")
+for _state, (_, _shade) in _pull_requests.items():
+    _course = _course.override_by_name(_state, [colour(_shade)])
+
+BOARD = Board(
+    uid="devin-adoption",
+    about="Active users, sessions, pull requests and searches; who does not use it.",
+    variables=OF_ORGANIZATIONS,
+    sections=[
+        ("", CARDS),
+        (
+            "",
+            [
+                line_panel(
+                    "Active users",
+                    "Users active in each complete day, and in the last complete week and month "
+                    f"at each day. {UTC_DAYS} A day stands where it began, eight hours late on "
+                    f"these axes. {ENTERPRISE_ONLY}",
+                    LOCAL,
+                    over_time(_previous_day, "daily", step="1d"),
+                    over_time(
+                        f"max({q.last('devin_previous_week_active_users', '[23h50m]')})",
+                        "weekly",
+                        step="1d",
+                    ),
+                    over_time(
+                        f"max({q.last('devin_previous_month_active_users', '[23h50m]')})",
+                        "monthly",
+                        step="1d",
+                    ),
+                    axis="users",
+                    height=10,
+                    empty="no complete day, week or month is known in this range",
+                )
+                .interval("1d")
+                .override_by_name("daily", [colour(BLUE)])
+                .override_by_name("weekly", [colour(AMBER)])
+                .override_by_name("monthly", [colour(GREEN)]),
+                bar_panel(
+                    "Sessions created by day",
+                    "Sessions created in each complete billing day.",
+                    LOCAL,
+                    over_time(days.daily(q.SESSIONS_YESTERDAY), "sessions", step="1d"),
+                    axis="sessions",
+                ),
+            ],
+        ),
+        ("This cycle", OUTCOME),
+        (
+            "",
+            [
+                _origins,
+                ranking_panel(
+                    "Sessions by size",
+                    "Sessions created in the running billing cycle, by the vendor's sizes. "
+                    f"{ENTERPRISE_ONLY}",
+                    LOCAL,
+                    *(
+                        now(
+                            _shown(
+                                "devin_sessions_created_by_size_cycle", f'{q.JOB}, size="{size}"'
+                            ),
+                            spoken(size),
+                        )
+                        for size in ("xs", "s", "m", "l", "xl")
+                    ),
+                ),
+                ranking_panel(
+                    "Pull requests",
+                    "Pull requests that Devin opened in the running billing cycle, and where they "
+                    f"stand. {ENTERPRISE_ONLY}",
+                    LOCAL,
+                    *(now(expr, state) for state, (expr, _) in _pull_requests.items()),
+                ),
+            ],
+        ),
+        (
+            "",
+            [
+                _course,
+                table_panel(
+                    "Who is idle",
+                    f"{_idle_is} At most {IDLE_SHOWN} are listed.",
+                    rows(f"topk({IDLE_SHOWN}, {names.with_user_name(_idle, _members)})"),
+                    columns={"user": wide_column("User", 420)},
+                    empty=("user", "nobody is known to be idle", _idle),
+                    width=9,
+                    height=10,
+                ),
+            ],
+        ),
+    ],
+    alerts={"DevinUsageStopped": ["Sessions created by day"]},
+)

@@ -1,0 +1,114 @@
+"""AI spend: what Devin costs beside what the models behind the AIone gateway cost."""
+
+from grafana.boards import aione
+from grafana.boards.cost_by_organization import THIS_CYCLE
+from grafana.builders import days, names
+from grafana.builders import promql as q
+from grafana.builders.board import Board
+from grafana.builders.charts import bar_panel, by_product
+from grafana.builders.panels import LOCAL, NO_PRICE, in_currency, ranking_panel, stat_panel
+from grafana.builders.queries import now, over_time
+from grafana.builders.variables import OF_ORGANIZATIONS
+
+AT_PRICE = "ACUs at the price as last known (DEVIN_ACU_PRICE)."
+_first = f"topk({aione.SHOWN}, {THIS_CYCLE})"
+_named = q.cost(names.with_organization_name(_first, THIS_CYCLE))
+_yesterday = f"round({q.total(q.USE_YESTERDAY)} * on () {q.price()}, 0.01)"
+
+BOARD = Board(
+    uid="devin-ai-spend",
+    about="Cost and use of Devin beside those of the AIone gateway, each in its own currency and "
+    "by its own days.",
+    variables=OF_ORGANIZATIONS,
+    sections=[
+        (
+            "",
+            [
+                in_currency(
+                    stat_panel(
+                        "Devin today",
+                        "Cost of the running billing day so far; above, of the last complete one. "
+                        f"{AT_PRICE}",
+                        LOCAL,
+                        now(
+                            days.with_line(
+                                q.cost(q.total(q.USE_TODAY)),
+                                days.as_text(f"sum({_yesterday})", "so far; $1 yesterday"),
+                                "so far",
+                            ),
+                            "{{currency}} {{line}}",
+                        ),
+                        width=6,
+                        missing=NO_PRICE,
+                    ),
+                    "${__field.labels.line}",
+                ),
+                in_currency(
+                    stat_panel(
+                        "Devin this cycle",
+                        f"Cost of the running billing cycle so far. {AT_PRICE}",
+                        LOCAL,
+                        now(q.cost(q.total(q.USE_CYCLE)), "{{currency}} so far"),
+                        width=6,
+                        missing=NO_PRICE,
+                    ),
+                    "so far",
+                ),
+                *aione.COST_CARDS,
+            ],
+        ),
+        (
+            "",
+            [
+                in_currency(
+                    by_product(
+                        bar_panel(
+                            "Devin: cost by day",
+                            "Cost of each complete billing day by product, at the price of that "
+                            "day, of the products that the range has any of.",
+                            LOCAL,
+                            over_time(
+                                days.used_in_range(
+                                    q.USE_YESTERDAY,
+                                    q.cost(days.daily(q.USE_YESTERDAY, by="product")),
+                                ),
+                                "{{currency}} {{product}}",
+                                step="1d",
+                            ),
+                            axis="cost",
+                            empty="no whole day with a price is known in this range",
+                        )
+                    ),
+                    "${__field.labels.product}",
+                ),
+                aione.COST_BY_DAY,
+            ],
+        ),
+        (
+            "",
+            [
+                in_currency(
+                    ranking_panel(
+                        "Devin: cost by organization",
+                        f"Of the running billing cycle so far: the {aione.SHOWN} chosen "
+                        f"organizations with most. {AT_PRICE} Organizations hold cloud sessions "
+                        "alone; the dashboard Cost says what they lack.",
+                        LOCAL,
+                        now(_named, "{{currency}} {{org_name}}"),
+                        width=12,
+                        empty="no cost of an organization is known",
+                    ),
+                    "${__field.labels.org_name}",
+                ),
+                aione.COST_BY_TEAM,
+            ],
+        ),
+        ("AIone gateway: use", [*aione.USE, *aione.RANKINGS]),
+        ("AIone gateway: speed, errors and state", [*aione.QUALITY, *aione.STATUS]),
+    ],
+    alerts={
+        "DevinAcuSpike": ["Devin: cost by day"],
+        "AIoneErrorRatioHigh": ["Gateway: failed requests"],
+        "AIone(Capacity|Service).+": ["Gateway: capacity and service over time"],
+    },
+)

@@ -1,0 +1,243 @@
+"""People: one user or service user, and the keys that expire."""
+
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
+from grafana_foundation_sdk.models import dashboard as model
+
+from grafana.builders import days, names
+from grafana.builders import promql as q
+from grafana.builders.board import Board
+from grafana.builders.charts import RUNNING, bar_panel, by_product, running_day_apart
+from grafana.builders.colours import BAD, BAD_FILL, GOOD, NONE, WARNING, WARNING_FILL
+from grafana.builders.overrides import BY_THRESHOLD, setting, thresholds
+from grafana.builders.panels import LOCAL, NO_PRICE_IN_RANGE, in_currency, ranking_panel, stat_panel
+from grafana.builders.queries import now, of_range, over_time, rows
+from grafana.builders.tables import column, filled, table_panel, wide_column
+from grafana.builders.variables import CARRIED_ORGANIZATION_VARIABLE, query_variable
+
+PEOPLE_SHOWN = 20
+THIS_USER = f'{q.JOB}, user_id="$person"'
+THIS_SERVICE_USER = f'{q.JOB}, service_user_id="$person"'
+BOTH = "Users and service users alike."
+
+
+def _of_person(window: str, selection: str = "") -> str:
+    user = f"devin_user_consumption_{window}_acus{{{THIS_USER}}}{selection}"
+    service = f"devin_service_user_consumption_{window}_acus{{{THIS_SERVICE_USER}}}{selection}"
+    read = [f"last_over_time({each})" for each in (user, service)] if selection else (user, service)
+    return f"{q.ANY_INSTANCE} ({' or '.join(read)})"
+
+
+def _as_person(acus: str, label: str) -> str:
+    return f'label_replace({acus}, "person", "$1", "{label}", "(.*)")'
+
+
+def _of_users(matchers: str = "") -> str:
+    use = q.latest("devin_user_consumption_cycle_acus", f"{q.JOB}{matchers}")
+    return f"sum by (user_id) ({use})"
+
+
+OF_SERVICE_USERS = (
+    f"sum by (service_user_id) ({q.latest('devin_service_user_consumption_cycle_acus')})"
+)
+
+
+def _people(users: str) -> str:
+    return (
+        f"(sum by (person) ({_as_person(users, 'user_id')}) or "
+        f"sum by (person) ({_as_person(OF_SERVICE_USERS, 'service_user_id')}))"
+    )
+
+
+_everybody = _people(_of_users())
+_each_alone = _people(_of_users(', user_id!="other"'))
+_this = f"sum({_of_person('cycle')})"
+_each_day = f"sum({_of_person('yesterday', days.OF_DAY_ENDING_AT_EIGHT)})"
+_by_day = f"sum by (product) ({_of_person('yesterday', days.OF_DAY_FROM_HERE)})"
+_running = days.running(
+    f"sum by (product) ({_of_person('today', days.RUNNING_DAY_FROM_HERE)})", _by_day
+)
+_limit = f"max({q.latest('devin_user_cycle_limit_acus', THIS_USER)})"
+
+
+def _seen(who: str) -> str:
+    windows = ("cycle", "yesterday", "today")
+    metrics = "|".join(f"devin_{who}_consumption_{window}_acus" for window in windows)
+    return f'last_over_time({{__name__=~"{metrics}", {q.JOB}}}{q.NAMES_WITHIN}{q.AT_NOW})'
+
+
+_user_names = names.user_names(_seen("user"), at=q.AT_NOW)
+_service_names = names.service_user_names(_seen("service_user"), at=q.AT_NOW)
+_service_people = _as_person(_service_names, "service_user_id")
+_named_service_people = (
+    f'label_replace({_service_people}, "name", "$1 (service user)", "service_user_name", "(.*)")'
+)
+PERSON_VARIABLE = (
+    query_variable(
+        "person",
+        "Person",
+        "A user or a service user.",
+        "query_result(group by (name, person) ("
+        f'label_replace({_as_person(_user_names, "user_id")}, "name", "$1", "user", "(.*)") or '
+        f"{_named_service_people}))",
+    )
+    .regex('/name="(?<text>.*)",person="(?<value>.*)"}/')
+    .sort(model.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+)
+
+_expiry = f"max by (service_user_id) ({q.latest('devin_service_user_expiry_timestamp_seconds')})"
+_rank = f"((count({_each_alone} > scalar({_this})) or vector(0)) + 1) and on () {_this}"
+
+CARDS = (
+    in_currency(
+        stat_panel(
+            "Cost in the range",
+            "Over the whole billing days that ended within the range, at the price as last known "
+            "(DEVIN_ACU_PRICE).",
+            LOCAL,
+            of_range(q.cost(days.in_range(_each_day), q.AT_NOW), "{{currency}} whole days"),
+            empty="no use",
+            missing=NO_PRICE_IN_RANGE,
+        ),
+        "whole days",
+    ),
+    stat_panel(
+        "ACUs in the range",
+        "Over the whole billing days that ended within the range.",
+        LOCAL,
+        of_range(days.in_range(_each_day), "whole days"),
+        empty="no use",
+    ).decimals(2),
+    stat_panel(
+        "ACUs of the cycle",
+        "In the running billing cycle; above, as a share of everything that people used in it. "
+        f"{BOTH}",
+        LOCAL,
+        now(
+            days.with_line(
+                _this,
+                days.as_text(f"round(100 * {_this} / sum({_everybody}), 0.01)", "$1 % of all"),
+                "share unknown",
+            ),
+            "{{line}}",
+        ),
+        empty="no use",
+    ).decimals(2),
+    stat_panel(
+        "Rank in the cycle",
+        f"By ACUs of the running billing cycle, and of how many with any. {BOTH}",
+        LOCAL,
+        now(
+            days.with_line(_rank, days.as_text(f"count({_each_alone})", "of $1"), "of unknown"),
+            "{{line}}",
+        ),
+        empty="no use",
+    ),
+    stat_panel(
+        "Limit used",
+        "ACUs of the running billing cycle against the user's own limit. A limit of 0 blocks all "
+        "use and is not shown.",
+        "percentunit",
+        now(f"{_this} / ({_limit} > 0)", "of one's own"),
+        width=4,
+        empty="no use",
+        missing=("no limit", "of one's own", f"({q.none_of(_limit)}) and on () {_this}"),
+    )
+    .decimals(1)
+    .color_scheme(BY_THRESHOLD)
+    .thresholds(thresholds(GOOD, (0.8, WARNING), (1, BAD))),
+)
+
+BOARD = Board(
+    uid="devin-people",
+    about="What one user or service user uses, by day and product, and whose keys expire.",
+    variables=[CARRIED_ORGANIZATION_VARIABLE, PERSON_VARIABLE],
+    sections=[
+        ("", CARDS),
+        (
+            "",
+            [
+                running_day_apart(
+                    by_product(
+                        bar_panel(
+                            "ACUs by day and product",
+                            "ACUs of each billing day. The running day is lighter, and shown as "
+                            "far as it has gone; totals hold complete days.",
+                            LOCAL,
+                            over_time(_by_day, "{{product}}", step="1d"),
+                            over_time(_running, f"{{{{product}}}}{RUNNING}", step="1d"),
+                            axis="ACUs",
+                            width=14,
+                            height=14,
+                            empty="no use of this person is known in this range",
+                        )
+                    )
+                ).decimals(2),
+                ranking_panel(
+                    "Users with most ACUs",
+                    f"The {PEOPLE_SHOWN} users with most ACUs in the running billing cycle; those "
+                    "beyond DEVIN_USER_LIMIT as «other».",
+                    LOCAL,
+                    now(
+                        names.with_user_name(f"topk({PEOPLE_SHOWN}, {_of_users()})", _of_users()),
+                        "{{user}}",
+                    ),
+                    width=10,
+                    height=14,
+                    empty="no use of a user is known",
+                ).decimals(0),
+            ],
+        ),
+        (
+            "",
+            [
+                ranking_panel(
+                    "Service users with most ACUs",
+                    f"The {PEOPLE_SHOWN} service users with most ACUs in the running billing "
+                    "cycle.",
+                    LOCAL,
+                    now(
+                        names.with_service_user_name(
+                            f"topk({PEOPLE_SHOWN}, {OF_SERVICE_USERS})", OF_SERVICE_USERS
+                        ),
+                        "{{service_user_name}}",
+                    ),
+                    width=10,
+                    empty="no use of a service user is known",
+                ).decimals(0),
+                table_panel(
+                    "Keys that expire",
+                    "Service users whose key expires or has expired, the earliest first. Keys that "
+                    "never expire are not shown.",
+                    rows(names.with_service_user_name(f"{_expiry} * 1000", _expiry)),
+                    rows(names.with_service_user_name(f"({_expiry} - time()) / 86400", _expiry)),
+                    columns={
+                        "service_user_name": wide_column("Service user", 180),
+                        "service_user_id": column("Id", 250),
+                        "Value #A": column(
+                            "Expires", 150, setting("unit", "time:YYYY-MM-DD HH:mm")
+                        ),
+                        "Value #B": column(
+                            "Left",
+                            110,
+                            *filled(
+                                setting("unit", "suffix: days"),
+                                setting("decimals", 1),
+                                setting("color", {"mode": "thresholds"}),
+                                setting(
+                                    "thresholds",
+                                    thresholds(
+                                        BAD_FILL, (2, WARNING_FILL), (14, NONE), below=BAD_FILL
+                                    ).build(),
+                                ),
+                            ),
+                        ),
+                    },
+                    empty=("service_user_name", "no key is known to expire", _expiry),
+                    width=14,
+                    height=9,
+                ).sort_by([TableSortByFieldState().display_name("Left")]),
+            ],
+        ),
+    ],
+    alerts={"DevinAcuSpike": ["ACUs by day and product"]},
+)

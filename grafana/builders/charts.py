@@ -1,0 +1,150 @@
+"""Charts over the range: bars of days, lines, states."""
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders import common, dashboard, statetimeline, timeseries
+from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import dashboard as model
+
+from grafana.builders.colours import BLUE, GREY, PRODUCTS
+from grafana.builders.overrides import colour, fixed, setting, unset
+from grafana.builders.panels import EVERY_DAY, NO_DAY, NOTHING_TO_DRAW, framed
+from grafana.builders.queries import Query
+
+
+def _course(
+    title: str,
+    about: str,
+    unit: str,
+    queries: Sequence[Query],
+    *,
+    axis: str,
+    size: tuple[int, int],
+    empty: str,
+) -> timeseries.Panel:
+    return (
+        framed(timeseries.Panel(), title, about, queries, unit=unit, size=size, empty=empty)
+        .min(0)
+        .axis_label(axis)
+        .tooltip(
+            common.VizTooltipOptions()
+            .mode(options.TooltipDisplayMode.MULTI)
+            .sort(options.SortOrder.DESCENDING)
+        )
+        .legend(_legend())
+        # The panel's word for no data would stand at each series in the tooltips of other days.
+        .override_by_field_type("number", [unset("noValue")])
+    )
+
+
+def _legend(*calcs: str) -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .show_legend(True)  # noqa: FBT003 - the library's signature
+        .display_mode(options.LegendDisplayMode.LIST)
+        .placement(options.LegendPlacement.BOTTOM)
+        .calcs([*calcs])
+    )
+
+
+def legend_beside(panel: timeseries.Panel) -> timeseries.Panel:
+    """A legend of long names."""
+    return panel.legend(
+        common.VizLegendOptions()
+        .show_legend(True)  # noqa: FBT003 - the library's signature
+        .display_mode(options.LegendDisplayMode.TABLE)
+        .placement(options.LegendPlacement.RIGHT)
+        .calcs(["lastNotNull"])
+    )
+
+
+def bar_panel(
+    title: str,
+    about: str,
+    unit: str,
+    *queries: Query,
+    axis: str,
+    width: int = 12,
+    height: int = 10,
+    empty: str = NO_DAY,
+) -> timeseries.Panel:
+    """A bar for each day, stacked; the range's totals stand in the legend."""
+    return (
+        _course(title, about, unit, queries, axis=axis, size=(width, height), empty=empty)
+        .max_data_points(EVERY_DAY)
+        .draw_style(options.GraphDrawStyle.BARS)
+        .bar_alignment(options.BarAlignment.AFTER)
+        .bar_width_factor(0.9)
+        .fill_opacity(85)
+        .line_width(0)
+        .stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
+        .color_scheme(fixed(BLUE))
+        .legend(_legend("sum"))
+    )
+
+
+RUNNING = ", so far today"
+
+
+def running_day_apart(panel: timeseries.Panel) -> timeseries.Panel:
+    """The running day's bar is lighter and not in the legend."""
+    return panel.override_by_regexp(
+        f"/{RUNNING}$/",
+        [
+            setting("custom.fillOpacity", 40),
+            setting("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}),
+        ],
+    )
+
+
+def by_product(panel: timeseries.Panel) -> timeseries.Panel:
+    """The colours of the products."""
+    for product, shade in PRODUCTS.items():
+        panel = panel.override_by_regexp(f"/\\b{product}\\b/", [colour(shade)])
+    return panel.color_scheme(fixed(GREY))
+
+
+def line_panel(
+    title: str,
+    about: str,
+    unit: str,
+    *queries: Query,
+    axis: str,
+    width: int = 12,
+    height: int = 9,
+    empty: str = NOTHING_TO_DRAW,
+    many: bool = False,
+) -> timeseries.Panel:
+    """A line for each series; `many` where their names are not known beforehand."""
+    palette = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)
+    return (
+        _course(title, about, unit, queries, axis=axis, size=(width, height), empty=empty)
+        .interval("1m")
+        .line_width(2)
+        .fill_opacity(0)
+        .show_points(options.VisibilityMode.AUTO)
+        .color_scheme(palette if many else fixed(BLUE))
+    )
+
+
+def state_panel(
+    title: str,
+    about: str,
+    *queries: Query,
+    height: int = 5,
+    empty: str = NOTHING_TO_DRAW,
+) -> statetimeline.Panel:
+    """When something was in which state."""
+    return (
+        framed(
+            statetimeline.Panel(),
+            title,
+            about,
+            queries,
+            unit="none",
+            size=(24, height),
+            empty=empty,
+        )
+        .interval("1m")
+        .show_value(options.VisibilityMode.AUTO)
+    )

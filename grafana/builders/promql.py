@@ -1,0 +1,133 @@
+"""The PromQL that panels share: what is read, of whom, and what it costs, as text.
+
+A second replica or a renamed instance must not count twice, hence `ANY_INSTANCE` around whatever is
+read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+ANY_INSTANCE = "max without (instance, pod, endpoint)"
+JOB = 'job="$job"'
+ORGANIZATION = f'{JOB}, org_id=~"$org"'
+WHOLE_ENTERPRISE = 'job="$total"'
+"""Nothing where organizations are chosen, and nothing with an organization's key."""
+CHOSEN_ORGANIZATIONS = f'{JOB}, job!="$total", org_id=~"$org"'
+
+NAMES_WITHIN = "[2h]"
+PRICE_WITHIN = "[1d]"
+AT_NOW = " @ $now"
+"""At the range's end, or now where the range ends in the future (see `board.NOW_VARIABLE`)."""
+DAILY_USE_OF_USERS = "user:devin_consumption_yesterday_acus:sum"
+"""Recorded by `deploy/prometheus/rules.yml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """A figure of the enterprise, and the same of an organization."""
+
+    enterprise: str
+    organization: str
+
+
+def _consumption(window: str) -> Scoped:
+    return Scoped(
+        f"devin_consumption_{window}_acus", f"devin_organization_consumption_{window}_acus"
+    )
+
+
+USE_TODAY = _consumption("today")
+USE_YESTERDAY = _consumption("yesterday")
+USE_CYCLE = _consumption("cycle")
+USE_PREVIOUS_CYCLE = _consumption("previous_cycle")
+SESSIONS_YESTERDAY = Scoped(
+    "devin_sessions_created_yesterday", "devin_organization_sessions_created_yesterday"
+)
+SESSIONS_CYCLE = Scoped("devin_sessions_created_cycle", "devin_organization_sessions_created_cycle")
+MERGED_CYCLE = Scoped("devin_prs_merged_cycle", "devin_organization_prs_merged_cycle")
+SEARCHES_CYCLE = Scoped("devin_searches_cycle", "devin_organization_searches_cycle")
+ACTIVE_DAY = Scoped("devin_daily_active_users", "devin_organization_daily_active_users")
+ACTIVE_WEEK = Scoped("devin_weekly_active_users", "devin_organization_weekly_active_users")
+ACTIVE_MONTH = Scoped("devin_monthly_active_users", "devin_organization_monthly_active_users")
+
+
+def present(expr: str) -> str:
+    """An instant query's expression at the range's end, or now where that is in the future."""
+    return f"last_over_time(({expr})[1s:1s] offset ${{ahead}}ms)"
+
+
+def latest(metric: str, matchers: str = JOB) -> str:
+    """As scraped last."""
+    return f"{ANY_INSTANCE} ({metric}{{{matchers}}})"
+
+
+def last(metric: str, window: str, matchers: str = JOB) -> str:
+    """The last value within a window, which may have an offset and a moment."""
+    return f"{ANY_INSTANCE} (last_over_time({metric}{{{matchers}}}{window}))"
+
+
+def scoped(figure: Scoped, window: str = "", matchers: str = "") -> str:
+    """The enterprise's series, or those of the chosen organizations."""
+    both = (
+        f"{figure.enterprise}{{{WHOLE_ENTERPRISE}{matchers}}}{window}",
+        f"{figure.organization}{{{CHOSEN_ORGANIZATIONS}{matchers}}}{window}",
+    )
+    read = [f"last_over_time({each})" for each in both] if window else both
+    return f"{ANY_INSTANCE} ({' or '.join(read)})"
+
+
+def total(figure: Scoped, matchers: str = "") -> str:
+    """One number, as scraped last."""
+    return f"sum({scoped(figure, matchers=matchers)})"
+
+
+def price(at: str = "") -> str:
+    """1 ACU's price as last known, with the label `currency`."""
+    return f"topk(1, max by (currency) ({last('devin_acu_price', PRICE_WITHIN + at)}))"
+
+
+def none_of(read: str) -> str:
+    """1 where an expression finds nothing."""
+    return f"vector(1) unless on () ({read})"
+
+
+def cost(acus: str, at: str = "") -> str:
+    """Money for ACUs, at the price as last known; with the label `currency`."""
+    return f"({acus}) * on () group_left (currency) {price(at)}"
+
+
+_START = f"max({latest('devin_billing_cycle_start_timestamp_seconds')})"
+_END = f"max({latest('devin_billing_cycle_end_timestamp_seconds')})"
+CYCLE_DAYS_LEFT = f"(({_END} - time()) / 86400)"
+CYCLE_DAYS_GONE = f"((time() - {_START}) / 86400)"
+_each_start = f"max({last('devin_billing_cycle_start_timestamp_seconds', '[2h]')})"
+_starts = (
+    f"max by (start) (max_over_time(({_each_start} * on () group_left (start) "
+    f'count_values("start", {_each_start}))[40d:1d]))'
+)
+PREVIOUS_CYCLE_START = f"max({_starts} < scalar({_START}))"
+"""Of the last complete cycle; no cycle is longer than 40 days."""
+PREVIOUS_CYCLE_DAYS = f"(({_START} - {PREVIOUS_CYCLE_START}) / 86400)"
+
+
+def forecast(so_far: str, mean: str) -> str:
+    """ACUs at the cycle's end: so far, and the days left at the mean of the last seven."""
+    return f"{so_far} + {CYCLE_DAYS_LEFT} * {mean}"
+
+
+def rest(values: str, key: str, top: str) -> str:
+    """The sum of those that are not among the first; absent where there are none."""
+    return f"sum(({values}) unless on ({key}) {top})"
+
+
+def of_users(metric: str, wrap: Callable[[str], str], matchers: str = JOB, *, at: str = "") -> str:
+    """Values by `user_id`: of everybody, or of the chosen organizations' members.
+
+    Series of users have no `org_id`: with All (`.*`) the first half reads them all and the second
+    none; with organizations chosen it is the other way round.
+    """
+    everybody, chosen = (
+        wrap(f'{metric}{{{matchers}, org_id{matcher}"$org"}}') for matcher in ("=~", "!~")
+    )
+    members = last("devin_organization_member_info", NAMES_WITHIN + at, ORGANIZATION)
+    return f"({everybody} or ({chosen} and on (user_id) max by (user_id) ({members})))"

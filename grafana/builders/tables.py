@@ -1,0 +1,121 @@
+"""Tables: rows of queries that are joined where their labels are equal."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import dashboard as model
+
+from grafana.builders.overrides import fixed, setting
+from grafana.builders.panels import framed
+from grafana.builders.queries import Query, rows
+
+DASH = "–"  # noqa: RUF001 - what stands where there is no value
+DURATION = "dthms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column: its title, and its width in pixels, or the least one where it takes the rest."""
+
+    title: str
+    width: int
+    takes_rest: bool = False
+    settings: tuple[model.DynamicConfigValue, ...] = ()
+
+
+def column(title: str, width: int, *settings: model.DynamicConfigValue) -> Column:
+    """A column as wide as it needs to be."""
+    return Column(title=title, width=width, settings=settings)
+
+
+def wide_column(title: str, at_least: int, *settings: model.DynamicConfigValue) -> Column:
+    """The column that takes what the others leave."""
+    return Column(title=title, width=at_least, takes_rest=True, settings=settings)
+
+
+def number_column(title: str, width: int, *, unit: str = "locale", decimals: int = 0) -> Column:
+    """A column of numbers."""
+    return column(title, width, setting("unit", unit), setting("decimals", decimals))
+
+
+def filled(*settings: model.DynamicConfigValue) -> tuple[model.DynamicConfigValue, ...]:
+    """Settings for words on a colour each, in white."""
+    cell = options.TableColoredBackgroundCellOptions(
+        mode=options.TableCellBackgroundDisplayMode.BASIC
+    )
+    transparent = setting("color", {"mode": "fixed", "fixedColor": "transparent"})
+    return (setting("custom.cellOptions", cell), transparent, *settings)
+
+
+def table_panel(
+    title: str,
+    about: str,
+    *queries: Query,
+    columns: Mapping[str, Column],
+    empty: tuple[str, str, str],
+    hidden: Sequence[str] = (),
+    width: int = 24,
+    height: int = 10,
+    before: Sequence[model.DataTransformerConfig] = (),
+) -> table.Panel:
+    """A table of the queries' rows.
+
+    `columns` are the fields shown, from left to right; those in `hidden` are there for links alone;
+    what is in neither is dropped. `empty` is a label that is shown, what it says where there are no
+    rows, and the expression that then finds nothing.
+    """
+    label, says, read = empty
+    if len(queries) == 1:
+        # Grafana names the values of a query after it only where there are several.
+        columns = {
+            each: shown
+            for name, shown in columns.items()
+            for each in ([name, "Value"] if name == "Value #A" else [name])
+        }
+    note = rows(f'label_replace(vector(1) unless on () ({read}), "{label}", "{says}", "", "")')
+    panel = (
+        framed(
+            table.Panel(),
+            title,
+            about,
+            [*queries, note],
+            unit="none",
+            size=(width, height),
+            empty=says,
+        )
+        .color_scheme(fixed("text"))
+        .cell_height(options.TableCellHeight.SM)
+    )
+    for each in (
+        *before,
+        model.DataTransformerConfig("merge", options={}),
+        model.DataTransformerConfig(
+            "filterFieldsByName", options={"include": {"names": [*columns, *hidden]}}
+        ),
+        model.DataTransformerConfig(
+            "organize",
+            options={
+                "excludeByName": {},
+                "includeByName": {},
+                "indexByName": {name: index for index, name in enumerate((*columns, *hidden))},
+                "renameByName": {name: each.title for name, each in columns.items()},
+            },
+        ),
+    ):
+        panel = panel.with_transformation(each)
+    # A panel's word for no data would stand in each blank cell as well.
+    panel = panel.override_by_regexp("/.*/", [setting("noValue", DASH)])
+    for each_column in {shown.title: shown for shown in columns.values()}.values():
+        wide = "custom.minWidth" if each_column.takes_rest else "custom.width"
+        # A variable in the title is put in before overrides look for it.
+        said = re.escape(each_column.title.partition("$")[0])
+        whole = "" if "$" in each_column.title else "$"
+        panel = panel.override_by_regexp(
+            f"/^{said}{whole}/", [setting(wide, each_column.width), *each_column.settings]
+        )
+    for name in hidden:
+        panel = panel.override_by_name(name, [setting("custom.hidden", value=True)])
+    return panel

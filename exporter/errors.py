@@ -43,12 +43,12 @@ class PollError(Exception):
         return frozenset({self.reason})
 
     @property
-    def asked_everyone(self) -> bool:
+    def complete(self) -> bool:
         """Whether the poll still asked for every entity it meant to, whatever they answered."""
         return False
 
     @property
-    def gist(self) -> str:
+    def log_key(self) -> str:
         """What must change for the failure to be told once more."""
         return str(self)
 
@@ -193,21 +193,19 @@ class PartialError(PollError):
     Args:
         errors: what failed (an entity's id or an endpoint) and why; not empty.
         asked: of how many that were asked.
-        asked_everyone: False if the poll gave up before it had asked for all of them.
+        complete: False if the poll gave up before it had asked for all of them.
     """
 
-    def __init__(
-        self, errors: Mapping[str, PollError], *, asked: int, asked_everyone: bool
-    ) -> None:
+    def __init__(self, errors: Mapping[str, PollError], *, asked: int, complete: bool) -> None:
         self.errors = dict(errors)
-        self._asked_everyone = asked_everyone
+        self._asked_everyone = complete
         counts: dict[str, int] = {}
         for error in self.errors.values():
             for reason in error.reasons:
                 counts[reason] = counts.get(reason, 0) + 1
         why = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
         first = next(iter(self.errors.values()))
-        gave_up = "" if asked_everyone else "; gave up on the rest until the next poll"
+        gave_up = "" if complete else "; gave up on the rest until the next poll"
         super().__init__(f"{len(self.errors)} of {asked} failed ({why}){gave_up}; first: {first}")
 
     @property
@@ -216,17 +214,17 @@ class PartialError(PollError):
         return frozenset(reason for error in self.errors.values() for reason in error.reasons)
 
     @property
-    def asked_everyone(self) -> bool:
+    def complete(self) -> bool:
         """Whether every entity was asked for."""
         return self._asked_everyone
 
     @property
-    def gist(self) -> str:
+    def log_key(self) -> str:
         """The reasons; how many have failed differs from one attempt to the next."""
         return ", ".join(sorted(self.reasons))
 
 
-def without_calls(error: E) -> E:
+def strip_traceback(error: E) -> E:
     """The same error without the calls that it came through, which keep whole answers in memory."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error
@@ -264,7 +262,7 @@ _ABOUT_THE_KEY = frozenset({401, 403})
 _BY_STATUS_CLASS: Mapping[int, type[RejectedError]] = {3: RedirectedError, 5: ServerFailedError}
 
 
-def rejection(status: int, *, media_type: str = "") -> type[RejectedError]:
+def error_for_status(status: int, *, media_type: str = "") -> type[RejectedError]:
     """The error for a response with this HTTP status, which is not 200.
 
     Args:

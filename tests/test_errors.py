@@ -46,7 +46,7 @@ def test_every_leaf_has_a_reason_of_its_own() -> None:
     ],
 )
 def test_every_status_has_its_error(status: int, kind: type[errors.RejectedError]) -> None:
-    assert errors.rejection(status) is kind
+    assert errors.error_for_status(status) is kind
 
 
 def test_a_partial_failure_tells_how_many_and_why_without_naming_anybody() -> None:
@@ -55,10 +55,10 @@ def test_a_partial_failure_tells_how_many_and_why_without_naming_anybody() -> No
         "email|bob": errors.ServerFailedError("/v3/x answered 503"),
         "email|eve": errors.DeadlineError("/v3/x did not answer in time"),
     }
-    partial = errors.PartialError(failures, asked=10, asked_everyone=False)
+    partial = errors.PartialError(failures, asked=10, complete=False)
     assert str(partial) == (
         "3 of 10 failed (server_error 2, timeout 1); gave up on the rest until the next poll; "
         "first: /v3/x answered 500"
     )
     assert partial.reasons == {"server_error", "timeout"}
-    assert not partial.asked_everyone
+    assert not partial.complete

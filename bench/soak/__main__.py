@@ -141,7 +141,7 @@ def exporter_among_faults(
 
 
 def watch(
-    process: subprocess.Popen[str], url: str, told: Path, clock: FastTime, judge: Judge
+    process: subprocess.Popen[str], url: str, expected: Path, clock: FastTime, judge: Judge
 ) -> Record:
     """Look at the exporter twice a second until its life's end."""
     record = Record()
@@ -156,7 +156,7 @@ def watch(
             scrape = judge.judge(Look(since, until, page.text, healthy, ready))
             record.last = scrape or record.last
             record.footprints.append(
-                Footprint.of(process.pid, told, until, len(record.last.values))
+                Footprint.of(process.pid, expected, until, len(record.last.values))
             )
             due = max(due + EVERY_SECONDS, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
@@ -200,10 +200,10 @@ def counted(last: Scrape) -> None:
         failures[dict(labels)["reason"]] += int(count)
     skipped = sum(last.family("devin_exporter_task_skipped_total").values())
     retries = sum(last.family("devin_exporter_api_retries_total").values())
-    told = ", ".join(f"{status} {count}" for status, count in sorted(requests.items()))
-    print(f"requests: {requests.total()} ({told}); retries: {retries:.0f}")
-    told = ", ".join(f"{reason} {count}" for reason, count in sorted(failures.items()) if count)
-    print(f"polls that failed, by reason: {told}; skipped: {skipped:.0f}")
+    expected = ", ".join(f"{status} {count}" for status, count in sorted(requests.items()))
+    print(f"requests: {requests.total()} ({expected}); retries: {retries:.0f}")
+    expected = ", ".join(f"{reason} {count}" for reason, count in sorted(failures.items()) if count)
+    print(f"polls that failed, by reason: {expected}; skipped: {skipped:.0f}")
 
 
 def soak(options: argparse.Namespace) -> bool:
@@ -228,7 +228,7 @@ def soak(options: argparse.Namespace) -> bool:
 
 
 def read_options() -> argparse.Namespace:
-    """The command line; what a part is told besides is not for people."""
+    """The command line; what a part is expected besides is not for people."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--speed", type=float, default=100.0)

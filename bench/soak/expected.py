@@ -30,7 +30,7 @@ def series(name: str, **labels: str) -> Series:
 
 
 @dataclass(frozen=True)
-class Told:
+class Expected:
     """Figures that a task reads in one answer.
 
     Attributes:
@@ -61,8 +61,8 @@ class Ledger:
         restated = map(self.world.restatement, range(self.world.founded, billing_day(start) + 2))
         self._restated = sorted(each.at for each in restated if each)
 
-    def told(self, now: float) -> Iterator[Told]:
-        """All that can be told at a moment."""
+    def expected(self, now: float) -> Iterator[Expected]:
+        """All that can be expected at a moment."""
         for window in self._windows(now):
             yield from self._consumption(window)
             yield from self._sessions(window)
@@ -74,10 +74,10 @@ class Ledger:
             series("devin_billing_cycle_start_timestamp_seconds"): float(cycle[0]),
             series("devin_billing_cycle_end_timestamp_seconds"): float(cycle[1]),
         }
-        yield Told("cycles", -math.inf, _always(bounds), of_cycle=True)
-        yield Told("queue", -math.inf, self._queue, QUEUE_INTERVAL, step=60.0)
+        yield Expected("cycles", -math.inf, _always(bounds), of_cycle=True)
+        yield Expected("queue", -math.inf, self._queue, QUEUE_INTERVAL, step=60.0)
         usage = self._usage(cycle)
-        yield Told("devin_v2_usage", end_of(billing_day(now) - 1), usage)
+        yield Expected("devin_v2_usage", end_of(billing_day(now) - 1), usage)
 
     def moments(self, since: float, until: float, *, step: float | None = None) -> list[float]:
         """Moments between each two of which figures only rise, with the first and the last."""
@@ -89,13 +89,13 @@ class Ledger:
         return [since, *around, until]
 
     def in_cycle(self, now: float, at: float, *, of_users_alone: bool = False) -> float:
-        """The enterprise's ACUs of the running cycle as told at a moment, or users' alone."""
+        """The enterprise's ACUs of the running cycle as expected at a moment, or users' alone."""
         first, end = self.world.cycles(now)[0]
-        told = self.world.consumption(range(first // DAY, end // DAY), at)
+        expected = self.world.consumption(range(first // DAY, end // DAY), at)
         left_out = ORGANIZATION_PRODUCTS if of_users_alone else frozenset[str]()
         return math.fsum(
             acus
-            for use in told.values()
+            for use in expected.values()
             for product, acus in use.items()
             if product not in left_out
         )
@@ -109,18 +109,18 @@ class Ledger:
         yield "cycle", range(first // DAY, end // DAY), float(first)
         yield "previous_cycle", range(before // DAY, first // DAY), float(first)
 
-    def _consumption(self, window: Billing) -> Iterator[Told]:
+    def _consumption(self, window: Billing) -> Iterator[Expected]:
         name, days, since = window
         of_cycle = "cycle" in name
-        yield Told(
+        yield Expected(
             "enterprise_consumption", since, self._of_enterprise(name, days), of_cycle=of_cycle
         )
         for org, (org_id, _) in enumerate(self.world.organizations):
             use = self._of_organization(name, days, org, org_id)
-            yield Told("organization_consumption", since, use, of_cycle=of_cycle)
+            yield Expected("organization_consumption", since, use, of_cycle=of_cycle)
         for person in self.world.people if name != "previous_cycle" else ():
             task = "service_user_consumption" if person.service else "user_consumption"
-            yield Told(task, since, self._of_person(name, days, person), of_cycle=of_cycle)
+            yield Expected(task, since, self._of_person(name, days, person), of_cycle=of_cycle)
 
     def _of_enterprise(self, window: str, days: range) -> Callable[[float], Figures]:
         name = f"devin_consumption_{window}_acus"
@@ -141,22 +141,22 @@ class Ledger:
         return lambda at: _by_product(name, self._personal(person, days, at), **label)
 
     def _personal(self, person: Person, days: range, at: float) -> Mapping[int, Use]:
-        told: dict[int, Use] = {}
+        expected: dict[int, Use] = {}
         for day in days:
             restatement = self.world.restatement(day)
             if at < end_of(day):
-                told[day] = self._personal_day(person, day, at)
+                expected[day] = self._personal_day(person, day, at)
                 break
             restated = restatement is not None and at >= restatement.at
-            told[day] = self._finished(
+            expected[day] = self._finished(
                 person, day, restatement.at if restatement and restated else end_of(day)
             )
-        return told
+        return expected
 
     def _personal_day(self, person: Person, day: int, at: float) -> Use:
         return self.world.personal_consumption(person, range(day, day + 1), at).get(day, {})
 
-    def _sessions(self, window: Billing) -> Iterator[Told]:
+    def _sessions(self, window: Billing) -> Iterator[Expected]:
         name, days, since = window
         start, end, of_cycle = end_of(days.start - 1), end_of(days.stop - 1), "cycle" in name
         if name == "previous_cycle":
@@ -176,11 +176,11 @@ class Ledger:
                 for org, (org_id, _) in enumerate(self.world.organizations)
             }
 
-        yield Told("session_metrics", since, created, of_cycle=of_cycle)
+        yield Expected("session_metrics", since, created, of_cycle=of_cycle)
         if name == "cycle":
-            yield Told("searches", since, searches, of_cycle=True)
+            yield Expected("searches", since, searches, of_cycle=True)
         if name != "today":
-            yield Told(
+            yield Expected(
                 "organization_metrics",
                 since,
                 of_organizations,
@@ -188,7 +188,7 @@ class Ledger:
                 of_cycle=of_cycle,
             )
 
-    def _activity(self, now: float) -> Iterator[Told]:
+    def _activity(self, now: float) -> Iterator[Expected]:
         kinds = (("daily", "day", utc_day), ("weekly", "week", utc_week))
         for adverb, word, window in (*kinds, ("monthly", "month", utc_month)):
             running = window(now)
@@ -197,9 +197,9 @@ class Ledger:
                 (f"devin_{adverb}_active_users", running),
                 (f"devin_previous_{word}_active_users", before),
             ):
-                yield Told("activity", running.start, self._active(name, each))
+                yield Expected("activity", running.start, self._active(name, each))
             of_organizations = self._active_by_organization(adverb, running)
-            yield Told(
+            yield Expected(
                 "organization_activity", running.start, of_organizations, ORGANIZATIONS_INTERVAL
             )
 
@@ -215,7 +215,7 @@ class Ledger:
             for org, (org_id, _) in enumerate(self.world.organizations)
         }
 
-    def _lists(self) -> Iterator[Told]:
+    def _lists(self) -> Iterator[Expected]:
         infos: dict[str, dict[Series, float]] = {
             "organizations": {},
             "users": {},
@@ -233,7 +233,7 @@ class Ledger:
             infos["service_users" if who.service else "users"][info] = 1
         for task, listed in infos.items():
             figures = {**listed, series(f"devin_{task}"): float(len(listed))}
-            yield Told(task, -math.inf, _always(figures))
+            yield Expected(task, -math.inf, _always(figures))
 
     def _queue(self, at: float) -> Figures:
         return {series("devin_queue_size"): self.world.queue_size(at)}
@@ -244,7 +244,7 @@ class Ledger:
             series("devin_v2_searches_cycle"): self.world.searches(*cycle, at, org=None),
         }
 
-    def _of_aione(self, now: float) -> Iterator[Told]:
+    def _of_aione(self, now: float) -> Iterator[Expected]:
         midnight = now // DAY * DAY
 
         def of_day(word: str, day: int, at: float) -> Figures:
@@ -268,7 +268,7 @@ class Ledger:
             return {**_used("aione", used), **tokens}
 
         for since, figures in ((-math.inf, recent), (midnight, by_day)):
-            yield Told("aione_dashboard", since, figures, host=AIONE)
+            yield Expected("aione_dashboard", since, figures, host=AIONE)
 
 
 def queue_status(size: float) -> str:
@@ -289,10 +289,10 @@ def _always(figures: Figures) -> Callable[[float], Figures]:
     return lambda _: figures
 
 
-def _by_product(name: str, told: Mapping[int, Use], **labels: str) -> Figures:
+def _by_product(name: str, expected: Mapping[int, Use], **labels: str) -> Figures:
     return {
         series(name, product=product, **labels): math.fsum(
-            use.get(product, 0.0) for use in told.values()
+            use.get(product, 0.0) for use in expected.values()
         )
         for product in PRODUCTS
     }

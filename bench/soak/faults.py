@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from exporter.client.endpoint import expand_path
 from exporter.demo.endpoints import endpoints
 from exporter.demo.people import DAY, DAY_START, Size
-from exporter.demo.responses import Answers
+from exporter.demo.responses import Responses
 from exporter.demo.world import World
 
 DEVIN, AIONE = "devin", "aione"
@@ -199,7 +199,7 @@ def _paths(kind: str) -> list[str]:
     world = World(SIZE, start=0.0)
     asked = [
         each
-        for each in endpoints(Answers(world, lambda: 0.0))
+        for each in endpoints(Responses(world, lambda: 0.0))
         if each.api != AIONE and _pattern(each.path) not in NEVER_ASKED
     ]
     if kind == NOBODY_ONCE:

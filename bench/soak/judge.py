@@ -2,7 +2,7 @@
 
 A figure must lie between what the world says of its window at the oldest moment whose answer may
 still be shown and what it says now; a window that no such moment tells must be absent. What a
-task's last success told must be shown until it is too old.
+task's last success expected must be shown until it is too old.
 """
 
 import math
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
 
-from bench.soak.expected import Ledger, Series, Told, queue_status
+from bench.soak.expected import Expected, Ledger, Series, queue_status
 from bench.soak.faults import AIONE, EVERYTHING, HOSTS, KEY_REFUSED, SOURCES, Life
 from tests.support.rig import Scrape
 
@@ -99,9 +99,9 @@ class Judge:
             self._cycle_known.setdefault(cycle, cycles.ended)
         found += self._numbers(scrape)
         found += self._own(scrape, look)
-        told, later = list(self.ledger.told(look.since)), self.ledger.told(look.until)
-        if [each.since for each in told] == [each.since for each in later]:
-            found += self._figures(scrape, look, told)
+        expected, later = list(self.ledger.expected(look.since)), self.ledger.expected(look.until)
+        if [each.since for each in expected] == [each.since for each in later]:
+            found += self._figures(scrape, look, expected)
             found += self._unattributed(scrape, look)
         else:
             self.crossed += 1
@@ -172,10 +172,10 @@ class Judge:
         if present != ([] if size is None else [queue_status(size)]):
             yield f"a queue of {size} is {present}"
 
-    def _figures(self, scrape: Scrape, look: Look, told: list[Told]) -> Iterator[str]:
+    def _figures(self, scrape: Scrape, look: Look, expected: list[Expected]) -> Iterator[str]:
         allowed: dict[Series, tuple[float, float]] = {}
         families: set[str] = set()
-        for each in told:
+        for each in expected:
             bounds = self._bounds(each, look)
             allowed |= bounds
             families |= {name for name, _ in bounds} or {name for name, _ in each.at(look.until)}
@@ -184,7 +184,7 @@ class Judge:
                 self.demanded += len(demanded)
                 for key, low in demanded:
                     if key not in scrape.values:
-                        yield f"{_text(key)} is absent, and was told to be {low} or more"
+                        yield f"{_text(key)} is absent, and was expected to be {low} or more"
         for key, value in scrape.values.items():
             if key[0] not in families:
                 continue
@@ -194,36 +194,36 @@ class Judge:
             low, high = allowed[key]
             self.judged += 1
             if not low - TOLERANCE <= value <= high + TOLERANCE:
-                yield f"{_text(key)} is {value}, and was told to be from {low} to {high}"
+                yield f"{_text(key)} is {value}, and was expected to be from {low} to {high}"
 
-    def _age(self, told: Told) -> float:
-        age = max(3 * told.interval, 2 * self._longest[told.task] + told.interval)
+    def _age(self, expected: Expected) -> float:
+        age = max(3 * expected.interval, 2 * self._longest[expected.task] + expected.interval)
         self.oldest = max(self.oldest, age)
         return age
 
-    def _bounds(self, told: Told, look: Look) -> dict[Series, tuple[float, float]]:
-        since = max(told.since, look.since - self._age(told) - PACE_SECONDS)
-        around = self.life.at(look.since, look.until, told.host)
-        if since > look.until or any(each.silences(told.since, look.until) for each in around):
+    def _bounds(self, expected: Expected, look: Look) -> dict[Series, tuple[float, float]]:
+        since = max(expected.since, look.since - self._age(expected) - PACE_SECONDS)
+        around = self.life.at(look.since, look.until, expected.host)
+        if since > look.until or any(each.silences(expected.since, look.until) for each in around):
             return {}
-        moments = self.ledger.moments(since, look.until, step=told.step)
-        figures = [told.at(moment) for moment in moments]
+        moments = self.ledger.moments(since, look.until, step=expected.step)
+        figures = [expected.at(moment) for moment in moments]
         keys = set().union(*figures)
         courses = {key: [each.get(key, 0.0) for each in figures] for key in keys}
         return {key: (min(course), max(course)) for key, course in courses.items()}
 
-    def _must_be_shown(self, told: Told, scrape: Scrape, look: Look) -> bool:
+    def _must_be_shown(self, expected: Expected, scrape: Scrape, look: Look) -> bool:
         """Whether the last success of a task was asked for in time and is not too old."""
-        began, ended = self._good_runs[told.task]
-        if ended + SETTLED_SECONDS > look.since or began < told.since:
+        began, ended = self._good_runs[expected.task]
+        if ended + SETTLED_SECONDS > look.since or began < expected.since:
             return False
         cycle_known = self._cycle_known.get(self._cycle(look), math.inf) + SETTLED_SECONDS <= began
-        if told.of_cycle and not cycle_known:
+        if expected.of_cycle and not cycle_known:
             return False
         partly = self.life.at(began - SETTLED_SECONDS, look.until, AIONE)
-        if told.host == AIONE and partly:
+        if expected.host == AIONE and partly:
             return False
-        return scrape.one(UP, task=told.task) == 1 or look.until < began + 3 * told.interval
+        return scrape.one(UP, task=expected.task) == 1 or look.until < began + 3 * expected.interval
 
     def _cycle(self, look: Look) -> float:
         return float(self.ledger.world.cycles(look.since)[0][0])

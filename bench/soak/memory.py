@@ -41,13 +41,13 @@ def keep_telling(file: Path) -> None:
 
     What nobody can reach any more is collected before, so that it is not counted.
     """
-    told = ctypes.CDLL(None).mallinfo2
-    told.restype = _Mallinfo
+    expected = ctypes.CDLL(None).mallinfo2
+    expected.restype = _Mallinfo
 
     def tell() -> None:
         while True:
             gc.collect()
-            info = told()
+            info = expected()
             file.write_text(f"{info.uordblks + info.hblkhd:020}", encoding="ascii")
             time.sleep(TELL_EVERY_SECONDS)
 
@@ -72,9 +72,9 @@ class Footprint:
     series: int
 
     @classmethod
-    def of(cls, pid: int, told: Path, at: float, series: int) -> "Footprint":
+    def of(cls, pid: int, expected: Path, at: float, series: int) -> "Footprint":
         """Look at a process that keeps telling."""
-        used = int(told.read_text(encoding="ascii") or 0) / MIB
+        used = int(expected.read_text(encoding="ascii") or 0) / MIB
         process = Path(f"/proc/{pid}")
         pages = int((process / "statm").read_text(encoding="ascii").split()[1])
         files, threads = (sum(1 for _ in (process / each).iterdir()) for each in ("fd", "task"))

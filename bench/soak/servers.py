@@ -16,7 +16,7 @@ from bench.soak.faults import AIONE, DEVIN, NOBODY_ONCE, REFUSED, SIZE, Fault, L
 from exporter.demo import DEMO_KEYS
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
-from exporter.demo.responses import Answers
+from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.signals import TERMINATION, hold_termination, wait_for_termination
 from tests.support.faulty_server import (
@@ -69,7 +69,7 @@ def serve(clock: FastTime, life: Life, folder: Path) -> None:
     certificates = Certificates(folder)
     world = World(SIZE, start=clock.start)
     keys = {key: DemoKey(api=api) for api, key in DEMO_KEYS.items()}
-    api = DemoApi(Answers(world, clock.now), keys)
+    api = DemoApi(Responses(world, clock.now), keys)
     api.start()
     with httpx.Client(base_url=api.url) as client:
         healthy = forwarding(client)
@@ -132,15 +132,15 @@ def _until_a_date(clock: FastTime) -> Behaviour:
 
 def _nobody_once() -> Behaviour:
     """A list without anybody, at the first request of each path."""
-    told: set[str] = set()
+    expected: set[str] = set()
 
     def nobody(page: JsonObject) -> JsonObject:
         return {**page, "items": [], "end_cursor": None, "has_next_page": False}
 
     def behave(exchange: Exchange) -> None:
         path = exchange.target.partition("?")[0]
-        first = path not in told
-        told.add(path)
+        first = path not in expected
+        expected.add(path)
         (changed(nobody) if first else forward)(exchange)
 
     return behave
@@ -159,17 +159,17 @@ def _bomb() -> bytes:
 
 
 def _every_number(change: Callable[[float], object]) -> Behaviour:
-    def walk(told: object) -> object:
-        match told:
+    def walk(expected: object) -> object:
+        match expected:
             case bool():
-                return told
+                return expected
             case int() | float():
-                return change(told)
+                return change(expected)
             case list():
-                return [walk(item) for item in told]
+                return [walk(item) for item in expected]
             case dict():
-                return {name: walk(value) for name, value in told.items()}
-        return told
+                return {name: walk(value) for name, value in expected.items()}
+        return expected
 
     return changed(walk)
 

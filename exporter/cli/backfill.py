@@ -13,15 +13,15 @@ from prometheus_client import CollectorRegistry
 from tqdm import tqdm
 
 from exporter.cli.backfill_options import BackfillOptions
-from exporter.client.checkpoint import Journal, JournalError
+from exporter.client.checkpoint import Checkpoint, CheckpointError
 from exporter.client.endpoint import Request
-from exporter.client.fan_out import sweep
+from exporter.client.fan_out import for_each_entity
 from exporter.client.http import Client
 from exporter.client.request_metrics import RequestMetrics
 from exporter.clock import Timing
 from exporter.config.settings import Settings
 from exporter.errors import NotFoundError, PartialError, PermissionMissingError, PollError
-from exporter.exposition.openmetrics import Grid, Written, write
+from exporter.exposition.openmetrics import SampleTimes, WriteSummary, write
 from exporter.sources import SOURCES
 from exporter.sources.source import Backfill, Shared, open_sources
 
@@ -35,7 +35,7 @@ class BackfillError(Exception):
 
 def backfill(
     settings: Settings, options: BackfillOptions, *, echo: Callable[[str], object]
-) -> Written:
+) -> WriteSummary:
     """Ask for finished days, going on where an earlier run stopped, and write them whole.
 
     Args:
@@ -48,7 +48,7 @@ def backfill(
     """
     try:
         return _backfill(settings, options, echo)
-    except (JournalError, PollError) as failure:
+    except (CheckpointError, PollError) as failure:
         raise BackfillError(str(failure)) from None
     except OSError as failure:
         raise BackfillError(f"{options.output}: {failure.strerror}") from None
@@ -56,7 +56,7 @@ def backfill(
 
 def _backfill(
     settings: Settings, options: BackfillOptions, echo: Callable[[str], object]
-) -> Written:
+) -> WriteSummary:
     shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
     sources = [source for source in SOURCES if source.backfill is not None]
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def _backfill(
         with _destination(options.output) as file:
             written = write(
                 chain.from_iterable(part.stretches(journal) for part in parts),
-                Grid(every=options.every, last=options.span.until),
+                SampleTimes(every=options.every, last=options.span.until),
                 constant=options.constant,
                 into=file.write,
             )
@@ -82,14 +82,14 @@ def _backfill(
     return written
 
 
-def _journal(output: str, parts: Sequence[Backfill]) -> tuple[Journal, Path | None]:
+def _journal(output: str, parts: Sequence[Backfill]) -> tuple[Checkpoint, Path | None]:
     if output == STANDARD_OUTPUT:
-        return Journal.temporary(), None
+        return Checkpoint.temporary(), None
     partial = Path(f"{output}.partial")
-    return Journal.at(partial, owner=" and ".join(part.owner for part in parts)), partial
+    return Checkpoint.at(partial, owner=" and ".join(part.owner for part in parts)), partial
 
 
-def _ask(parts: Sequence[Backfill], journal: Journal) -> Iterator[str]:
+def _ask(parts: Sequence[Backfill], journal: Checkpoint) -> Iterator[str]:
     """Ask for what is not in the journal yet; gives what is left out, a line each."""
     asked = sum(len(group) for part in parts for group in part.requests)
     with tqdm(total=asked, unit=" requests", desc="asking", disable=None) as bar:
@@ -109,14 +109,14 @@ def _ask(parts: Sequence[Backfill], journal: Journal) -> Iterator[str]:
 def _ask_for(
     pending: Mapping[str, Request[object]],
     client: Client,
-    journal: Journal,
+    journal: Checkpoint,
     done: Callable[[int], object],
 ) -> None:
     def ask(key: str) -> None:
         journal.add(pending[key], client.get_json(pending[key]))
         done(1)
 
-    sweep(list(pending), ask, threads=client.concurrency)
+    for_each_entity(list(pending), ask, threads=client.concurrency)
 
 
 @contextmanager

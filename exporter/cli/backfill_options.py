@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from exporter.exposition.openmetrics import HOUR, Span
+from exporter.exposition.openmetrics import HOUR, BackfillRange
 
 SCRAPE_JOB = "devin-exporter"
 """Name of the shipped scrape job, and its constant `instance`."""
@@ -26,7 +26,7 @@ class BackfillOptions:
         instance: the same.
     """
 
-    span: Span
+    span: BackfillRange
     output: str
     every: int
     job: str
@@ -93,7 +93,7 @@ def parse_options(args: argparse.Namespace, *, now: float) -> BackfillOptions:
     if bad or until is None:
         raise OptionsError(bad)
     return BackfillOptions(
-        span=Span(days, until),
+        span=BackfillRange(days, until),
         output=args.output,
         every=every,
         job=args.job or SCRAPE_JOB,

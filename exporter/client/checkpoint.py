@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
 from exporter.client.endpoint import Request
-from exporter.client.models import parse
+from exporter.client.models import parse_response
 from exporter.errors import NotJsonError, ShapeError
 
 T = TypeVar("T")
 
 
-class JournalError(Exception):
+class CheckpointError(Exception):
     """The file cannot be gone on with; says why and what to do."""
 
 
-class Journal:
+class Checkpoint:
     """Answers by request, one line each. Safe to use from several threads."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -41,7 +41,7 @@ class Journal:
             owner: whose answers these are; another's are refused.
 
         Raises:
-            JournalError: if the file is in use, holds another owner's answers or is damaged.
+            CheckpointError: if the file is in use, holds another owner's answers or is damaged.
             OSError: if it cannot be opened.
         """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -51,8 +51,8 @@ class Journal:
             journal._take_up(path, owner)
         except BlockingIOError:
             journal.close()
-            raise JournalError(f"{path} is in use by another run") from None
-        except JournalError:
+            raise CheckpointError(f"{path} is in use by another run") from None
+        except CheckpointError:
             journal.close()
             raise
         return journal
@@ -61,7 +61,7 @@ class Journal:
         header = json.dumps({"owner": owner}).encode() + b"\n"
         for number, line in enumerate(self._file, start=1):
             if number == 1 and not header.startswith(line):
-                raise JournalError(
+                raise CheckpointError(
                     f"{path} holds answers of another address or key; remove it to start anew"
                 )
             if not line.endswith(b"\n"):
@@ -73,7 +73,9 @@ class Journal:
                 except ValueError:
                     request = None
                 if not tab or not isinstance(request, str):
-                    raise JournalError(f"{path}, line {number}: damaged; remove it to start anew")
+                    raise CheckpointError(
+                        f"{path}, line {number}: damaged; remove it to start anew"
+                    )
                 self._places[request] = (self._end + len(key) + 1, len(line) - len(key) - 2)
             self._end += len(line)
         self._file.truncate(self._end)
@@ -96,7 +98,7 @@ class Journal:
         """The answer to a request; None if there is none.
 
         Raises:
-            JournalError: if the file does not hold what was put into it.
+            CheckpointError: if the file does not hold what was put into it.
         """
         place = self._places.get(request.key)
         if place is None:
@@ -104,9 +106,9 @@ class Journal:
         start, length = place
         answer = os.pread(self._file.fileno(), length, start)
         try:
-            return parse(request.endpoint.path, request.endpoint.response, answer)
+            return parse_response(request.endpoint.path, request.endpoint.response, answer)
         except (NotJsonError, ShapeError) as damage:
-            raise JournalError(f"the partial file is damaged ({damage}); remove it") from None
+            raise CheckpointError(f"the partial file is damaged ({damage}); remove it") from None
 
     def close(self) -> None:
         """Close the file and leave it where it is."""

@@ -14,7 +14,7 @@ from exporter.errors import (
     RateLimitedError,
     ServerFailedError,
     StoppedError,
-    without_calls,
+    strip_traceback,
 )
 
 MOST_FAILURES = 16
@@ -54,7 +54,7 @@ class Attempts:
             return sorted(entities, key=lambda entity: (self._ended.get(entity, -1.0), entity))
 
 
-def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) -> None:
+def for_each_entity(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) -> None:
     """Ask for every entity, several at a time, and go on where one fails.
 
     The sweep ends early once the key is refused, once the API asks for a long wait, and once the
@@ -81,7 +81,7 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
             if isinstance(error, StoppedError):
                 over.set()
                 raise
-            failure = without_calls(error)
+            failure = strip_traceback(error)
         except BaseException:
             over.set()
             raise
@@ -106,7 +106,7 @@ def sweep(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) 
         over.set()
         pool.shutdown(cancel_futures=True)
     if failures:
-        raise PartialError(failures, asked=asked, asked_everyone=asked == len(entities))
+        raise PartialError(failures, asked=asked, complete=asked == len(entities))
 
 
 def _is_told_to_wait(failure: PollError) -> bool:
@@ -114,7 +114,7 @@ def _is_told_to_wait(failure: PollError) -> bool:
     return isinstance(failure, RateLimitedError) and (failure.retry_after or 0) > LONG_WAIT_SECONDS
 
 
-def ask_each(requests: Mapping[str, Callable[[], None]]) -> None:
+def run_all(requests: Mapping[str, Callable[[], None]]) -> None:
     """Make a few different requests in turn, all of them even where one fails.
 
     Raises:
@@ -127,8 +127,8 @@ def ask_each(requests: Mapping[str, Callable[[], None]]) -> None:
         except (StoppedError, KeyRefusedError):
             raise
         except PollError as failure:
-            failures[name] = without_calls(failure)
+            failures[name] = strip_traceback(failure)
     if len({failure.reasons for failure in failures.values()}) > 1:
-        raise PartialError(failures, asked=len(requests), asked_everyone=True)
+        raise PartialError(failures, asked=len(requests), complete=True)
     if failures:
         raise next(iter(failures.values()))

@@ -20,8 +20,8 @@ from exporter import errors
 from exporter.client import body
 from exporter.client.deadline import Deadline, LimitedBackend
 from exporter.client.endpoint import Endpoint, Request
-from exporter.client.models import Page, parse
-from exporter.client.rate_limit import Budget, RateLimits, retry_after_seconds
+from exporter.client.models import ListPage, parse_response
+from exporter.client.rate_limit import RateLimiter, RateLimits, retry_after_seconds
 from exporter.client.request_metrics import RequestMetrics
 from exporter.clock import Timing
 from exporter.config.settings import SettingsError, is_loopback
@@ -84,7 +84,7 @@ class Client:
         self._key = key
         self._metrics = metrics
         self._timing = timing
-        self._budget = Budget(limits.requests_per_second, timing.monotonic)
+        self._budget = RateLimiter(limits.requests_per_second, timing.monotonic)
         self._in_flight = threading.BoundedSemaphore(limits.concurrency)
         self._attempt_seconds = limits.attempt_seconds
         self._deadline = Deadline(timing)
@@ -109,7 +109,9 @@ class Client:
             PollError: any leaf of the tree but `PagingError` and `PartialError`.
         """
         endpoint = request.endpoint
-        response = parse(endpoint.path, endpoint.response, self._send_with_retries(request))
+        response = parse_response(
+            endpoint.path, endpoint.response, self._send_with_retries(request)
+        )
         # Anything else may come from a gateway that has not looked at the key.
         self._note_key(endpoint.path, refused=False)
         return response
@@ -118,7 +120,7 @@ class Client:
         """The same, with the fields read as JSON."""
         return request.endpoint.response.dump_json(self.get(request))
 
-    def get_list(self, request: Request[Page[T]]) -> list[T]:
+    def get_list(self, request: Request[ListPage[T]]) -> list[T]:
         """Request all pages of a list; a list that is not complete is an error, never a part.
 
         Raises:
@@ -166,7 +168,7 @@ class Client:
         if asked_for is None:
             return backoff
         if isinstance(failure, errors.RateLimitedError):
-            self._budget.hold(min(asked_for, LONGEST_WAIT_SECONDS))
+            self._budget.pause_for(min(asked_for, LONGEST_WAIT_SECONDS))
         return max(asked_for, backoff)
 
     def _pause(self, seconds: float) -> None:
@@ -176,7 +178,7 @@ class Client:
     def _send_in_turn(self, request: Request[object], path: str) -> bytes:
         endpoint = request.endpoint.path
         with self._in_flight:
-            waited = self._budget.take(self._pause)
+            waited = self._budget.acquire(self._pause)
             self._metrics.waited.labels(self.source).inc(waited)
             self._pause(0)
             key = self._key()
@@ -227,7 +229,7 @@ class Client:
         status = response.status
         if status == httpx.codes.OK:
             return response.body
-        kind = errors.rejection(status, media_type=response.media_type)
+        kind = errors.error_for_status(status, media_type=response.media_type)
         message = f"{endpoint.path} answered {status}"
         if kind is errors.KeyRefusedError:
             self._note_key(endpoint.path, refused=True)

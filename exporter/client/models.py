@@ -12,13 +12,13 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 """A number of things."""
 
 
-class ApiModel(BaseModel):
+class ResponseModel(BaseModel):
     """Base of all models of answers: only the fields read, unknown ones ignored, types exact."""
 
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
 
 
-class Page(ApiModel, Generic[T]):
+class ListPage(ResponseModel, Generic[T]):
     """One page of a list."""
 
     items: tuple[T, ...]
@@ -26,7 +26,7 @@ class Page(ApiModel, Generic[T]):
     has_next_page: bool = False
 
 
-def parse(endpoint: str, shape: TypeAdapter[T], body: bytes) -> T:
+def parse_response(endpoint: str, shape: TypeAdapter[T], body: bytes) -> T:
     """Read a body as the shape that an endpoint documents.
 
     Raises:

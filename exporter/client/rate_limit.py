@@ -21,7 +21,7 @@ class RateLimits:
     attempt_seconds: float = 30.0
 
 
-class Budget:
+class RateLimiter:
     """Spaces requests evenly, so that no second ever holds more than the rate."""
 
     def __init__(self, per_second: float, monotonic: Callable[[], float]) -> None:
@@ -31,7 +31,7 @@ class Budget:
         self._next = monotonic()
         self._held_until = self._next
 
-    def take(self, pause: Callable[[float], None]) -> float:
+    def acquire(self, pause: Callable[[float], None]) -> float:
         """Wait for a slot with `pause` (seconds); returns the seconds that it took."""
         began = self._monotonic()
         with self._turn:
@@ -41,7 +41,7 @@ class Budget:
             self._next = now + self._gap
         return now - began
 
-    def hold(self, seconds: float) -> None:
+    def pause_for(self, seconds: float) -> None:
         """Give out no slot within the next `seconds`."""
         self._held_until = max(self._held_until, self._monotonic() + seconds)
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.demo.endpoints import V3, Ask, DemoKey, Endpoint, ProblemError, endpoints
-from exporter.demo.responses import Answers, NoSuchEntityError
+from exporter.demo.responses import NoSuchEntityError, Responses
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 200
@@ -51,7 +51,7 @@ class DemoApi:
 
     def __init__(
         self,
-        answers: Answers,
+        answers: Responses,
         keys: Mapping[str, DemoKey],
         *,
         host: str = "127.0.0.1",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from exporter.demo.responses import Answers
+from exporter.demo.responses import Responses
 
 V3, V2, GATEWAY = "devin", "devin_v2", "aione"
 LONGEST_RANGE_DAYS = 3_660
@@ -76,7 +76,7 @@ class Endpoint:
     api: str = V3
 
 
-def endpoints(answers: Answers) -> tuple[Endpoint, ...]:
+def endpoints(answers: Responses) -> tuple[Endpoint, ...]:
     """Every endpoint that the simulation has."""
     daily = "/v3/enterprise/consumption/daily"
     own = "/v3/organizations/{org_id}/consumption/daily"

@@ -17,7 +17,7 @@ class NoSuchEntityError(Exception):
     """There is no such organization, user or service user."""
 
 
-class Answers:
+class Responses:
     """One method for each kind of answer, told at the moment the clock shows."""
 
     def __init__(self, world: World, clock: Callable[[], float]) -> None:

@@ -12,7 +12,7 @@ HOUR = 3_600
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Segment:
     """What one series held all through `start < moment < end` (Unix seconds)."""
 
     start: float
@@ -21,14 +21,14 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class BackfillRange:
     """How much of the past is wanted: so many finished days, as seen at `until` (Unix seconds)."""
 
     days: int
     until: float
 
 
-class Grid:
+class SampleTimes:
     """The moments that get a sample: in the middle of every step, and the last of all.
 
     No step longer than an hour has its middle on a full hour, where days and weeks end.
@@ -60,7 +60,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteSummary:
     """How much was written."""
 
     series: int
@@ -68,12 +68,12 @@ class Written:
 
 
 def write(
-    stretches: Iterable[Stretch],
-    grid: Grid,
+    stretches: Iterable[Segment],
+    grid: SampleTimes,
     *,
     constant: Mapping[str, str],
     into: Callable[[bytes], object],
-) -> Written:
+) -> WriteSummary:
     """Write stretches, which come series by series and family by family, as they come.
 
     Args:
@@ -102,10 +102,10 @@ def write(
             series += bool(lines)
             samples += len(lines)
     into(b"# EOF\n")
-    return Written(series, samples)
+    return WriteSummary(series, samples)
 
 
-def _lines(name: bytes, course: Iterable[Stretch], grid: Grid) -> Iterable[bytes]:
+def _lines(name: bytes, course: Iterable[Segment], grid: SampleTimes) -> Iterable[bytes]:
     known_until = float("-inf")
     for stretch in course:
         if stretch.start < known_until:

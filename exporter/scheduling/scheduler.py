@@ -26,7 +26,7 @@ from exporter.errors import (
 from exporter.metrics import Metric
 from exporter.scheduling.store import Outcome, Store, TaskState
 from exporter.scheduling.task import Task
-from exporter.scheduling.ticker import Every, Ticker
+from exporter.scheduling.ticker import NonCatchingUpInterval, Ticker
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Scheduler:
         self._ticker.start()
         self._publish([task for task in self._tasks.values() if task.poll is None])
         for task in self._tasks.values():
-            if task.poll is not None and not task.after:
+            if task.poll is not None and not task.depends_on:
                 self._plan(task, datetime.now(UTC))
 
     def stop(self) -> None:
@@ -118,7 +118,7 @@ class Scheduler:
             return
         began = self._timing.monotonic()
         before = self._store.states()[task.name]
-        window_ends = task.next_end(self._clock())
+        window_ends = task.next_window_end(self._clock())
         self._store.started(task.name, now=self._clock())
         error: Exception | None = None
         try:
@@ -182,7 +182,7 @@ class Scheduler:
         self, before: Outcome | None, error: Exception | None, *, duration: float
     ) -> Outcome:
         now = self._clock()
-        full = error is None or (isinstance(error, PollError) and error.asked_everyone)
+        full = error is None or (isinstance(error, PollError) and error.complete)
         return Outcome(
             ended=now,
             duration=duration,
@@ -202,13 +202,17 @@ class Scheduler:
                 logger.info("task recovered", extra={"task": task.name})
         elif not isinstance(error, PollError):
             logger.error("task failed", extra={"task": task.name}, exc_info=error)
-        elif not _told_elsewhere(error) and error.gist != getattr(known, "gist", None):
+        elif not _told_elsewhere(error) and error.log_key != getattr(known, "log_key", None):
             extra = {"task": task.name, "reason": ",".join(sorted(reasons_of(error)))}
             logger.warning("task failed: %s", error, extra=extra)
 
     def _readers(self, task: Task) -> list[Task]:
         everyone = self._tasks.values()
-        return [each for each in everyone if task.name in each.after or task.name in each.reads]
+        return [
+            each
+            for each in everyone
+            if task.name in each.depends_on or task.name in each.republish_after
+        ]
 
     def _is_news(self, task: Task, before: TaskState) -> bool:
         """Whether the tasks that read this one have a reason to run now."""
@@ -216,16 +220,18 @@ class Scheduler:
         if not before.attempted:
             return True
         if before.outcome is None:
-            return task.announces
+            return task.notify_on_change
         recovered = before.outcome.error is not None and after.up
-        return bool(recovered) or (task.announces and before.rendered.text != after.rendered.text)
+        return bool(recovered) or (
+            task.notify_on_change and before.rendered.text != after.rendered.text
+        )
 
     def _release(self, task: Task) -> None:
         states = self._store.states()
         for reader in self._readers(task):
-            if reader.poll is None or task.name not in reader.after:
+            if reader.poll is None or task.name not in reader.depends_on:
                 continue
-            if all(states[name].attempted for name in reader.after):
+            if all(states[name].attempted for name in reader.depends_on):
                 self._poll_soon(reader)
 
     def _poll_soon(self, task: Task) -> None:
@@ -250,7 +256,9 @@ class Scheduler:
 
     def _plan(self, task: Task, first: datetime) -> None:
         seconds = self._timing.timer(task.interval)
-        trigger = Every(seconds=seconds, jitter=seconds * JITTER_RATIO, timezone=UTC)
+        trigger = NonCatchingUpInterval(
+            seconds=seconds, jitter=seconds * JITTER_RATIO, timezone=UTC
+        )
         self._jobs.add_job(self.poll, trigger, [task], id=task.name, next_run_time=first)
 
     def _publish(self, tasks: Sequence[Task]) -> None:
@@ -272,7 +280,7 @@ class Scheduler:
         For what is only derived, the longest of what it derives from.
         """
         if task.poll is None:
-            ages = [self._max_age(self._tasks[name], now) for name in task.after]
+            ages = [self._max_age(self._tasks[name], now) for name in task.depends_on]
             return max(ages, default=math.inf)
         run = _run_seconds(self._store.states()[task.name], now)
         return max(3 * task.interval, 2 * run + task.interval)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from exporter.errors import without_calls
+from exporter.errors import strip_traceback
 from exporter.exposition.page import Page
 from exporter.exposition.render import Rendered, render
 from exporter.metrics import Metric, Sample
@@ -100,7 +100,7 @@ class TaskState:
         """None before the first attempt."""
         if self.outcome is None:
             return None
-        return not (self.outcome.error or self.snapshot.missing or self.unpublishable)
+        return not (self.outcome.error or self.snapshot.expired_entities or self.unpublishable)
 
     def samples(self) -> Iterator[Sample]:
         """Yield the state as `devin_exporter_task_*`."""
@@ -108,7 +108,7 @@ class TaskState:
             return
         name = self.task.name
         yield TASK_UP(1 if self.up else 0, task=name)
-        yield ENTITIES_MISSING(self.snapshot.missing, task=name)
+        yield ENTITIES_MISSING(self.snapshot.expired_entities, task=name)
         if self.outcome.last_success is not None:
             yield LAST_SUCCESS(self.outcome.last_success, task=name)
         yield DURATION(self.outcome.duration, task=name)
@@ -143,12 +143,12 @@ class Store:
         """The present state of each task, by name."""
         return MappingProxyType(self._states)
 
-    def awaited(self) -> tuple[str, ...]:
+    def not_ready(self) -> tuple[str, ...]:
         """The main data sets that are on and have not succeeded yet, by task name."""
         return tuple(
             name
             for name, state in self._states.items()
-            if state.task.main()
+            if state.task.required_for_ready()
             and state.switched_off is None
             and (state.outcome is None or state.outcome.last_success is None)
         )
@@ -160,7 +160,7 @@ class Store:
     def ended(self, name: str, outcome: Outcome) -> None:
         """Note how an attempt ended; what it held on its way is let go."""
         if outcome.error is not None:
-            without_calls(outcome.error)
+            strip_traceback(outcome.error)
         self._change(
             name,
             lambda state: replace(state, running_since=None, outcome=outcome, switched_off=None),
@@ -188,7 +188,7 @@ class Store:
         rendered = render(snapshot.samples)
         # The many entities of a sweep expire one by one: not each deserves a page of its own.
         pace = min(EXPIRY_PACE_SECONDS, EXPIRY_PACE_INTERVALS * task.interval)
-        valid_until = min(task.next_end(now), max(snapshot.expires, now + pace))
+        valid_until = min(task.next_window_end(now), max(snapshot.expires, now + pace))
         kept = replace(snapshot, samples=())
         self._change(
             name,
@@ -204,7 +204,7 @@ class Store:
 
     def withdraw(self, name: str, *, why: str, now: float) -> None:
         """Publish nothing for a task, as what it knows cannot be shown."""
-        empty = Snapshot(missing=1)
+        empty = Snapshot(expired_entities=1)
         self._change(
             name,
             lambda state: replace(

@@ -15,13 +15,13 @@ class Snapshot:
     Attributes:
         samples: what to publish now.
         expires: Unix seconds at which the oldest published data becomes too old.
-        missing: entities (1 for a data set without any) whose data has expired.
+        expired_entities: entities (1 for a data set without any) whose data has expired.
         newest_day: start of the newest billing day in the data, in Unix seconds.
     """
 
     samples: tuple[Sample, ...] = ()
     expires: float = math.inf
-    missing: int = 0
+    expired_entities: int = 0
     newest_day: float | None = None
 
 
@@ -32,12 +32,12 @@ class TakeSnapshot(Protocol):
         """Leave out what is older than `max_age` seconds at `now` (Unix seconds)."""
 
 
-def never(_: float) -> float:
+def never_ends(_: float) -> float:
     """When a window ends where there is none."""
     return math.inf
 
 
-def no() -> bool:
+def never_required() -> bool:
     """Never."""
     return False
 
@@ -51,17 +51,17 @@ class Task:
         source: the source whose key and client it uses.
         interval: seconds from one poll's start to the next.
         metrics: the families that this task alone publishes.
-        poll: asks the API and remembers; raises `errors.PollError`. None for a task that only
-            derives from what others have polled.
-        snapshot: what to publish of what is remembered.
-        next_end: when the first of its windows that run at a moment ends (both Unix seconds);
-            a poll is due five seconds later.
-        after: tasks to be attempted before this one's first poll; this one is published again
+        poll: requests the data and stores it; raises `errors.PollError`. None for a task that
+            derives its samples from what others have polled.
+        snapshot: what to publish of what is stored.
+        next_window_end: when the first of its windows that are running at a moment ends (both Unix
+            seconds). A poll is due five seconds later.
+        depends_on: tasks to be attempted before this one's first poll. This one is published again
             after each of theirs.
-        reads: further tasks after each of whose polls this one is published again, without
+        republish_after: further tasks after whose polls this one is published again, without
             waiting for their first.
-        announces: whether those that read it are due again when what it publishes has changed.
-        main: whether the exporter is, at present, ready only once this has succeeded.
+        notify_on_change: whether its dependents are due again when its published samples change.
+        required_for_ready: whether the exporter is ready only once this task has succeeded.
     """
 
     name: str
@@ -70,8 +70,8 @@ class Task:
     metrics: tuple[Metric, ...]
     poll: Callable[[], None] | None
     snapshot: TakeSnapshot
-    next_end: Callable[[float], float] = never
-    after: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    announces: bool = False
-    main: Callable[[], bool] = no
+    next_window_end: Callable[[float], float] = never_ends
+    depends_on: tuple[str, ...] = ()
+    republish_after: tuple[str, ...] = ()
+    notify_on_change: bool = False
+    required_for_ready: Callable[[], bool] = never_required

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 
 
-class Every(IntervalTrigger):  # type: ignore[misc] # APScheduler ships no type information
+class NonCatchingUpInterval(IntervalTrigger):  # type: ignore[misc] # APScheduler ships no type information
     """Run again and again; runs that a clock's jump has left behind are not counted one by one."""
 
     def get_next_fire_time(

@@ -41,6 +41,6 @@ class LastResponse(Generic[T]):
         if last is None:
             return Snapshot()
         if not last.is_fresh(now, max_age):
-            return Snapshot(missing=1)
+            return Snapshot(expired_entities=1)
         samples = tuple(self._samples(last, now))
         return Snapshot(samples, expires=last.requested_at + max_age)

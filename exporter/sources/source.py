@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.client.checkpoint import Journal
+from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.rate_limit import RateLimits
@@ -15,7 +15,7 @@ from exporter.clock import Timing
 from exporter.config.credentials import Key
 from exporter.config.settings import Section, Settings
 from exporter.config.types import trust
-from exporter.exposition.openmetrics import Span, Stretch
+from exporter.exposition.openmetrics import BackfillRange, Segment
 from exporter.metrics import Metric
 from exporter.scheduling.task import Task
 
@@ -89,7 +89,7 @@ class Backfill:
     owner: str
     left_out: tuple[str, ...]
     requests: Sequence[Sequence[Request[object]]]
-    stretches: Callable[[Journal], Iterator[Stretch]]
+    stretches: Callable[[Checkpoint], Iterator[Segment]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Source:
     check: Callable[[OpenSource], CheckReport]
     demo: Callable[[str, str], Fields]
     demo_defaults: Fields = field(default_factory=dict)
-    backfill: Callable[[OpenSource, Span], Backfill] | None = None
+    backfill: Callable[[OpenSource, BackfillRange], Backfill] | None = None
 
 
 @contextmanager

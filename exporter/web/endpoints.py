@@ -81,8 +81,8 @@ class Endpoints:
     async def _ready(self, _: Request) -> Response:
         if refused := self._refused():
             why = f"the API refuses the key of: {', '.join(refused)}"
-        elif awaited := self._store.awaited():
-            why = f"no success yet of: {', '.join(awaited)}"
+        elif not_ready := self._store.not_ready():
+            why = f"no success yet of: {', '.join(not_ready)}"
         else:
             return PlainTextResponse("ready\n")
         return PlainTextResponse(f"not ready: {why}\n", status_code=503)

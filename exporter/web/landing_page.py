@@ -57,7 +57,14 @@ def _row(state: TaskState, now: float, due_in: float | None) -> str:
         error = str(outcome.error or state.unpublishable or "")
     error = state.switched_off or error
     running = " (running)" if state.running_since is not None else ""
-    cells = (age, took, due, str(state.rendered.series), str(state.snapshot.missing), error)
+    cells = (
+        age,
+        took,
+        due,
+        str(state.rendered.series),
+        str(state.snapshot.expired_entities),
+        error,
+    )
     return (
         f'<tr><td>{escape(state.task.name)}</td><td class="{word}">{word}{running}</td>'
         + "".join(f"<td>{escape(cell)}</td>" for cell in cells)

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models import common as options
 
 from grafana.boards.exporter_tasks import CARDS, TASKS, UP
-from grafana.boards.source_comparison import TWO_COUNTS, UNREADABLE
+from grafana.boards.source_comparison import INVALID, TWO_COUNTS
 from grafana.builders import promql as q
 from grafana.builders.alerts import firing_panel
 from grafana.builders.board import Board, Stack
@@ -208,7 +208,7 @@ BOARD = Board(
             "Data",
             [RETRIES, UNATTRIBUTED],
         ),
-        ("", [TWO_COUNTS, UNREADABLE]),
+        ("", [TWO_COUNTS, INVALID]),
     ],
     alerts={
         "DevinTaskFailing|DevinKeyRefused|DevinEntitiesMissing|DevinDataStale": [

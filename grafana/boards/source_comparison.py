@@ -49,7 +49,7 @@ TWO_COUNTS = table_panel(
 )
 
 _unreadable = f"max by (field) ({q.latest('aione_unreadable_values')})"
-UNREADABLE = table_panel(
+INVALID = table_panel(
     "Gateway: values that make no sense",
     "Values of the AIone gateway's last response that are there and cannot be read, by their place "
     "in it. They are absent from the figures, and so is what would be made of them.",

@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import TypeAdapter
 
-from exporter.client.checkpoint import Journal, JournalError
+from exporter.client.checkpoint import Checkpoint, CheckpointError
 from exporter.client.endpoint import Endpoint, Request
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
@@ -259,28 +259,28 @@ def test_a_damaged_answer_is_named_and_the_torn_end_of_a_file_is_not(tmp_path: P
     things = Endpoint(path="/v3/things/{id}", response=TypeAdapter(list[int]), feeds="nothing")
     request = Request(endpoint=things, ids={"id": "a/b"})
     other = replace(request, ids={"id": "c"})
-    journal = Journal.at(path, owner="me")
+    journal = Checkpoint.at(path, owner="me")
     journal.add(request, b"[1,2]")
     journal.close()
     with path.open("ab") as torn:
         torn.write(b'"/v3/things/c?"\t[3')
-    journal = Journal.at(path, owner="me")
+    journal = Checkpoint.at(path, owner="me")
     assert journal.answer(request) == [1, 2]
     assert journal.answer(other) is None
     journal.add(other, b"[3]")
     journal.close()
-    journal = Journal.at(path, owner="me")
+    journal = Checkpoint.at(path, owner="me")
     assert journal.answer(other) == [3]
     journal.close()
     path.write_bytes(path.read_bytes().replace(b"[1,2]", b"[1,x]"))
-    journal = Journal.at(path, owner="me")
-    with pytest.raises(JournalError, match="damaged"):
+    journal = Checkpoint.at(path, owner="me")
+    with pytest.raises(CheckpointError, match="damaged"):
         journal.answer(request)
     journal.close()
     with path.open("ab") as garbage:
         garbage.write(b"no request\n")
-    with pytest.raises(JournalError, match="line 4: damaged"):
-        Journal.at(path, owner="me")
+    with pytest.raises(CheckpointError, match="line 4: damaged"):
+        Checkpoint.at(path, owner="me")
 
 
 @contextmanager

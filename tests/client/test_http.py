@@ -21,8 +21,8 @@ from exporter import errors
 from exporter.client.body import LARGEST_BODY_BYTES
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import ATTEMPTS, LONGEST_WAIT_SECONDS, Client
-from exporter.client.models import Page
-from exporter.client.rate_limit import Budget
+from exporter.client.models import ListPage
+from exporter.client.rate_limit import RateLimiter
 from tests.support.limits import HANG_SECONDS
 from tests.support.rig import KEY, Clock, Waits, at, make_client, raw_server
 
@@ -33,7 +33,7 @@ QUEUE, USERS, USER = (
     for path in ("/v3/queue", "/v3/users", "/v3/users/{user_id}")
 )
 NUMBERS = Request(
-    endpoint=Endpoint(path="/v3/list", response=TypeAdapter(Page[int]), feeds="what is tested")
+    endpoint=Endpoint(path="/v3/list", response=TypeAdapter(ListPage[int]), feeds="what is tested")
 )
 NOW = at("2026-03-01 12:00:00")
 
@@ -521,7 +521,7 @@ def test_no_second_ever_holds_more_requests_than_the_budget(
     per_second: float, pauses: list[float]
 ) -> None:
     clock = Clock(0.0)
-    budget = Budget(per_second, clock)
+    budget = RateLimiter(per_second, clock)
     sent: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -530,7 +530,7 @@ def test_no_second_ever_holds_more_requests_than_the_budget(
 
     for pause in pauses:
         clock.now += pause
-        budget.take(wait)
+        budget.acquire(wait)
         sent.append(clock.now)
     gaps = [later - earlier for earlier, later in pairwise(sent)]
     assert all(gap >= 1 / per_second - 1e-9 for gap in gaps)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.catalogue import PUBLISHED
-from exporter.client.models import ApiModel
+from exporter.client.models import ResponseModel
 from exporter.client.text import LONGEST, as_name, as_word
 from exporter.demo.api import DemoApi
 from exporter.demo.people import Size
@@ -71,7 +71,7 @@ def test_a_long_name_ends_in_an_ellipsis() -> None:
     assert as_name("one\ntwo\u2028three\x1c\x85four\r\nfive") == "one two three  four  five"
 
 
-def models(of: type[ApiModel] = ApiModel) -> Iterator[type[ApiModel]]:
+def models(of: type[ResponseModel] = ResponseModel) -> Iterator[type[ResponseModel]]:
     for model in of.__subclasses__():
         yield model
         yield from models(model)

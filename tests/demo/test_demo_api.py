@@ -17,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey, endpoints
 from exporter.demo.people import Size
-from exporter.demo.responses import Answers
+from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.sources import SOURCES
 from exporter.sources.devin import identity
@@ -33,7 +33,7 @@ DOCUMENT: dict[str, dict[str, dict[str, dict[str, object]]]] = yaml.safe_load(
 REGISTRY = Registry().with_resource(
     "urn:devin", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
 )
-ENDPOINTS = {e.path: e for e in endpoints(Answers(World(SIZE, start=NOW), lambda: NOW))}
+ENDPOINTS = {e.path: e for e in endpoints(Responses(World(SIZE, start=NOW), lambda: NOW))}
 PATHS = [path for path, endpoint in ENDPOINTS.items() if endpoint.api == V3]
 """Of v3."""
 DOCUMENTED = [path for path, endpoint in ENDPOINTS.items() if endpoint.api != GATEWAY]
@@ -246,7 +246,7 @@ def test_the_gateways_parts_add_up(api: tuple[World, DemoApi], range_days: int) 
 def test_the_same_seed_and_clock_give_the_same_answers() -> None:
     def told(seed: int) -> str:
         size = Size(organizations=2, users=20, days=30, seed=seed)
-        answers = Answers(World(size, start=NOW), lambda: NOW)
+        answers = Responses(World(size, start=NOW), lambda: NOW)
         consumption = answers.consumption({}, int(NOW) - 10**6, int(NOW))
         return json.dumps([consumption, answers.users(), answers.queue()], default=str)
 

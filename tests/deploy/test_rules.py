@@ -100,7 +100,7 @@ def minutes(duration: str) -> int:
 
 
 @dataclass(frozen=True)
-class Told:
+class Expectation:
     """What one test expects of one rule: whether it fires, by minutes."""
 
     step: int
@@ -121,7 +121,7 @@ class Told:
         )
 
 
-def expectations(alert: Rule) -> Iterator[Told]:
+def expectations(alert: Rule) -> Iterator[Expectation]:
     """What each test expects of an alert, rules of the same name told apart by their labels."""
     own = alert["labels"].items()  # type: ignore[attr-defined]
     for file in TOLD:
@@ -135,7 +135,7 @@ def expectations(alert: Rule) -> Iterator[Told]:
             }
             if fires:
                 series = {re.split(r"[{ ]", each["series"])[0] for each in test["input_series"]}
-                yield Told(minutes(file["evaluation_interval"]), fires, frozenset(series))
+                yield Expectation(minutes(file["evaluation_interval"]), fires, frozenset(series))
 
 
 def read_by(rule: Rule) -> set[str]:

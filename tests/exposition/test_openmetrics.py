@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.openmetrics import HOUR, Grid, Stretch, write
+from exporter.exposition.openmetrics import HOUR, SampleTimes, Segment, write
 from exporter.exposition.render import ExpositionError
 from exporter.metrics import Metric
 from tests.support.rig import at
@@ -17,14 +17,14 @@ NOON = at("2026-03-20 12:00:00")
 STEPS = [step for step in range(1, HOUR + 1) if HOUR % step == 0]
 
 
-def text(*stretches: Stretch, every: int = HOUR, last: float = NOON + 5.5 * HOUR) -> str:
+def text(*stretches: Segment, every: int = HOUR, last: float = NOON + 5.5 * HOUR) -> str:
     pieces: list[bytes] = []
-    write(stretches, Grid(every=every, last=last), constant={"job": "j"}, into=pieces.append)
+    write(stretches, SampleTimes(every=every, last=last), constant={"job": "j"}, into=pieces.append)
     return b"".join(pieces).decode()
 
 
-def acus(user_id: str, start: float, end: float, value: float = 1.5) -> Stretch:
-    return Stretch(start, end, ACUS(value, user_id=user_id))
+def acus(user_id: str, start: float, end: float, value: float = 1.5) -> Segment:
+    return Segment(start, end, ACUS(value, user_id=user_id))
 
 
 def test_a_stretch_gets_a_sample_in_the_middle_of_every_hour_and_at_the_last_moment() -> None:
@@ -46,7 +46,7 @@ def test_no_sample_stands_on_a_full_hour_or_outside_of_its_stretch(
     every: int, start: float, hours: int, last: float
 ) -> None:
     end = start + hours * HOUR
-    moments = [int(line) for line in Grid(every=every, last=last).timestamps(start, end)]
+    moments = [int(line) for line in SampleTimes(every=every, last=last).timestamps(start, end)]
     assert all(start < moment < end and moment <= last for moment in moments)
     assert all(moment % HOUR for moment in moments)
     assert moments == sorted(set(moments))
@@ -62,12 +62,12 @@ def test_a_stretch_that_never_begins_has_no_sample(start: float) -> None:
 @pytest.mark.parametrize("every", [0, -60, 7, 7_200])
 def test_a_step_that_does_not_divide_an_hour_is_refused(every: int) -> None:
     with pytest.raises(ValueError, match="divide an hour"):
-        Grid(every=every, last=NOON)
+        SampleTimes(every=every, last=NOON)
 
 
 def test_families_and_series_that_are_taken_up_again_are_refused() -> None:
     later = NOON + 2 * HOUR
-    thing = Stretch(NOON, later, THINGS(1))
+    thing = Segment(NOON, later, THINGS(1))
     for stretches in (
         (acus("a", NOON, later), thing, acus("b", NOON, later)),
         (acus("a", NOON, later), acus("b", NOON, later), acus("a", later, later + HOUR)),
@@ -85,7 +85,7 @@ def test_what_is_written_is_counted() -> None:
             acus("a", NOON + HOUR, NOON + 2 * HOUR),
             acus("b", NOON, NOON),
         ],
-        Grid(every=1_800, last=NOON + 9 * HOUR),
+        SampleTimes(every=1_800, last=NOON + 9 * HOUR),
         constant={},
         into=pieces.append,
     )

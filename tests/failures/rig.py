@@ -23,7 +23,7 @@ from exporter.config.settings import Settings, load
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
-from exporter.demo.responses import Answers
+from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.sources import SOURCES
 from exporter.sources.devin.derived import metering, unattributed
@@ -125,7 +125,7 @@ def servers(folder: Path) -> Iterator[Servers]:
     clock = Clock(NOW)
     world = World(SIZE, start=NOW)
     keys = {key: DemoKey(api=api) for api, key in KEYS.items()} | {NEW_KEY: DemoKey()}
-    api = DemoApi(Answers(world, clock), keys)
+    api = DemoApi(Responses(world, clock), keys)
     api.start()
     certificates = Certificates(folder)
     with httpx.Client(base_url=api.url, timeout=HANG_SECONDS, trust_env=False) as client:
@@ -356,7 +356,7 @@ def families_of(at: Stage, tasks: AbstractSet[str]) -> set[str]:
     derived = {
         task.name
         for task in at.rig.tasks
-        if task.poll is None and tasks & {*task.after, *task.reads}
+        if task.poll is None and tasks & {*task.depends_on, *task.republish_after}
     }
     return own_families(at, tasks | derived)
 

@@ -48,12 +48,12 @@ class Double:
         if self.value is None:
             return Snapshot()
         if now >= self.sent + max_age:
-            return Snapshot(missing=1)
+            return Snapshot(expired_entities=1)
         if now >= self.window_ends:
             return Snapshot(expires=self.sent + max_age)
         return Snapshot((VALUE(self.value, of="it"),), expires=self.sent + max_age)
 
-    def next_end(self, now: float) -> float:
+    def next_window_end(self, now: float) -> float:
         """The end of its only window, until it has passed."""
         return self.window_ends if now < self.window_ends else math.inf
 
@@ -68,9 +68,9 @@ class Double:
             metrics=(VALUE,),
             poll=self.poll,
             snapshot=self.snapshot,
-            next_end=self.next_end,
-            after=after,
-            main=lambda: True,
+            next_window_end=self.next_window_end,
+            depends_on=after,
+            required_for_ready=lambda: True,
         )
 
 
@@ -123,7 +123,7 @@ def bench(double: Double, clock: Clock) -> Bench:
 
 def test_before_the_first_attempt_nothing_is_said_of_a_task(bench: Bench) -> None:
     assert bench.scrape().names() == set()
-    assert bench.store.awaited() == ("it",)
+    assert bench.store.not_ready() == ("it",)
 
 
 def test_a_success_publishes_and_says_so(bench: Bench, clock: Clock) -> None:
@@ -134,7 +134,7 @@ def test_a_success_publishes_and_says_so(bench: Bench, clock: Clock) -> None:
     assert scrape.one("devin_exporter_task_series", task="it") == 1
     assert scrape.one("devin_exporter_task_entities_missing", task="it") == 0
     assert scrape.one("devin_exporter_task_last_success_timestamp_seconds", task="it") == clock()
-    assert bench.store.awaited() == ()
+    assert bench.store.not_ready() == ()
 
 
 def test_every_reason_is_counted_from_zero(bench: Bench) -> None:
@@ -154,7 +154,7 @@ def test_a_failure_keeps_the_last_good_values_and_turns_up_to_zero(
     assert scrape.one("devin_exporter_task_up", task="it") == 0
     assert scrape.one("devin_exporter_task_last_success_timestamp_seconds", task="it") == succeeded
     assert bench.failures("server_error") == 1
-    assert bench.store.awaited() == ()
+    assert bench.store.not_ready() == ()
 
 
 def test_after_three_intervals_the_values_go_without_a_request(bench: Bench, clock: Clock) -> None:
@@ -231,7 +231,7 @@ def test_a_refused_key_is_left_to_the_client_to_tell(
 def test_a_partial_failure_counts_each_reason_once(bench: Bench, double: Double) -> None:
     slow, broken = errors.DeadlineError("slow"), errors.ServerFailedError("broken")
     parts: dict[str, errors.PollError] = {"a": slow, "b": broken, "c": broken}
-    double.error = errors.PartialError(parts, asked=9, asked_everyone=True)
+    double.error = errors.PartialError(parts, asked=9, complete=True)
     bench.poll()
     assert bench.failures("timeout") == bench.failures("server_error") == 1
 
@@ -261,7 +261,7 @@ def test_a_failure_of_some_is_told_again_only_for_other_reasons(
 ) -> None:
     slow, down = errors.DeadlineError("slow"), errors.ServerFailedError("500")
     for failures in ({"a": slow}, {"a": slow, "b": slow}, {"a": slow, "b": down}):
-        double.error = errors.PartialError(dict(failures), asked=3, asked_everyone=True)
+        double.error = errors.PartialError(dict(failures), asked=3, complete=True)
         bench.poll()
     assert sum("task failed" in record.message for record in caplog.records) == 2
 
@@ -324,7 +324,7 @@ def derived(double: Double, *after: str) -> Task:
         metrics=(OTHER,),
         poll=None,
         snapshot=snapshot,
-        after=after,
+        depends_on=after,
     )
 
 
@@ -406,7 +406,7 @@ def test_tasks_start_at_once_and_those_that_wait_for_others_after_them(
             metrics=(),
             poll=note(name),
             snapshot=double.snapshot,
-            after=after,
+            depends_on=after,
         )
 
     bench = Bench([task("second", "first"), task("first")], clock)
@@ -491,13 +491,13 @@ def reading(name: str, *after: str, polled: list[str]) -> Task:
         metrics=(),
         poll=lambda: polled.append(name),
         snapshot=lambda now, max_age: Snapshot(expires=now + max_age),
-        after=after,
+        depends_on=after,
     )
 
 
-@pytest.mark.parametrize("announces", [True, False])
+@pytest.mark.parametrize("notify_on_change", [True, False])
 def test_what_announces_its_changes_makes_its_readers_run_at_once(
-    double: Double, clock: Clock, *, announces: bool
+    double: Double, clock: Clock, *, notify_on_change: bool
 ) -> None:
     polled: list[str] = []
     again = threading.Event()
@@ -507,13 +507,13 @@ def test_what_announces_its_changes_makes_its_readers_run_at_once(
         again.set()
 
     reader = replace(reading("reader", "it", polled=polled), poll=poll)
-    bench = Bench([replace(double.task(), announces=announces), reader], clock)
+    bench = Bench([replace(double.task(), notify_on_change=notify_on_change), reader], clock)
     bench.scheduler.start()
     assert again.wait(HANG_SECONDS)
     again.clear()
     double.value = 2.0
     bench.poll()
-    assert again.wait(HANG_SECONDS if announces else 1) == announces
+    assert again.wait(HANG_SECONDS if notify_on_change else 1) == notify_on_change
     bench.scheduler.stop()
 
 

@@ -11,7 +11,7 @@ import respx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.client.models import parse
+from exporter.client.models import parse_response
 from exporter.errors import PollError, ShapeError
 from exporter.exposition.render import render
 from exporter.sources.aione import SOURCE
@@ -162,7 +162,7 @@ def test_without_any_figure_the_poll_has_failed_and_the_last_answer_stays(
     polled.poll()
     assert isinstance(polled.error(TASK), ShapeError)
     assert of_aione(polled.scrape()) == set()
-    assert polled.store.awaited() == (TASK,)
+    assert polled.store.not_ready() == (TASK,)
     before = shown(dashboard, polled, **sections("tech"))
     dashboard.respond(json=answer)
     clock.now += 300
@@ -601,8 +601,8 @@ def test_at_the_zones_midnight_the_days_are_absent_until_told_anew(
     assert costs(scrape) == (None, None)
     assert scrape.one("aione_requests") == 5
     (task,) = polled.tasks
-    assert task.next_end(midnight - 1) == midnight
-    assert task.next_end(midnight) == midnight + 86_400
+    assert task.next_window_end(midnight - 1) == midnight
+    assert task.next_window_end(midnight) == midnight + 86_400
     clock.now = midnight + 5
     assert costs(shown(dashboard, polled, tech=tech)) == (20, 21)
 
@@ -721,12 +721,12 @@ def test_whatever_is_told_can_be_published(
 ) -> None:
     body = json.dumps({"tech": tech, "business": business, "data_freshness": freshness}).encode()
     zone = ZoneInfo(SHANGHAI)
-    told = Figures(parse(ENDPOINT.path, ENDPOINT.response, body), zone)
+    told = Figures(parse_response(ENDPOINT.path, ENDPOINT.response, body), zone)
     samples = [*told.samples(), *told.samples_of_day(day_of(NOW, zone))]
     assert render(samples).series == len(samples)
 
 
 def test_money_is_no_float_before_it_is_published() -> None:
     body = b'{"tech": {"total_cost_rmb": "0.1"}}'
-    tech = parse(ENDPOINT.path, ENDPOINT.response, body).tech
+    tech = parse_response(ENDPOINT.path, ENDPOINT.response, body).tech
     assert getattr(tech, "total_cost_rmb", None) == Decimal("0.1")

@@ -138,7 +138,7 @@ def test_once_it_is_gone_one_line_says_so_and_nothing_reads_as_broken(
     scrape = polled.scrape()
     assert scrape.one(SESSIONS) is None
     assert scrape.one("devin_exporter_task_up", task=TASK) is None
-    assert polled.store.awaited() == ()
+    assert polled.store.not_ready() == ()
     failures = polled.counted("devin_exporter_task_failures_total", task=TASK, reason="not_found")
     assert failures == 0
 
@@ -146,10 +146,10 @@ def test_once_it_is_gone_one_line_says_so_and_nothing_reads_as_broken(
 def test_gone_from_the_start_it_keeps_nobody_from_being_ready(
     usage: respx.Route, polled: Rig
 ) -> None:
-    assert polled.store.awaited() == (TASK,)
+    assert polled.store.not_ready() == (TASK,)
     usage.respond(404)
     polled.poll()
-    assert polled.store.awaited() == ()
+    assert polled.store.not_ready() == ()
 
 
 @pytest.mark.parametrize("failing", [401, 422, 500])
@@ -166,7 +166,7 @@ def test_while_it_is_gone_an_outage_says_nothing_new_and_a_good_answer_turns_it_
     clock.now += 86_400
     polled.poll()
     assert polled.scrape().one("devin_exporter_task_up", task=TASK) is None
-    assert polled.store.awaited() == ()
+    assert polled.store.not_ready() == ()
     failures = {
         dict(labels)["reason"]: value
         for labels, value in polled.own().family("devin_exporter_task_failures_total").items()

@@ -1,4 +1,4 @@
-"""Answers near the documented ones, through every parser and through the exporter to its page.
+"""Responses near the documented ones, through every parser and through the exporter to its page.
 
 A recorded answer is changed at random places and its bytes are damaged. Whatever comes of it, a
 poll succeeds or fails with an error of the tree, what it failed to tell stays as it was, and
@@ -29,11 +29,11 @@ from prometheus_client.openmetrics.parser import (
 )
 from pydantic import TypeAdapter
 
-from exporter.client.checkpoint import Journal
-from exporter.client.models import ApiModel, Page, parse
+from exporter.client.checkpoint import Checkpoint
+from exporter.client.models import ListPage, ResponseModel, parse_response
 from exporter.client.request_metrics import RequestMetrics
 from exporter.errors import PartialError, PollError
-from exporter.exposition.openmetrics import Grid, Span, write
+from exporter.exposition.openmetrics import BackfillRange, SampleTimes, write
 from exporter.exposition.render import render
 from exporter.metrics import Sample
 from exporter.scheduling.scheduler import FAILURES
@@ -125,9 +125,9 @@ Shape = TypeAdapter[object]
 
 def told(value: object) -> int:
     """How many fields of models an answer fills."""
-    if isinstance(value, Page):
+    if isinstance(value, ListPage):
         return told(value.items)
-    if isinstance(value, ApiModel):
+    if isinstance(value, ResponseModel):
         return sum(1 + told(getattr(value, name)) for name in value.model_fields_set)
     if isinstance(value, tuple):
         return sum(told(item) for item in value)
@@ -137,7 +137,7 @@ def told(value: object) -> int:
 def read(name: str, shape: Shape, body: bytes) -> object:
     """What a parser makes of a body; None where it refuses it with an error of the tree."""
     try:
-        return parse(name, shape, body)
+        return parse_response(name, shape, body)
     except PollError:
         return None
 
@@ -417,19 +417,24 @@ def check_other_commands(*, checked: Round, past_told: Round) -> int:
             api.round = past_told
             if each.source.backfill is not None:
                 with suppress(PollError):
-                    write_past(each.source.backfill(each, Span(3, NOW)))
+                    write_past(each.source.backfill(each, BackfillRange(3, NOW)))
     return sum(answer.fuzzed for answer in api.served)
 
 
 def write_past(past: Backfill) -> None:
     """Write all that can be had of the past."""
-    journal = Journal.temporary()
+    journal = Checkpoint.temporary()
     for request in chain.from_iterable(past.requests):
         with suppress(PollError):
             journal.add(request, past.client.get_json(request))
     lines: list[bytes] = []
     with suppress(PollError):
-        write(past.stretches(journal), Grid(every=3_600, last=NOW), constant={}, into=lines.append)
+        write(
+            past.stretches(journal),
+            SampleTimes(every=3_600, last=NOW),
+            constant={},
+            into=lines.append,
+        )
     journal.close()
     text = b"".join(lines).decode()
     for family in openmetrics_families(text) if text else ():

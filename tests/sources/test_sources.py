@@ -247,7 +247,7 @@ def test_one_source_that_fails_leaves_the_others_untouched(api: str, source: Sou
             gone = source.name == V2 and what == "not found"
             assert (own == set()) if gone else (0 in own), what
             others = {task.name for task in polled.tasks} - tasks
-            assert not others & set(polled.store.awaited()), what
+            assert not others & set(polled.store.not_ready()), what
 
 
 # One source that is removed

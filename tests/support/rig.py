@@ -21,7 +21,7 @@ from exporter.config.settings import Section, Settings, load
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
-from exporter.demo.responses import Answers
+from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.store import Store
@@ -298,7 +298,7 @@ def simulated_api(
 ) -> Iterator[tuple[World, DemoApi]]:
     """The simulated API on a real socket, showing the given clock's world."""
     world = World(size, start=clock())
-    api = DemoApi(Answers(world, clock), keys or {KEY: DemoKey()})
+    api = DemoApi(Responses(world, clock), keys or {KEY: DemoKey()})
     api.start()
     yield world, api
     api.stop()

@@ -35,7 +35,7 @@ class Served:
             metrics=(VALUE,),
             poll=lambda: None,
             snapshot=lambda now, max_age: Snapshot(expires=now + max_age),
-            main=lambda: True,
+            required_for_ready=lambda: True,
         )
         self.store = Store([task])
         registry = CollectorRegistry()

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ApiModel
+from exporter.client.models import ResponseModel
 from exporter.client.response import Response
 from exporter.errors import NotFoundError, ShapeError
 from exporter.metrics import Sample
@@ -41,7 +41,7 @@ def fetch(client: Client, range_days: int) -> DashboardAnswer:
     except NotFoundError as absent:
         raise NotFoundError(f"{absent}; is AIONE_API_URL the gateway's?") from None
     sections = (response.tech, response.business)
-    values = (value for each in sections if isinstance(each, ApiModel) for _, value in each)
+    values = (value for each in sections if isinstance(each, ResponseModel) for _, value in each)
     if all(value is None for value in values):
         raise ShapeError(f"{ENDPOINT.path}: no figure in a section tech or a section business")
     return response
@@ -77,6 +77,6 @@ def task(client: Client, clock: Callable[[], float], settings: AioneSettings) ->
         metrics=metrics.METRICS,
         poll=last.poll,
         snapshot=last.snapshot,
-        next_end=lambda now: next_midnight(now, zone),
-        main=lambda: True,
+        next_window_end=lambda now: next_midnight(now, zone),
+        required_for_ready=lambda: True,
     )

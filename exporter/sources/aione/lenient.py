@@ -1,6 +1,6 @@
 """Values as the gateway writes them: decimal strings, per cents, and whatever else comes.
 
-A field that cannot be read takes nothing else with it: it becomes `UNREADABLE`, which is counted
+A field that cannot be read takes nothing else with it: it becomes `INVALID`, which is counted
 and not published.
 """
 
@@ -20,7 +20,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from exporter.client.models import ApiModel
+from exporter.client.models import ResponseModel
 from exporter.client.text import as_name, as_word
 
 T = TypeVar("T")
@@ -29,40 +29,40 @@ _NUMBER = re.compile(r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?([eE]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-class Unreadable:
+class Invalid:
     """What stands for a value that is there and makes no sense."""
 
 
-UNREADABLE: Final = Unreadable()
+INVALID: Final = Invalid()
 
 
 def _or_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
     try:
         return read(value)
     except ValidationError:
-        return UNREADABLE
+        return INVALID
 
 
-Told = Annotated[T | InstanceOf[Unreadable] | None, WrapValidator(_or_unreadable)]
-"""A value, `UNREADABLE`, or None where nothing is told."""
+Lenient = Annotated[T | InstanceOf[Invalid] | None, WrapValidator(_or_unreadable)]
+"""A value, `INVALID`, or None where nothing is told."""
 
 Rows = Annotated[
-    tuple[Annotated[T | InstanceOf[Unreadable], WrapValidator(_or_unreadable)], ...],
+    tuple[Annotated[T | InstanceOf[Invalid], WrapValidator(_or_unreadable)], ...],
     Field(strict=False),
 ]
-"""A list; a row that makes no sense, or is null, is `UNREADABLE` in its place."""
+"""A list; a row that makes no sense, or is null, is `INVALID` in its place."""
 
 
-def unreadable_fields(model: ApiModel, path: str = "") -> Iterator[str]:
+def unreadable_fields(model: ResponseModel, path: str = "") -> Iterator[str]:
     """The path of every value below a model that could not be read, like `tech.total_cost_rmb`."""
     for name, value in model:
         yield from _unreadable(value, f"{path}{name}")
 
 
 def _unreadable(value: object, path: str) -> Iterator[str]:
-    if value is UNREADABLE:
+    if value is INVALID:
         yield path
-    elif isinstance(value, ApiModel):
+    elif isinstance(value, ResponseModel):
         yield from unreadable_fields(value, f"{path}.")
     elif isinstance(value, tuple):
         for item in value:

@@ -8,7 +8,7 @@ RANGE = Metric("aione_range_seconds", "How far back the gateway's totals reach."
 DATA_TIMESTAMP = Metric(
     "aione_data_timestamp_seconds", "How fresh the gateway says its data is, in Unix seconds."
 )
-UNREADABLE = Metric(
+INVALID = Metric(
     "aione_unreadable_values",
     "Values of the last answer that make no sense and are therefore absent, by their place in it.",
     ("field",),
@@ -67,7 +67,7 @@ TEAM_INFO = Metric("aione_team_info", "A team's name; 1.", ("team_id", "team_nam
 METRICS = (
     RANGE,
     DATA_TIMESTAMP,
-    UNREADABLE,
+    INVALID,
     TOKENS,
     REQUESTS,
     COST,

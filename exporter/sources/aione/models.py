@@ -3,11 +3,12 @@
 Either section may be missing or null, whatever `view_mode` says, and so may each of their fields.
 """
 
-from exporter.client.models import ApiModel
+from exporter.client.models import ResponseModel
 from exporter.sources.aione.lenient import (
     Characters,
     Count,
     Day,
+    Lenient,
     Money,
     Name,
     Ratio,
@@ -15,69 +16,68 @@ from exporter.sources.aione.lenient import (
     Seconds,
     Share,
     Text,
-    Told,
     Word,
 )
 
 
-class ModelRow(ApiModel):
+class ModelRow(ResponseModel):
     """What one model was used for."""
 
     model: Word
-    requests: Told[Count] = None
-    tokens: Told[Count] = None
+    requests: Lenient[Count] = None
+    tokens: Lenient[Count] = None
 
 
-class TeamRow(ApiModel):
+class TeamRow(ResponseModel):
     """What one team has cost."""
 
     team_id: Text
-    team_name: Told[Name] = None
-    cost_rmb: Told[Money] = None
-    conversations: Told[Count] = None
+    team_name: Lenient[Name] = None
+    cost_rmb: Lenient[Money] = None
+    conversations: Lenient[Count] = None
 
 
-class DayRow(ApiModel):
+class DayRow(ResponseModel):
     """One calendar day."""
 
     date: Day
-    requests: Told[Count] = None
-    tokens: Told[Count] = None
-    cost_rmb: Told[Money] = None
+    requests: Lenient[Count] = None
+    tokens: Lenient[Count] = None
+    cost_rmb: Lenient[Money] = None
 
 
-class Tech(ApiModel):
+class Tech(ResponseModel):
     """The section for engineers."""
 
-    total_tokens: Told[Count] = None
-    prompt_tokens: Told[Count] = None
-    completion_tokens: Told[Count] = None
-    total_requests: Told[Count] = None
-    total_cost_rmb: Told[Money] = None
-    avg_latency_ms: Told[Seconds] = None
-    p99_latency_ms: Told[Seconds] = None
-    error_rate_pct: Told[Share] = None
-    rpm_usage_pct: Told[Ratio] = None
-    model_distribution: Told[Rows[ModelRow]] = None
-    daily_trend: Told[Rows[DayRow]] = None
+    total_tokens: Lenient[Count] = None
+    prompt_tokens: Lenient[Count] = None
+    completion_tokens: Lenient[Count] = None
+    total_requests: Lenient[Count] = None
+    total_cost_rmb: Lenient[Money] = None
+    avg_latency_ms: Lenient[Seconds] = None
+    p99_latency_ms: Lenient[Seconds] = None
+    error_rate_pct: Lenient[Share] = None
+    rpm_usage_pct: Lenient[Ratio] = None
+    model_distribution: Lenient[Rows[ModelRow]] = None
+    daily_trend: Lenient[Rows[DayRow]] = None
 
 
-class Business(ApiModel):
+class Business(ResponseModel):
     """The section for those who pay."""
 
-    total_chars_wan: Told[Characters] = None
-    total_conversations: Told[Count] = None
-    total_cost_rmb: Told[Money] = None
-    budget_progress_pct: Told[Ratio] = None
-    capacity_status: Told[Word] = None
-    service_status: Told[Word] = None
-    team_cost_ranking: Told[Rows[TeamRow]] = None
-    daily_trend: Told[Rows[DayRow]] = None
+    total_chars_wan: Lenient[Characters] = None
+    total_conversations: Lenient[Count] = None
+    total_cost_rmb: Lenient[Money] = None
+    budget_progress_pct: Lenient[Ratio] = None
+    capacity_status: Lenient[Word] = None
+    service_status: Lenient[Word] = None
+    team_cost_ranking: Lenient[Rows[TeamRow]] = None
+    daily_trend: Lenient[Rows[DayRow]] = None
 
 
-class DashboardAnswer(ApiModel):
+class DashboardAnswer(ResponseModel):
     """The whole answer."""
 
-    tech: Told[Tech] = None
-    business: Told[Business] = None
-    data_freshness: Told[Text] = None
+    tech: Lenient[Tech] = None
+    business: Lenient[Business] = None
+    data_freshness: Lenient[Text] = None

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 from exporter.metrics import Metric, Sample
 from exporter.sources.aione import metrics as m
-from exporter.sources.aione.lenient import UNREADABLE, Unreadable, unreadable_fields
+from exporter.sources.aione.lenient import INVALID, Invalid, unreadable_fields
 from exporter.sources.aione.models import Business, DashboardAnswer, DayRow, Tech
 
 R = TypeVar("R")
-Figure = Decimal | Unreadable | None
+Figure = Decimal | Invalid | None
 """What a field tells: a number, something unreadable, or nothing."""
 
 _TIMESTAMP = re.compile(
@@ -34,19 +34,19 @@ YESTERDAY = dict(
 class _Days:
     """A trend by day; a day is unreadable where two of its rows contradict each other."""
 
-    def __init__(self, rows: Sequence[DayRow | Unreadable] | Unreadable | None) -> None:
+    def __init__(self, rows: Sequence[DayRow | Invalid] | Invalid | None) -> None:
         listed = rows if isinstance(rows, tuple) else ()
-        self._rows: dict[date, DayRow | Unreadable] = {}
+        self._rows: dict[date, DayRow | Invalid] = {}
         for row in listed:
             if isinstance(row, DayRow):
-                self._rows[row.date] = row if self._rows.get(row.date, row) == row else UNREADABLE
+                self._rows[row.date] = row if self._rows.get(row.date, row) == row else INVALID
         # What cannot be read may have been of any day that is not there.
-        self._elsewhere = UNREADABLE if UNREADABLE in (rows, *listed) else None
+        self._elsewhere = INVALID if INVALID in (rows, *listed) else None
 
     @property
     def contradictions(self) -> int:
         """Days that are unreadable."""
-        return list(self._rows.values()).count(UNREADABLE)
+        return list(self._rows.values()).count(INVALID)
 
     def figure(self, day: date, field: str) -> Figure:
         """One of the figures of a day."""
@@ -64,13 +64,13 @@ class Figures:
         self._zone = zone
         self._tech = answer.tech if isinstance(answer.tech, Tech) else Tech()
         self._business = answer.business if isinstance(answer.business, Business) else Business()
-        lost = answer.tech is UNREADABLE
+        lost = answer.tech is INVALID
         self._costs = (
-            UNREADABLE if lost else self._tech.total_cost_rmb,
+            INVALID if lost else self._tech.total_cost_rmb,
             self._business.total_cost_rmb,
         )
         self._trends = {
-            "tech": _Days(UNREADABLE if lost else self._tech.daily_trend),
+            "tech": _Days(INVALID if lost else self._tech.daily_trend),
             "business": _Days(self._business.daily_trend),
         }
 
@@ -110,7 +110,7 @@ class Figures:
             yield m.DATA_TIMESTAMP(fresh_at)
         fields = self.unreadable()
         for field in dict.fromkeys(fields):
-            yield m.UNREADABLE(fields.count(field), field=field)
+            yield m.INVALID(fields.count(field), field=field)
 
     def samples_of_day(self, today: date) -> Iterator[Sample]:
         """The figures of a day and of the one before."""
@@ -150,7 +150,7 @@ def _added(figures: Iterable[Figure]) -> Decimal | None:
 def _tokens(tech: Tech) -> Iterator[Sample]:
     """By type, as long as the types add up to the total."""
     total, prompt, completion = tech.total_tokens, tech.prompt_tokens, tech.completion_tokens
-    if UNREADABLE in (total, prompt, completion):
+    if INVALID in (total, prompt, completion):
         return
     parts = {
         kind: count
@@ -166,12 +166,12 @@ def _tokens(tech: Tech) -> Iterator[Sample]:
 
 
 def _by_key(
-    rows: Sequence[R | Unreadable] | Unreadable | None, key: Callable[[R], str]
+    rows: Sequence[R | Invalid] | Invalid | None, key: Callable[[R], str]
 ) -> Iterator[tuple[str, list[R]]]:
     """The rows of each model or team, in the order of their keys."""
     grouped: defaultdict[str, list[R]] = defaultdict(list)
     for row in rows if isinstance(rows, tuple) else ():
-        if not isinstance(row, Unreadable):
+        if not isinstance(row, Invalid):
             grouped[key(row)].append(row)
     yield from sorted(grouped.items())
 
@@ -199,7 +199,7 @@ def _teams(business: Business) -> Iterator[Sample]:
             yield m.TEAM_INFO(1, team_id=team_id, team_name=name)
 
 
-def _status(metric: Metric, usual: str, present: str | Unreadable | None) -> Iterator[Sample]:
+def _status(metric: Metric, usual: str, present: str | Invalid | None) -> Iterator[Sample]:
     if isinstance(present, str):
         for status in dict.fromkeys((usual, present)):
             yield metric(1 if status == present else 0, status=status)

@@ -120,7 +120,9 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
 
     def finished(each: DataSet) -> DataSet:
         task = each.for_key(context.identity)
-        return replace(each, task=plan.guard(replace(task, after=(identity.TASK, *task.after))))
+        return replace(
+            each, task=plan.guard(replace(task, depends_on=(identity.TASK, *task.depends_on)))
+        )
 
     return [known_key, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import PAGE_SIZE
-from exporter.client.models import Page
+from exporter.client.models import ListPage
 from exporter.sources.check_report import Row, report, request_row
 from exporter.sources.devin import identity, keys
 from exporter.sources.devin.billing import cycles
@@ -110,7 +110,7 @@ class Check:
         )
         return self._note_row(endpoint, lambda: self._client.get(request))
 
-    def _get_list(self, endpoint: Endpoint[Page[T]]) -> list[T]:
+    def _get_list(self, endpoint: Endpoint[ListPage[T]]) -> list[T]:
         request = Request(endpoint=endpoint)
         return self._note_row(endpoint, lambda: self._client.get_list(request)) or []
 

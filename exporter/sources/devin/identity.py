@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ApiModel
+from exporter.client.models import ResponseModel
 from exporter.client.text import Name
 from exporter.errors import NotFoundError
 from exporter.scheduling.task import Snapshot, Task
@@ -19,7 +19,7 @@ from exporter.sources.devin.types import Id
 TASK = "identity"
 
 
-class SelfAnswer(ApiModel):
+class SelfAnswer(ResponseModel):
     """The fields read of it; `org_id` is set for a key of one organization."""
 
     principal_type: str | None = None

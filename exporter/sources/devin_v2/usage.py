@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ApiModel, Count
+from exporter.client.models import Count, ResponseModel
 from exporter.client.response import Response
 from exporter.errors import NotFoundError
 from exporter.metrics import Metric, Sample
@@ -39,7 +39,7 @@ PULL_REQUESTS = Metric(
 METRICS = (SESSIONS, SEARCHES, PULL_REQUESTS)
 
 
-class UsageAnswer(ApiModel):
+class UsageAnswer(ResponseModel):
     """The fields read of the usage endpoint."""
 
     sessions_count: Count
@@ -80,8 +80,8 @@ def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Ta
         metrics=METRICS,
         poll=OptionalEndpoint(last.poll, absent=(NotFoundError,), after_success=True),
         snapshot=last.snapshot,
-        next_end=next_billing_day,
-        main=lambda: True,
+        next_window_end=next_billing_day,
+        required_for_ready=lambda: True,
     )
 
 

@@ -10,7 +10,7 @@ import respx
 from prometheus_client import CollectorRegistry
 
 from exporter import errors
-from exporter.client.fan_out import MOST_FAILURES, sweep
+from exporter.client.fan_out import MOST_FAILURES, for_each_entity
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.settings import load
 from exporter.sources.devin import SOURCE
@@ -724,9 +724,9 @@ def test_a_sweep_ends_at_once_when_the_key_is_refused() -> None:
         raise errors.KeyRefusedError("401")
 
     with pytest.raises(errors.PartialError) as failure:
-        sweep([str(n) for n in range(1_000)], ask, threads=1)
+        for_each_entity([str(n) for n in range(1_000)], ask, threads=1)
     assert len(asked) == 1
-    assert not failure.value.asked_everyone
+    assert not failure.value.complete
 
 
 @pytest.mark.parametrize(("retry_after", "asked_for"), [(60.0, 1), (1.0, 20), (None, 20)])
@@ -741,7 +741,7 @@ def test_a_sweep_ends_where_the_api_asks_for_a_long_wait(
             raise errors.RateLimitedError("429", retry_after=retry_after)
 
     with pytest.raises(errors.PartialError):
-        sweep([str(n) for n in range(20)], ask, threads=1)
+        for_each_entity([str(n) for n in range(20)], ask, threads=1)
     assert len(asked) == asked_for
 
 
@@ -755,7 +755,7 @@ def test_a_sweep_holds_no_answers_of_those_who_have_failed() -> None:
         raise errors.ShapeError("it is not what it should be")
 
     with pytest.raises(errors.PartialError):
-        sweep(["a", "b", "c"], ask, threads=1)
+        for_each_entity(["a", "b", "c"], ask, threads=1)
     assert len(held) == 3
 
 
@@ -770,7 +770,7 @@ def asked_until_given_up(answers: Callable[[int], errors.PollError | None]) -> i
             raise failure
 
     with pytest.raises(errors.PartialError):
-        sweep([str(n) for n in range(1_000)], ask, threads=1)
+        for_each_entity([str(n) for n in range(1_000)], ask, threads=1)
     return len(asked)
 
 
@@ -815,9 +815,9 @@ def test_a_sweep_goes_on_where_failures_are_scattered() -> None:
             raise errors.ServerFailedError("500")
 
     with pytest.raises(errors.PartialError) as failure:
-        sweep([str(n) for n in range(100)], ask, threads=1)
+        for_each_entity([str(n) for n in range(100)], ask, threads=1)
     assert len(failure.value.errors) == 50
-    assert failure.value.asked_everyone
+    assert failure.value.complete
 
 
 @pytest.mark.parametrize("fault", [errors.StoppedError("stop"), ZeroDivisionError("ours")])
@@ -829,5 +829,5 @@ def test_a_stop_or_a_fault_of_ours_ends_a_sweep(fault: Exception) -> None:
         raise fault
 
     with pytest.raises(type(fault)):
-        sweep([str(n) for n in range(1_000)], ask, threads=1)
+        for_each_entity([str(n) for n in range(1_000)], ask, threads=1)
     assert len(asked) == 1

@@ -10,7 +10,7 @@ import respx
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey, endpoints
 from exporter.demo.people import Size
-from exporter.demo.responses import Answers
+from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.sources.devin import SOURCE
 from tests.support.processes import finished, running
@@ -86,7 +86,7 @@ OLDER = {
 
 def everything() -> frozenset[str]:
     """All permissions of the simulated API."""
-    answers = Answers(World(SIZE, start=NOW), lambda: NOW)
+    answers = Responses(World(SIZE, start=NOW), lambda: NOW)
     return frozenset(each.permission for each in endpoints(answers) if each.permission)
 
 
@@ -279,7 +279,7 @@ def test_an_organizations_key_feeds_what_is_the_organizations(
     assert not scrape.names() & (enterprise_only | DEDICATED)
     assert set(scrape.family("devin_exporter_task_up").values()) == {1.0}
     assert caplog.records == []
-    assert polled.store.awaited() == ()
+    assert polled.store.not_ready() == ()
     start = scrape.one("devin_billing_cycle_start_timestamp_seconds")
     assert start == at("2026-03-01 08:00:00")
     assert {status for _, status in api.traffic.requests} <= (
@@ -523,4 +523,6 @@ def test_zeros_of_the_newest_sessions_go_as_soon_as_a_plan_is_known_to_be_withou
 
 def test_no_task_is_published_a_second_time_by_its_own_poll(plan: tuple[respx.Router, Rig]) -> None:
     _, polled = plan
-    assert [task.name for task in polled.tasks if task.name in (*task.after, *task.reads)] == []
+    assert [
+        task.name for task in polled.tasks if task.name in (*task.depends_on, *task.republish_after)
+    ] == []

@@ -15,7 +15,7 @@ from exporter.sources.devin.billing.windows import (
     billing_windows,
     day_number,
 )
-from exporter.sources.devin.consumption.ledger import Account, DayUse, Ledger
+from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage, Ledger
 from tests.support.rig import at
 
 DAYS = range(100, 110)
@@ -27,41 +27,41 @@ def window_of(*days: int) -> Window:
 
 
 def test_a_day_that_a_good_answer_leaves_out_is_zero() -> None:
-    account = Account.of([DayUse(104, 2.0, {"devin": 2.0})], sent=NOON, days=DAYS)
+    account = EntityUsage.of([DailyUsage(104, 2.0, {"devin": 2.0})], sent=NOON, days=DAYS)
     assert account.total(window_of(103)) == {"devin": 0.0}
     assert account.total(window_of(103, 104)) == {"devin": 2.0}
 
 
 def test_days_outside_of_what_was_asked_for_are_cut_off() -> None:
-    uses = [DayUse(99, 5.0, {"devin": 5.0}), DayUse(110, 7.0, {"devin": 7.0})]
-    assert Account.of(uses, sent=NOON, days=DAYS).total(window_of(*DAYS)) == {}
+    uses = [DailyUsage(99, 5.0, {"devin": 5.0}), DailyUsage(110, 7.0, {"devin": 7.0})]
+    assert EntityUsage.of(uses, sent=NOON, days=DAYS).total(window_of(*DAYS)) == {}
 
 
 def test_a_total_above_its_products_shows_the_difference_as_unknown() -> None:
-    account = Account.of([DayUse(104, 3.0, {"devin": 2.0})], sent=NOON, days=DAYS)
+    account = EntityUsage.of([DailyUsage(104, 3.0, {"devin": 2.0})], sent=NOON, days=DAYS)
     assert account.total(window_of(104)) == {"devin": 2.0, "unknown": 1.0}
 
 
 def test_a_total_below_its_products_shows_a_negative_unknown() -> None:
-    account = Account.of([DayUse(104, 1.5, {"devin": 2.0})], sent=NOON, days=DAYS)
+    account = EntityUsage.of([DailyUsage(104, 1.5, {"devin": 2.0})], sent=NOON, days=DAYS)
     assert account.total(window_of(104)) == {"devin": 2.0, "unknown": -0.5}
 
 
 def test_a_difference_of_rounding_is_no_unknown_product() -> None:
-    use = DayUse(104, 0.3, {"devin": 0.1, "cascade": 0.2})
-    assert "unknown" not in Account.of([use], sent=NOON, days=DAYS).products
+    use = DailyUsage(104, 0.3, {"devin": 0.1, "cascade": 0.2})
+    assert "unknown" not in EntityUsage.of([use], sent=NOON, days=DAYS).products
 
 
 def test_a_day_that_stands_twice_is_refused() -> None:
-    uses = [DayUse(104, 1.0, {"devin": 1.0}), DayUse(104, 2.0, {"devin": 2.0})]
+    uses = [DailyUsage(104, 1.0, {"devin": 1.0}), DailyUsage(104, 2.0, {"devin": 2.0})]
     with pytest.raises(ValueError, match="stands twice"):
-        Account.of(uses, sent=NOON, days=DAYS)
+        EntityUsage.of(uses, sent=NOON, days=DAYS)
 
 
 def test_a_window_that_starts_before_what_was_asked_for_is_not_told() -> None:
-    account = Account.of([], sent=NOON, days=DAYS)
-    assert account.tells(window_of(100, 105), NOON)
-    assert not account.tells(window_of(99, 105), NOON)
+    account = EntityUsage.of([], sent=NOON, days=DAYS)
+    assert account.is_final_at(window_of(100, 105), NOON)
+    assert not account.is_final_at(window_of(99, 105), NOON)
 
 
 def test_entities_are_asked_in_turn_the_never_asked_first() -> None:
@@ -76,7 +76,7 @@ def test_an_entity_is_missing_once_asked_for_without_a_fresh_answer() -> None:
     assert ledger.missing(NOON, 900.0) == frozenset()
     ledger.attempts.note("a", NOON)
     assert ledger.missing(NOON, 900.0) == {"a"}
-    ledger.record("a", Account.of([], sent=NOON, days=DAYS))
+    ledger.record("a", EntityUsage.of([], sent=NOON, days=DAYS))
     assert ledger.missing(NOON + 899, 900.0) == frozenset()
     assert ledger.missing(NOON + 900, 900.0) == {"a"}
     assert ledger.expires(NOON + 899, 900.0) == NOON + 900
@@ -84,8 +84,10 @@ def test_an_entity_is_missing_once_asked_for_without_a_fresh_answer() -> None:
 
 def test_whoever_left_is_kept_while_a_window_holds_their_use() -> None:
     ledger = Ledger()
-    ledger.record("idle", Account.of([], sent=NOON, days=DAYS))
-    ledger.record("gone", Account.of([DayUse(104, 1.0, {"devin": 1.0})], sent=NOON, days=DAYS))
+    ledger.record("idle", EntityUsage.of([], sent=NOON, days=DAYS))
+    ledger.record(
+        "gone", EntityUsage.of([DailyUsage(104, 1.0, {"devin": 1.0})], sent=NOON, days=DAYS)
+    )
     assert ledger.with_use([window_of(104)]) == {"gone"}
     assert ledger.with_use([window_of(105)]) == frozenset()
     ledger.retain({"idle"})
@@ -130,11 +132,11 @@ class Truth:
         windows = self.windows()
         days = range(day_number(windows.earliest) - 1, day_number(windows.today.start) + 2)
         uses = [
-            DayUse(day, math.fsum(split.values()), split)
+            DailyUsage(day, math.fsum(split.values()), split)
             for day, split in self.days.items()
             if any(split.values())
         ]
-        ledger.record("it", Account.of(uses, sent=self.now, days=days))
+        ledger.record("it", EntityUsage.of(uses, sent=self.now, days=days))
         self.told = {day: dict(split) for day, split in self.days.items()}
         self.told_at = self.now
 
@@ -188,7 +190,7 @@ def test_what_is_published_is_what_the_ledger_said_or_absent_for_a_named_reason(
                 "the window ended since": asked is not None
                 and asked < (window.end if finished else window.start),
             }
-            shown = account is not None and account.tells(window, truth.now)
+            shown = account is not None and account.is_final_at(window, truth.now)
             assert shown != any(reasons.values()), (name, reasons)
             if account is not None and shown:
                 told: dict[str, float] = {}

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.demo.people import DAY, Size
-from exporter.demo.responses import Answers
+from exporter.demo.responses import Responses
 from exporter.demo.world import World, billing_day
 from tests.support.rig import Clock, Rig, at, rig
 
@@ -50,7 +50,7 @@ class Simulated:
     cycles_told: float = -math.inf
 
     def __post_init__(self) -> None:
-        self.answers = Answers(self.world, self.clock)
+        self.answers = Responses(self.world, self.clock)
         self.orgs = {org_id: index for index, (org_id, _) in enumerate(self.world.organizations)}
         self.people = {person.id: person for person in self.world.people}
 

@@ -62,9 +62,9 @@ def test_every_moment_lies_in_its_windows(moment: int) -> None:
 @given(MOMENTS, MOMENTS)
 def test_a_finished_window_is_told_only_from_its_end_on(sent: int, later: int) -> None:
     window = billing_day(sent)
-    assert window.told_by(sent, sent)
-    assert not window.told_by(sent, window.end + later)
-    assert window.told_by(window.end, window.end + later)
+    assert window.covers(sent, sent)
+    assert not window.covers(sent, window.end + later)
+    assert window.covers(window.end, window.end + later)
 
 
 def test_without_a_known_cycle_any_two_months_are_covered() -> None:

@@ -13,9 +13,9 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
-from exporter.client.fan_out import Attempts, ask_each, sweep
+from exporter.client.fan_out import Attempts, for_each_entity, run_all
 from exporter.client.http import Client
-from exporter.client.models import ApiModel, Count
+from exporter.client.models import Count, ResponseModel
 from exporter.client.response import Response, first_expiry
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
@@ -35,7 +35,7 @@ ORGANIZATIONS_INTERVALS = 4
 """Organizations are asked this many times as slowly: three requests for each of them."""
 
 
-class ActiveUsers(ApiModel):
+class ActiveUsers(ResponseModel):
     """One UTC day, week or month; `start_time` in Unix seconds."""
 
     start_time: Timestamp
@@ -119,7 +119,7 @@ class Activity:
             metrics=ENTERPRISE_METRICS,
             poll=self.poll_enterprise,
             snapshot=self.snapshot_enterprise,
-            next_end=lambda now: utc_day(now).end,
+            next_window_end=lambda now: utc_day(now).end,
         )
 
     def organizations_task(self, poll_interval: float) -> Task:
@@ -131,8 +131,8 @@ class Activity:
             metrics=ORGANIZATION_METRICS,
             poll=self.poll_organizations,
             snapshot=self.snapshot_organizations,
-            next_end=lambda now: utc_day(now).end,
-            after=(directory.ORGANIZATIONS_TASK,),
+            next_window_end=lambda now: utc_day(now).end,
+            depends_on=(directory.ORGANIZATIONS_TASK,),
         )
 
     def poll_enterprise(self) -> None:
@@ -145,7 +145,7 @@ class Activity:
         with self._lock:
             known = self._organizations
             self._organizations = {org_id: known.get(org_id, {}) for org_id in sorted(org_ids)}
-        sweep(
+        for_each_entity(
             self._attempts.least_recent_first(org_ids),
             self._poll_organization,
             threads=self._client.concurrency,
@@ -165,7 +165,7 @@ class Activity:
             with self._lock:
                 known[period.name] = Response(requested_at, users)
 
-        ask_each({period.name: partial(poll, period) for period in PERIODS})
+        run_all({period.name: partial(poll, period) for period in PERIODS})
 
     def snapshot_enterprise(self, now: float, max_age: float) -> Snapshot:
         """The running and the last complete window of each kind."""
@@ -184,7 +184,7 @@ class Activity:
         return Snapshot(
             tuple(samples),
             expires=first_expiry((each.requested_at for each in fresh.values()), max_age),
-            missing=1 if len(fresh) < len(known) else 0,
+            expired_entities=1 if len(fresh) < len(known) else 0,
         )
 
     def snapshot_organizations(self, now: float, max_age: float) -> Snapshot:
@@ -203,7 +203,9 @@ class Activity:
                 users = _users(fresh.get(period.name), period.running(now), now)
                 if users is not None:
                     samples.append(period.organization(users, org_id=org_id))
-        return Snapshot(tuple(samples), expires=first_expiry(used, max_age), missing=missing)
+        return Snapshot(
+            tuple(samples), expires=first_expiry(used, max_age), expired_entities=missing
+        )
 
 
 def request(
@@ -225,6 +227,6 @@ def _fresh(known: Mapping[str, _Known], now: float, max_age: float) -> dict[str,
 
 def _users(response: _Known | None, window: Window, now: float) -> int | None:
     """The users active in a window; None unless the response covers it."""
-    if response is None or not window.told_by(response.requested_at, now):
+    if response is None or not window.covers(response.requested_at, now):
         return None
     return response.value.get(day_number(window.start))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from pydantic import TypeAdapter
 
-from exporter.client.models import ApiModel, Count
+from exporter.client.models import Count, ResponseModel
 from exporter.client.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
@@ -31,7 +31,7 @@ ACUS = Metric(
 METRICS = (SESSIONS, ACUS)
 
 
-class Subcategory(ApiModel):
+class Subcategory(ResponseModel):
     """A part of a category; known by its id, else by its name."""
 
     subcategory_id: str | None
@@ -40,7 +40,7 @@ class Subcategory(ApiModel):
     acus: Acus
 
 
-class Category(ApiModel):
+class Category(ResponseModel):
     """A category with its parts."""
 
     category: Word
@@ -49,7 +49,7 @@ class Category(ApiModel):
     subcategories: tuple[Subcategory, ...]
 
 
-class Categories(ApiModel):
+class Categories(ResponseModel):
     """The field read of the endpoint."""
 
     categories: tuple[Category, ...]

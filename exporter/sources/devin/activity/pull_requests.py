@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import TypeAdapter
 
-from exporter.client.models import ApiModel, Count
+from exporter.client.models import Count, ResponseModel
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
 
@@ -24,7 +24,7 @@ ORGANIZATION_MERGED = Metric(
 ORGANIZATION_METRICS = (ORGANIZATION_MERGED,)
 
 
-class PullRequests(ApiModel):
+class PullRequests(ResponseModel):
     """The fields read of the endpoint; `opened` are those open now."""
 
     prs_created_count: Count

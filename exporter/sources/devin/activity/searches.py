@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import TypeAdapter
 
-from exporter.client.models import ApiModel, Count
+from exporter.client.models import Count, ResponseModel
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
 
@@ -19,7 +19,7 @@ ORGANIZATION_SEARCHES = Metric(
 ORGANIZATION_METRICS = (ORGANIZATION_SEARCHES,)
 
 
-class Searches(ApiModel):
+class Searches(ResponseModel):
     """The field read of the endpoint."""
 
     searches_created_count: Count

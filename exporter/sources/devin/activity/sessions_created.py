@@ -5,7 +5,7 @@ from functools import partial
 
 from pydantic import TypeAdapter
 
-from exporter.client.models import ApiModel, Count
+from exporter.client.models import Count, ResponseModel
 from exporter.client.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
@@ -58,7 +58,7 @@ ORGANIZATION_CREATED = {
 ORGANIZATION_METRICS = tuple(ORGANIZATION_CREATED.values())
 
 
-class SessionMetrics(ApiModel):
+class SessionMetrics(ResponseModel):
     """The fields read of the endpoint; both maps are open."""
 
     sessions_created_count: Count

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
-from exporter.client.fan_out import Attempts, ask_each, sweep
+from exporter.client.fan_out import Attempts, for_each_entity, run_all
 from exporter.client.http import Client
 from exporter.client.response import Response, first_expiry
 from exporter.errors import EntitiesUnknownError
@@ -116,8 +116,8 @@ class WindowedMetrics:
             metrics=metrics,
             poll=each or self._poll_enterprise,
             snapshot=self.snapshot,
-            next_end=lambda now: self._windows(now).next_end,
-            after=(cycles.TASK, *after),
+            next_window_end=lambda now: self._windows(now).next_window_end,
+            depends_on=(cycles.TASK, *after),
         )
         return DataSet(task, tuple(query.endpoint for query in self._queries))
 
@@ -130,7 +130,7 @@ class WindowedMetrics:
         with self._lock:
             self._responses = {entity: self._responses.get(entity, {}) for entity in entities}
         self._attempts.retain(entities)
-        sweep(
+        for_each_entity(
             self._attempts.least_recent_first(entities),
             lambda entity: self._poll(entity, entities[entity]),
             threads=self._client.concurrency,
@@ -146,7 +146,7 @@ class WindowedMetrics:
         try:
             if not requests:
                 raise EntitiesUnknownError("the running cycle is not known yet")
-            ask_each(requests)
+            run_all(requests)
         finally:
             self._attempts.note(entity, self._clock())
 
@@ -178,6 +178,8 @@ class WindowedMetrics:
             used += [each.requested_at for each in fresh.values()]
             for number, each in sorted(fresh.items()):
                 window = windows.get(self._queries[number].window)
-                if window == each.value.window and window.told_by(each.requested_at, now):
+                if window == each.value.window and window.covers(each.requested_at, now):
                     samples.extend(each.value.samples)
-        return Snapshot(tuple(samples), expires=first_expiry(used, max_age), missing=missing)
+        return Snapshot(
+            tuple(samples), expires=first_expiry(used, max_age), expired_entities=missing
+        )

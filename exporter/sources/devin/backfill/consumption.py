@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from exporter.client.checkpoint import Journal
+from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Request
 from exporter.errors import EntitiesUnknownError
-from exporter.exposition.openmetrics import Stretch
+from exporter.exposition.openmetrics import Segment
 from exporter.sources.devin.billing.windows import (
     Window,
     billing_day,
@@ -17,7 +17,7 @@ from exporter.sources.devin.billing.windows import (
     seconds,
 )
 from exporter.sources.devin.consumption import daily
-from exporter.sources.devin.consumption.ledger import Account
+from exporter.sources.devin.consumption.ledger import EntityUsage
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
     ENTERPRISE_SCOPE,
@@ -36,7 +36,7 @@ Cycle = tuple[Window, Window, Window | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedPeriods:
     """The finished stretches that a backfill tells.
 
     Attributes:
@@ -70,7 +70,7 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class UsageTotals:
     """What must be known of all answers before the first series is told.
 
     Attributes:
@@ -86,10 +86,10 @@ class Survey:
     unknown_users: frozenset[str]
 
 
-class PastConsumption:
+class ConsumptionBackfill:
     """Asks for the ledgers of all entities, and tells their finished days."""
 
-    def __init__(self, context: Context, finished: Finished) -> None:
+    def __init__(self, context: Context, finished: FinishedPeriods) -> None:
         self._finished = finished
         self._policy = context.user_policy
         self._org_id = context.identity.org_id
@@ -125,16 +125,16 @@ class PastConsumption:
     def _request(self, scope: Scope, entity: str) -> Request[DailyAnswer]:
         return daily.request(scope, entity, self._finished.asked, org_id=self._org_id)
 
-    def _accounts(self, journal: Journal, scope: Scope) -> Iterator[tuple[str, Account]]:
+    def _accounts(self, journal: Checkpoint, scope: Scope) -> Iterator[tuple[str, EntityUsage]]:
         for entity in self._entities.get(scope.task, ()):
             answer = journal.answer(self._request(scope, entity))
             if answer is not None:
                 yield (
                     entity,
-                    daily.account_of(answer, sent=self._finished.now, days=self._finished.asked),
+                    daily.to_account(answer, sent=self._finished.now, days=self._finished.asked),
                 )
 
-    def survey(self, journal: Journal) -> Survey:
+    def survey(self, journal: Checkpoint) -> UsageTotals:
         """Read all answers once, and rank the users by their use."""
         named: set[str] = set()
         used = False
@@ -155,18 +155,18 @@ class PastConsumption:
         users = self._entities.get(USER_SCOPE.task, ())
         today = day_number(billing_day(self._finished.now).start)
         self._policy.rank({user_id: use.get(user_id, 0.0) for user_id in users}, day=today)
-        return Survey(
+        return UsageTotals(
             (*PRODUCTS, *sorted(named.difference(PRODUCTS))),
             used,
             first_use,
             frozenset(users) - use.keys(),
         )
 
-    def enterprise_began(self, survey: Survey) -> float:
+    def enterprise_began(self, survey: UsageTotals) -> float:
         """The earliest moment at which the enterprise is known to have been there."""
         return min([survey.first_use, *self._created.values()])
 
-    def stretches(self, journal: Journal, survey: Survey) -> Iterator[Stretch]:
+    def stretches(self, journal: Checkpoint, survey: UsageTotals) -> Iterator[Segment]:
         """What was `yesterday` and what was the previous cycle, family by family."""
         if not survey.used:
             return
@@ -180,22 +180,24 @@ class PastConsumption:
                     for product in survey.products:
                         for shown, acus in tell(account, product):
                             start = max(shown.start, began)
-                            yield Stretch(start, shown.end, metric(acus, product=product, **labels))
+                            yield Segment(start, shown.end, metric(acus, product=product, **labels))
         yield from self._personal(USER_SCOPE, self._users(journal, survey))
         yield from self._personal(SERVICE_USER_SCOPE, self._accounts(journal, SERVICE_USER_SCOPE))
 
-    def _personal(self, scope: Scope, accounts: Iterable[tuple[str, Account]]) -> Iterator[Stretch]:
+    def _personal(
+        self, scope: Scope, accounts: Iterable[tuple[str, EntityUsage]]
+    ) -> Iterator[Segment]:
         metric = scope.metrics["yesterday"]
         for label, account in accounts:
             for product in account.products:
                 for shown, acus in self._days(account, product):
                     if acus:
                         labels = {str(scope.label): label}
-                        yield Stretch(
+                        yield Segment(
                             shown.start, shown.end, metric(acus, product=product, **labels)
                         )
 
-    def _users(self, journal: Journal, survey: Survey) -> Iterator[tuple[str, Account]]:
+    def _users(self, journal: Checkpoint, survey: UsageTotals) -> Iterator[tuple[str, EntityUsage]]:
         """Those with series of their own, then the others' sum, unless one of them is unknown."""
         for user_id, account in self._accounts(journal, USER_SCOPE):
             if self._policy.own(user_id):
@@ -207,14 +209,14 @@ class PastConsumption:
                 if not self._policy.own(user_id)
             )
             days = self._finished.asked
-            yield OTHER, Account.summed(others, sent=self._finished.now, days=days)
+            yield OTHER, EntityUsage.summed(others, sent=self._finished.now, days=days)
 
-    def _days(self, account: Account, product: str) -> Iterator[tuple[Window, float]]:
+    def _days(self, account: EntityUsage, product: str) -> Iterator[tuple[Window, float]]:
         for day in self._finished.days:
             shown = self._finished.yesterday_shown(day)
             yield shown, account.acus(product, range(day, day + 1))
 
-    def _cycles(self, account: Account, product: str) -> Iterator[tuple[Window, float]]:
+    def _cycles(self, account: EntityUsage, product: str) -> Iterator[tuple[Window, float]]:
         for shown, _, previous in self._finished.cycles:
             if previous is not None:
                 yield shown, account.acus(product, previous.days)
@@ -226,7 +228,7 @@ def _those(listed: Callable[[], frozenset[str]]) -> tuple[str, ...]:
     return ()
 
 
-def _first_use(account: Account) -> float:
+def _first_use(account: EntityUsage) -> float:
     """When the first day with any use starts; never if there is none."""
     used = (
         day

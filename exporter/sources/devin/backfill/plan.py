@@ -8,13 +8,13 @@ course of a day or a cycle, which no endpoint knows.
 import math
 from collections.abc import Iterator, Sequence
 
-from exporter.client.checkpoint import Journal
+from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Request
 from exporter.errors import NotFoundError, PermissionMissingError, PollError, SwitchedOffError
-from exporter.exposition.openmetrics import Span, Stretch
+from exporter.exposition.openmetrics import BackfillRange, Segment
 from exporter.scheduling.task import Task
 from exporter.sources.devin.activity import active_users, sessions_created
-from exporter.sources.devin.backfill.consumption import Finished, PastConsumption
+from exporter.sources.devin.backfill.consumption import ConsumptionBackfill, FinishedPeriods
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import (
     Window,
@@ -40,7 +40,7 @@ INFOS = (
 REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
 
-def backfill(opened: OpenSource, span: Span) -> Backfill:
+def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
     """Find out whom to ask for what.
 
     Raises:
@@ -95,12 +95,12 @@ def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
             yield str(failure)
 
 
-def _finished(context: Context, span: Span, now: float) -> Finished:
+def _finished(context: Context, span: BackfillRange, now: float) -> FinishedPeriods:
     running = day_number(billing_day(span.until).start)
     days = range(running - span.days, running)
     shown = Window(billing_day_start(days.start + 1), math.floor(span.until) + 1)
     windows = context.cycles.windows(now)
-    return Finished(
+    return FinishedPeriods(
         shown=shown,
         days=days,
         cycles=tuple(context.cycles.over(shown.start, shown.end)),
@@ -112,11 +112,13 @@ def _finished(context: Context, span: Span, now: float) -> Finished:
 class _Past:
     """What is asked for, and what becomes of the answers."""
 
-    def __init__(self, context: Context, finished: Finished, listing: tuple[Task, ...]) -> None:
+    def __init__(
+        self, context: Context, finished: FinishedPeriods, listing: tuple[Task, ...]
+    ) -> None:
         self._finished = finished
         self._own = context.identity.org_id is not None
         self._listing = listing
-        self._consumption = PastConsumption(context, finished)
+        self._consumption = ConsumptionBackfill(context, finished)
         self._org_ids = self._consumption.org_ids
 
     def requests(self) -> Iterator[Sequence[Request[object]]]:
@@ -140,7 +142,7 @@ class _Past:
             params=Window(billing_day_start(day), billing_day_start(day + 1)).params,
         )
 
-    def stretches(self, journal: Journal) -> Iterator[Stretch]:
+    def stretches(self, journal: Checkpoint) -> Iterator[Segment]:
         """The whole history, family by family and series by series."""
         survey = self._consumption.survey(journal)
         began = self._consumption.enterprise_began(survey)
@@ -153,15 +155,15 @@ class _Past:
             yield from self._sessions(journal, org_id, began)
         yield from self._infos()
 
-    def _bounds(self) -> Iterator[Stretch]:
+    def _bounds(self) -> Iterator[Segment]:
         for shown, cycle, _ in self._finished.cycles:
-            yield Stretch(shown.start, shown.end, cycles.START(cycle.start))
+            yield Segment(shown.start, shown.end, cycles.START(cycle.start))
         for shown, cycle, _ in self._finished.cycles:
-            yield Stretch(shown.start, shown.end, cycles.END(cycle.end))
+            yield Segment(shown.start, shown.end, cycles.END(cycle.end))
 
     def _previous(
-        self, period: active_users.Period, journal: Journal, began: float
-    ) -> Iterator[Stretch]:
+        self, period: active_users.Period, journal: Checkpoint, began: float
+    ) -> Iterator[Segment]:
         answer = journal.answer(self._active_users(period))
         users = {day_number(item.start_time): item.active_users for item in answer or ()}
         running = period.running(self._finished.shown.start)
@@ -169,10 +171,10 @@ class _Past:
             active = users.get(day_number(period.running(running.start - 1).start))
             shown = self._finished.cut(running.start, running.end)
             if active is not None:
-                yield Stretch(max(shown.start, began), shown.end, period.previous(active))
+                yield Segment(max(shown.start, began), shown.end, period.previous(active))
             running = period.running(running.end)
 
-    def _sessions(self, journal: Journal, org_id: str, began: float) -> Iterator[Stretch]:
+    def _sessions(self, journal: Checkpoint, org_id: str, began: float) -> Iterator[Segment]:
         created = sessions_created.ORGANIZATION_CREATED if org_id else sessions_created.CREATED
         labels = {"org_id": org_id} if org_id else {}
         began = self._consumption.created(org_id, began) if org_id else began
@@ -181,9 +183,9 @@ class _Past:
             shown = self._finished.yesterday_shown(day)
             if answer is not None:
                 sample = created["yesterday"](answer.sessions_created_count, **labels)
-                yield Stretch(max(shown.start, began), shown.end, sample)
+                yield Segment(max(shown.start, began), shown.end, sample)
 
-    def _infos(self) -> Iterator[Stretch]:
+    def _infos(self) -> Iterator[Segment]:
         now, shown = self._finished.now, self._finished.shown
         samples = [s for task in self._listing for s in task.snapshot(now, math.inf).samples]
         for metric in INFOS:
@@ -191,6 +193,6 @@ class _Past:
                 (s for s in samples if s.metric is metric), key=lambda s: s.labels
             ):
                 org_id = dict(zip(metric.labels, sample.labels, strict=True)).get("org_id", "")
-                yield Stretch(
+                yield Segment(
                     max(shown.start, self._consumption.created(org_id, 0)), shown.end, sample
                 )

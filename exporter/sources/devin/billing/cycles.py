@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, model_validator
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ApiModel, Page
+from exporter.client.models import ListPage, ResponseModel
 from exporter.client.response import Response, is_fresh
 from exporter.errors import NotFoundError, PermissionMissingError
 from exporter.metrics import Metric, Sample
@@ -43,7 +43,7 @@ END = Metric(
 METRICS = (START, END)
 
 
-class CycleItem(ApiModel):
+class CycleItem(ResponseModel):
     """One cycle: `after <= moment < before`, in Unix seconds."""
 
     after: Timestamp
@@ -58,7 +58,7 @@ class CycleItem(ApiModel):
 
 ENDPOINT = Endpoint(
     path="/v3/enterprise/consumption/cycles",
-    response=TypeAdapter(Page[CycleItem]),
+    response=TypeAdapter(ListPage[CycleItem]),
     feeds="billing cycles",
     permission=keys.VIEW_CONSUMPTION,
     keys=keys.ENTERPRISE_ONLY,
@@ -86,8 +86,8 @@ class Cycles:
             metrics=METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
-            next_end=lambda now: self.windows(now).next_end,
-            announces=True,
+            next_window_end=lambda now: self.windows(now).next_window_end,
+            notify_on_change=True,
         )
 
     def poll(self) -> None:
@@ -152,7 +152,7 @@ class Cycles:
         if self._told_at == -math.inf:
             return Snapshot()
         if not is_fresh(self._told_at, now, max_age):
-            return Snapshot(missing=1)
+            return Snapshot(expired_entities=1)
         windows = self.windows(now)
         samples = tuple(_samples(windows.cycle)) if windows.cycle else ()
         return Snapshot(samples, expires=self._told_at + max_age)

@@ -29,7 +29,7 @@ class Window:
     def __contains__(self, moment: float) -> bool:
         return self.start <= moment < self.end
 
-    def told_by(self, sent: float, now: float) -> bool:
+    def covers(self, sent: float, now: float) -> bool:
         """Whether an answer to a request sent at `sent` tells this window's figure at `now`.
 
         A running window is told by any request sent within it; a finished one only by a request
@@ -125,7 +125,7 @@ class BillingWindows:
         return {name: window for name, window in named.items() if window is not None}
 
     @property
-    def next_end(self) -> float:
+    def next_window_end(self) -> float:
         """When the next of the running ones ends."""
         return min(self.today.end, self.cycle.end if self.cycle else math.inf)
 

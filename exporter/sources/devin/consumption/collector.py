@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
-from exporter.client.fan_out import sweep
+from exporter.client.fan_out import for_each_entity
 from exporter.client.http import Client
 from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Sample
@@ -17,7 +17,7 @@ from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
 from exporter.sources.devin.consumption import daily
-from exporter.sources.devin.consumption.ledger import Account, Ledger, total
+from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger, total
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
     ENTERPRISE_SCOPE,
@@ -86,10 +86,10 @@ class Consumption:
             metrics=tuple(scope.metrics.values()),
             poll=lambda: self._poll(scope, ledger, list_entities),
             snapshot=lambda now, max_age: self._publish(scope, ledger, now, max_age),
-            next_end=lambda now: self._windows(now).next_end,
-            after=after,
-            reads=(cycles.TASK,),
-            main=lambda: scope is self._main_scope(),
+            next_window_end=lambda now: self._windows(now).next_window_end,
+            depends_on=after,
+            republish_after=(cycles.TASK,),
+            required_for_ready=lambda: scope is self._main_scope(),
         )
         return DataSet(task, scope.endpoints)
 
@@ -115,7 +115,7 @@ class Consumption:
         if scope is USER_SCOPE:
             self._policy.listed(entities)
         try:
-            sweep(
+            for_each_entity(
                 ledger.attempts.least_recent_first(entities),
                 lambda entity: self._ask(scope, ledger, entity),
                 threads=self._client.concurrency,
@@ -148,7 +148,7 @@ class Consumption:
         request = daily.request(scope, entity, days, org_id=self._identity.org_id)
         try:
             response = self._client.get(request)
-            ledger.record(entity, daily.account_of(response, sent=sent, days=days))
+            ledger.record(entity, daily.to_account(response, sent=sent, days=days))
         finally:
             ledger.attempts.note(entity, sent)
 
@@ -162,26 +162,26 @@ class Consumption:
         return Snapshot(
             tuple(_samples(scope, groups, windows, seen, now)),
             expires=ledger.expires(now, max_age),
-            missing=len(ledger.missing(now, max_age)),
+            expired_entities=len(ledger.missing(now, max_age)),
             newest_day=None if newest is None else billing_day_start(newest),
         )
 
     def _groups(
-        self, scope: Scope, accounts: Mapping[str, Account], missing: frozenset[str]
-    ) -> dict[str, list[Account]]:
+        self, scope: Scope, accounts: Mapping[str, EntityUsage], missing: frozenset[str]
+    ) -> dict[str, list[EntityUsage]]:
         """The accounts behind each label value: one, but for users that are summed up."""
         if scope is not USER_SCOPE:
             return {entity: [account] for entity, account in sorted(accounts.items())}
         if self._policy.mode == "off" or not self._policy.decided or not accounts:
             return {}
-        groups: dict[str, list[Account]] = {}
+        groups: dict[str, list[EntityUsage]] = {}
         for user_id, account in sorted(accounts.items()):
             groups.setdefault(self._policy.label(user_id), []).append(account)
         if not self._others_known(accounts, missing):
             groups.pop(OTHER, None)
         return groups
 
-    def _others_known(self, accounts: Mapping[str, Account], missing: frozenset[str]) -> bool:
+    def _others_known(self, accounts: Mapping[str, EntityUsage], missing: frozenset[str]) -> bool:
         """Whether there is an account of everybody who is summed up, so that the sum is whole."""
         try:
             unknown = (self._people.all_user_ids() | missing) - accounts.keys()
@@ -196,7 +196,7 @@ class Consumption:
 
 def _samples(
     scope: Scope,
-    groups: Mapping[str, list[Account]],
+    groups: Mapping[str, list[EntityUsage]],
     windows: Mapping[str, Window],
     zeros: Iterable[str],
     now: float,
@@ -206,7 +206,7 @@ def _samples(
         if window is None:
             continue
         for label, accounts in groups.items():
-            if not all(account.tells(window, now) for account in accounts):
+            if not all(account.is_final_at(window, now) for account in accounts):
                 continue
             used = {product: acus for product, acus in total(accounts, window).items() if acus}
             labels = {scope.label: label} if scope.label else {}

@@ -2,7 +2,7 @@
 
 from exporter.client.endpoint import Request
 from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
-from exporter.sources.devin.consumption.ledger import Account, DayUse
+from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage
 from exporter.sources.devin.consumption.scopes import DailyAnswer, DayItem, Scope
 
 
@@ -16,11 +16,11 @@ def request(scope: Scope, entity: str, days: range, *, org_id: str | None) -> Re
     )
 
 
-def account_of(answer: DailyAnswer, *, sent: float, days: range) -> Account:
+def to_account(answer: DailyAnswer, *, sent: float, days: range) -> EntityUsage:
     """What an answer to a request sent at `sent` says of these days."""
-    return Account.of(map(_day_use, answer.consumption_by_date), sent=sent, days=days)
+    return EntityUsage.of(map(_day_use, answer.consumption_by_date), sent=sent, days=days)
 
 
-def _day_use(item: DayItem) -> DayUse:
+def _day_use(item: DayItem) -> DailyUsage:
     split = {name: acus for name, acus in item.acus_by_product.items() if acus is not None}
-    return DayUse(day_number(item.date), item.acus, split)
+    return DailyUsage(day_number(item.date), item.acus, split)

@@ -2,7 +2,7 @@
 
 An entity is the enterprise, an organization, a user or a service user. Each good answer replaces
 all that was known of its entity, so a restated day takes its new value, and carries the moment
-its request was sent, which decides the windows it can tell (see `windows.Window.told_by`).
+its request was sent, which decides the windows it can tell (see `windows.Window.covers`).
 """
 
 import math
@@ -21,7 +21,7 @@ TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class DayUse:
+class DailyUsage:
     """One billing day of one entity: the vendor's total and its split."""
 
     day: int
@@ -30,7 +30,7 @@ class DayUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class EntityUsage:
     """What one answer says of one entity.
 
     Attributes:
@@ -46,7 +46,7 @@ class Account:
     newest_day: int | None
 
     @classmethod
-    def of(cls, uses: Iterable[DayUse], *, sent: float, days: range) -> "Account":
+    def of(cls, uses: Iterable[DailyUsage], *, sent: float, days: range) -> "EntityUsage":
         """Sort an answer into an account; days outside of `days` are cut off.
 
         A day whose products do not add up to its total shows the difference, which may be
@@ -75,7 +75,9 @@ class Account:
         return cls(sent, days, products, newest)
 
     @classmethod
-    def summed(cls, accounts: Iterable["Account"], *, sent: float, days: range) -> "Account":
+    def summed(
+        cls, accounts: Iterable["EntityUsage"], *, sent: float, days: range
+    ) -> "EntityUsage":
         """Several accounts of the same days as one."""
         products: dict[str, array[float]] = {}
         for account in accounts:
@@ -95,12 +97,12 @@ class Account:
         end = max(0, days.stop - self.days.start)
         return math.fsum(self.products.get(product, ())[first:end])
 
-    def tells(self, window: Window, now: float) -> bool:
+    def is_final_at(self, window: Window, now: float) -> bool:
         """Whether `total` is this window's figure at `now`."""
-        return self.days.start <= window.days.start and window.told_by(self.sent, now)
+        return self.days.start <= window.days.start and window.covers(self.sent, now)
 
 
-def total(accounts: Sequence[Account], window: Window) -> dict[str, float]:
+def total(accounts: Sequence[EntityUsage], window: Window) -> dict[str, float]:
     """ACUs per product of several accounts together over a window's days."""
     if len(accounts) == 1:
         return accounts[0].total(window)
@@ -115,13 +117,13 @@ def total(accounts: Sequence[Account], window: Window) -> dict[str, float]:
 class Ledger:
     """The accounts of all entities of one kind. Safe to use from several threads."""
 
-    _accounts: dict[str, Account] = field(default_factory=dict)
+    _accounts: dict[str, EntityUsage] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     attempts: Attempts = field(default_factory=Attempts)
     used: bool = False
     """Whether any account has ever held any ACU."""
 
-    def record(self, entity: str, account: Account) -> None:
+    def record(self, entity: str, account: EntityUsage) -> None:
         """Replace what is known of an entity."""
         with self._lock:
             self._accounts[entity] = account
@@ -143,12 +145,12 @@ class Ledger:
             if any(any(account.total(window).values()) for window in asked)
         )
 
-    def accounts(self) -> dict[str, Account]:
+    def accounts(self) -> dict[str, EntityUsage]:
         """All accounts by entity, as they are now."""
         with self._lock:
             return dict(self._accounts)
 
-    def fresh(self, now: float, max_age: float) -> dict[str, Account]:
+    def fresh(self, now: float, max_age: float) -> dict[str, EntityUsage]:
         """The accounts whose answer is young enough to be published."""
         return {
             entity: account

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ApiModel, Page
+from exporter.client.models import ListPage, ResponseModel
 from exporter.client.response import Response
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
@@ -41,7 +41,7 @@ SESSION = Metric(
 METRICS = (ENTERPRISE, ORGANIZATION, USER, SESSION)
 
 
-class LimitItem(ApiModel):
+class LimitItem(ResponseModel):
     """The fields read of a limit."""
 
     cycle_acu_limit: Annotated[Acus, Field(ge=0)]
@@ -52,7 +52,7 @@ class LimitItem(ApiModel):
 
 ENDPOINT = Endpoint(
     path="/v3/enterprise/consumption/acu-limits/devin",
-    response=TypeAdapter(Page[LimitItem]),
+    response=TypeAdapter(ListPage[LimitItem]),
     feeds="limits",
     permission=keys.VIEW_CONSUMPTION,
     keys=keys.ENTERPRISE_ONLY,
@@ -84,7 +84,7 @@ class Limits:
             metrics=METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
-            after=(directory.ORGANIZATIONS_TASK, USER_SCOPE.task),
+            depends_on=(directory.ORGANIZATIONS_TASK, USER_SCOPE.task),
         )
 
     def poll(self) -> None:
@@ -120,7 +120,7 @@ class Limits:
         return Snapshot(
             tuple(samples),
             expires=response.requested_at + max_age if response else math.inf,
-            missing=1 if self._last and not response else 0,
+            expired_entities=1 if self._last and not response else 0,
         )
 
     def _of_users(self, items: Iterable[LimitItem]) -> Iterator[Sample]:

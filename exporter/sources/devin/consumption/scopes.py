@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pydantic import Field, TypeAdapter, field_validator
 
 from exporter.client.endpoint import Endpoint
-from exporter.client.models import ApiModel
+from exporter.client.models import ResponseModel
 from exporter.client.text import Word
 from exporter.metrics import Metric
 from exporter.sources.devin import keys
@@ -37,7 +37,7 @@ def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> di
     }
 
 
-class DayItem(ApiModel):
+class DayItem(ResponseModel):
     """One billing day; `acus_by_product` is an open map whose values may be null."""
 
     date: Timestamp
@@ -45,7 +45,7 @@ class DayItem(ApiModel):
     acus_by_product: dict[Word, Acus | None] = Field(default_factory=dict)
 
 
-class DailyAnswer(ApiModel):
+class DailyAnswer(ResponseModel):
     """The fields read of every `…/consumption/daily…` endpoint."""
 
     consumption_by_date: tuple[DayItem, ...]

@@ -82,7 +82,7 @@ class Metering:
             return replace(taken, samples=tuple(kept))
 
         others = tuple(name for name in DECIDED_BY if name != task.name)
-        return replace(task, snapshot=snapshot, reads=(*task.reads, *others))
+        return replace(task, snapshot=snapshot, republish_after=(*task.republish_after, *others))
 
     def task(self, source: str, poll_interval: float) -> Task:
         """The task that publishes it."""
@@ -99,5 +99,5 @@ class Metering:
             metrics=METRICS,
             poll=None,
             snapshot=snapshot,
-            after=(*DECIDED_BY, *(scope.task for scope in scopes.SCOPES)),
+            depends_on=(*DECIDED_BY, *(scope.task for scope in scopes.SCOPES)),
         )

@@ -71,8 +71,8 @@ def task(
         metrics=METRICS,
         poll=None,
         snapshot=snapshot,
-        next_end=lambda now: windows(now).next_end,
-        after=(cycles.TASK, *directory.TASKS, *(scope.task for scope in SCOPES)),
+        next_window_end=lambda now: windows(now).next_window_end,
+        depends_on=(cycles.TASK, *directory.TASKS, *(scope.task for scope in SCOPES)),
     )
 
 
@@ -93,7 +93,7 @@ def _sum(
         complete = accounts.keys() >= listed() and not ledger.missing(now, max_age)
     except EntitiesUnknownError:
         return None
-    if not complete or not all(account.tells(cycle, now) for account in accounts.values()):
+    if not complete or not all(account.is_final_at(cycle, now) for account in accounts.values()):
         return None
     return math.fsum(
         acus for account in accounts.values() for acus in account.total(cycle).values()

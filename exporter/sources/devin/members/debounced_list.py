@@ -10,7 +10,7 @@ from exporter.errors import EntitiesUnknownError
 T = TypeVar("T")
 
 
-class Roster(Generic[T]):
+class DebouncedList(Generic[T]):
     """One list of the API; an entity goes after two good lists in a row without it.
 
     Attributes:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TypeVar
 
 from exporter.client.endpoint import Request
-from exporter.client.fan_out import ask_each
+from exporter.client.fan_out import run_all
 from exporter.client.http import Client
 from exporter.client.response import first_expiry
 from exporter.errors import EntitiesUnknownError, NotFoundError, PermissionMissingError
@@ -15,7 +15,7 @@ from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing.windows import seconds
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members import models
-from exporter.sources.devin.members.debounced_list import Roster
+from exporter.sources.devin.members.debounced_list import DebouncedList
 from exporter.sources.devin.members.models import Member, Organization, ServiceUser
 from exporter.sources.devin.members.user_policy import UserPolicy
 from exporter.sources.devin.operations import sessions
@@ -82,12 +82,16 @@ class Directory:
         self._policy = policy
         self._seen = seen
         self._only_seen = False
-        self._organizations = Roster(
+        self._organizations = DebouncedList(
             clock, fetch=self._fetch_organizations, id_of=lambda item: item.org_id
         )
-        self._direct = Roster(clock, fetch=self._fetch_users, id_of=lambda item: item.user_id)
-        self._by_group = Roster(clock, fetch=self._fetch_idp_users, id_of=lambda item: item.user_id)
-        self._service_users = Roster(
+        self._direct = DebouncedList(
+            clock, fetch=self._fetch_users, id_of=lambda item: item.user_id
+        )
+        self._by_group = DebouncedList(
+            clock, fetch=self._fetch_idp_users, id_of=lambda item: item.user_id
+        )
+        self._service_users = DebouncedList(
             clock,
             fetch=lambda: client.get_list(Request(endpoint=models.SERVICE_USERS)),
             id_of=lambda item: item.service_user_id,
@@ -145,7 +149,7 @@ class Directory:
                 now,
                 max_age,
             ),
-            after=(sessions.TASK,),
+            depends_on=(sessions.TASK,),
         )
         yield Task(
             name=USER_NAMES_TASK,
@@ -154,7 +158,7 @@ class Directory:
             metrics=(USER_INFO, MEMBER_INFO),
             poll=None,
             snapshot=self._user_names,
-            after=(USERS_TASK, ranked_by),
+            depends_on=(USERS_TASK, ranked_by),
         )
         yield Task(
             name=SERVICE_USERS_TASK,
@@ -169,7 +173,7 @@ class Directory:
 
     def _poll_users(self) -> None:
         try:
-            ask_each({"direct": self._direct.poll, "by_group": self._by_group.poll})
+            run_all({"direct": self._direct.poll, "by_group": self._by_group.poll})
         finally:
             # Later on the ledger decides, which knows of those who have left, too.
             if not self._policy.decided:
@@ -227,7 +231,7 @@ class Directory:
 
 
 def _listing(
-    rosters: tuple[Roster[T], ...],
+    rosters: tuple[DebouncedList[T], ...],
     samples: Callable[[Iterable[T]], Iterable[Sample]],
     count: Metric | None,
     now: float,
@@ -243,7 +247,7 @@ def _listing(
     return Snapshot(
         tuple(published),
         expires=first_expiry((each.requested_at for each in fresh), max_age),
-        missing=len(lists) - len(fresh),
+        expired_entities=len(lists) - len(fresh),
     )
 
 

@@ -7,13 +7,13 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint
-from exporter.client.models import ApiModel, Page
+from exporter.client.models import ListPage, ResponseModel
 from exporter.client.text import Name
 from exporter.sources.devin import keys
 from exporter.sources.devin.types import Acus, Id, Timestamp
 
 
-class Organization(ApiModel):
+class Organization(ResponseModel):
     """The fields read of `GET /v3/enterprise/organizations`."""
 
     org_id: Id
@@ -23,13 +23,13 @@ class Organization(ApiModel):
     max_session_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
 
 
-class RoleAssignment(ApiModel):
+class RoleAssignment(ResponseModel):
     """The organization that a role is held in; None for the enterprise."""
 
     org_id: str | None = None
 
 
-class Member(ApiModel):
+class Member(ResponseModel):
     """The fields read of both lists of users."""
 
     user_id: Id
@@ -44,7 +44,7 @@ class Member(ApiModel):
         return frozenset(role.org_id for role in roles if role.org_id)
 
 
-class ServiceUser(ApiModel):
+class ServiceUser(ResponseModel):
     """The fields read of `GET /v3/enterprise/members/service-users`."""
 
     service_user_id: Id
@@ -54,14 +54,14 @@ class ServiceUser(ApiModel):
 
 ORGANIZATIONS = Endpoint(
     path="/v3/enterprise/organizations",
-    response=TypeAdapter(Page[Organization]),
+    response=TypeAdapter(ListPage[Organization]),
     feeds="organizations",
     permission=keys.MANAGE_ORGANIZATIONS,
     keys=keys.ENTERPRISE_ONLY,
 )
 USERS = Endpoint(
     path="/v3/enterprise/members/users",
-    response=TypeAdapter(Page[Member]),
+    response=TypeAdapter(ListPage[Member]),
     feeds="users",
     permission=keys.VIEW_MEMBERSHIP,
     keys=keys.ENTERPRISE_ONLY,
@@ -69,7 +69,7 @@ USERS = Endpoint(
 IDP_USERS = replace(USERS, path="/v3/enterprise/members/idp-users")
 SERVICE_USERS = Endpoint(
     path="/v3/enterprise/members/service-users",
-    response=TypeAdapter(Page[ServiceUser]),
+    response=TypeAdapter(ListPage[ServiceUser]),
     feeds="service users",
     permission=keys.VIEW_MEMBERSHIP,
     keys=keys.ENTERPRISE_ONLY,

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ApiModel, Page
+from exporter.client.models import ListPage, ResponseModel
 from exporter.client.response import Response
 from exporter.client.text import Word
 from exporter.errors import EntitiesUnknownError
@@ -31,7 +31,7 @@ VIOLATIONS = Metric(
 METRICS = (VIOLATIONS,)
 
 
-class Violation(ApiModel):
+class Violation(ResponseModel):
     """The fields read of a violation."""
 
     violation_id: int
@@ -42,7 +42,7 @@ class Violation(ApiModel):
 
 ENDPOINT = Endpoint(
     path="/v3beta1/enterprise/guardrail-violations",
-    response=TypeAdapter(Page[Violation]),
+    response=TypeAdapter(ListPage[Violation]),
     feeds="guardrail violations",
     keys=keys.ENTERPRISE_ONLY,
     optional=keys.NOT_HERE,
@@ -92,6 +92,6 @@ def task(
         metrics=METRICS,
         poll=last.poll,
         snapshot=last.snapshot,
-        next_end=lambda now: windows(now).next_end,
-        after=(cycles.TASK,),
+        next_window_end=lambda now: windows(now).next_window_end,
+        depends_on=(cycles.TASK,),
     )

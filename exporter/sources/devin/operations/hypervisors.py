@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ApiModel, Page
+from exporter.client.models import ListPage, ResponseModel
 from exporter.client.response import Response
 from exporter.client.text import Word
 from exporter.metrics import Metric, Sample
@@ -28,7 +28,7 @@ UTILIZATION = Metric(
 METRICS = (COUNT, UTILIZATION)
 
 
-class Hypervisor(ApiModel):
+class Hypervisor(ResponseModel):
     """The fields read of a hypervisor."""
 
     hypervisor_id: Id
@@ -38,7 +38,7 @@ class Hypervisor(ApiModel):
 
 ENDPOINT = Endpoint(
     path="/v3/enterprise/hypervisors",
-    response=TypeAdapter(Page[Hypervisor]),
+    response=TypeAdapter(ListPage[Hypervisor]),
     feeds="hypervisors",
     permission=keys.VIEW_INFRASTRUCTURE,
     keys=keys.ENTERPRISE_ONLY,

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ApiModel, Count
+from exporter.client.models import Count, ResponseModel
 from exporter.client.response import Response
 from exporter.client.text import Word
 from exporter.metrics import Metric, Sample
@@ -26,7 +26,7 @@ STATUS = Metric(
 METRICS = (SIZE, STATUS)
 
 
-class QueueAnswer(ApiModel):
+class QueueAnswer(ResponseModel):
     """The fields read of the queue endpoint."""
 
     queue_size: Count

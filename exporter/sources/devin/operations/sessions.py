@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import PAGE_SIZE, Client
-from exporter.client.models import ApiModel, Page
+from exporter.client.models import ListPage, ResponseModel
 from exporter.client.response import is_fresh
 from exporter.client.text import Name, Word
 from exporter.metrics import Metric, Sample
@@ -68,7 +68,7 @@ RECENT_UPDATED = Metric(
 METRICS = (SESSIONS, RECENT_INFO, RECENT_ACUS, RECENT_CREATED, RECENT_UPDATED)
 
 
-class SessionItem(ApiModel):
+class SessionItem(ResponseModel):
     """The fields read of a session."""
 
     session_id: Id
@@ -93,7 +93,7 @@ class SessionItem(ApiModel):
 
 ENDPOINT = Endpoint(
     path="/v3/enterprise/sessions",
-    response=TypeAdapter(Page[SessionItem]),
+    response=TypeAdapter(ListPage[SessionItem]),
     feeds="sessions",
     permission=keys.VIEW_SESSIONS,
     keys=keys.ENTERPRISE_ONLY,
@@ -152,7 +152,7 @@ class Sessions:
             metrics=METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
-            reads=labelled_after,
+            republish_after=labelled_after,
         )
 
     def poll(self) -> None:
@@ -208,7 +208,7 @@ class Sessions:
         if self._complete_at == -math.inf:
             return Snapshot()
         if not is_fresh(self._complete_at, now, max_age):
-            return Snapshot(missing=1)
+            return Snapshot(expired_entities=1)
         with self._lock:
             recent = [item for item in self._known.values() if _updated_since(item, now - DAY)]
             newest = self._newest()

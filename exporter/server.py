@@ -213,6 +213,7 @@ class WebServer:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_SECONDS,
+            workers=1,  # else WEB_CONCURRENCY is read, which may be a word
         )
         self._server = uvicorn.Server(config)
         self._sockets = list(sockets)

@@ -1,19 +1,23 @@
 """`devin-exporter backfill`: what finished days fix, as OpenMetrics text with timestamps."""
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 from prometheus_client import CollectorRegistry
 from tqdm import tqdm
 
 from exporter.accounting import RequestMetrics
 from exporter.cli.backfill_options import BackfillOptions
+from exporter.cli.destination import (
+    STANDARD_OUTPUT,
+    FileDestination,
+    StreamDestination,
+    destination_of,
+)
 from exporter.config.settings import Settings
 from exporter.errors import NotFoundError, PartialError, PermissionMissingError, PollError
 from exporter.history import Grid, Written, write
@@ -25,7 +29,6 @@ from exporter.sources.connection import NoSourceError, Past, Surroundings
 from exporter.sweep import sweep
 from exporter.timing import Timing
 
-STANDARD_OUTPUT = "-"
 _REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
 
@@ -51,12 +54,15 @@ def backfill(
     except (JournalError, PollError) as failure:
         raise BackfillError(str(failure)) from None
     except OSError as failure:
-        raise BackfillError(f"{options.output}: {failure.strerror}") from None
+        is_file = options.output != STANDARD_OUTPUT
+        where = options.output if is_file else "standard output"
+        raise BackfillError(f"{where}: {failure.strerror}") from None
 
 
 def _backfill(
     settings: Settings, options: BackfillOptions, echo: Callable[[str], object]
 ) -> Written:
+    destination = destination_of(options.output)
     shared = Surroundings(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
     opened = (source.history(settings, shared, options.span) for source in SOURCES)
     pasts = [past for past in opened if past is not None]
@@ -65,13 +71,15 @@ def _backfill(
     with ExitStack() as stack:
         for past in pasts:
             stack.callback(past.client.close)
-        journal, partial = _journal(options.output, pasts)
+        journal, partial = _journal(destination, pasts)
         stack.callback(journal.close)
+        if partial is None:
+            echo("written straight: a run that is interrupted begins anew the next time")
         for line in chain.from_iterable(past.left_out for past in pasts):
             echo(f"left out: {line}")
         for line in _ask(pasts, journal):
             echo(f"left out: {line}")
-        with _destination(options.output) as file:
+        with destination.writing() as file:
             written = write(
                 chain.from_iterable(past.stretches(journal) for past in pasts),
                 Grid(every=options.every, last=options.span.until),
@@ -83,17 +91,24 @@ def _backfill(
     return written
 
 
-def _journal(output: str, pasts: Sequence[Past]) -> tuple[Journal, Path | None]:
-    if output == STANDARD_OUTPUT:
+def _journal(
+    destination: FileDestination | StreamDestination, pasts: Sequence[Past]
+) -> tuple[Journal, Path | None]:
+    if isinstance(destination, FileDestination):
+        partial = destination.path.with_name(f"{destination.path.name}.partial")
+        return Journal.at(partial, owner=" and ".join(past.owner for past in pasts)), partial
+    try:
         return Journal.temporary(), None
-    partial = Path(f"{output}.partial")
-    return Journal.at(partial, owner=" and ".join(past.owner for past in pasts)), partial
+    except OSError:
+        raise BackfillError("no temporary folder can be written to; TMPDIR names another") from None
 
 
 def _ask(pasts: Sequence[Past], journal: Journal) -> Iterator[str]:
     """Ask for what is not in the journal yet; gives what is left out, a line each."""
+    # Without standard error there is no place for a bar; None means: where it is no terminal.
+    silent = True if sys.stderr is None else None
     asked = sum(len(group) for past in pasts for group in past.requests)
-    with tqdm(total=asked, unit=" requests", desc="asking", disable=None) as bar:
+    with tqdm(total=asked, unit=" requests", desc="asking", disable=silent) as bar:
         for past in pasts:
             for group in past.requests:
                 pending = {request.key: request for request in group if request not in journal}
@@ -111,26 +126,11 @@ def _ask_for(
     pending: dict[str, Fetch], client: Client, journal: Journal, done: Callable[[int], object]
 ) -> None:
     def ask(key: str) -> None:
-        journal.add(pending[key], pending[key].fetch(client))
+        answer = pending[key].fetch(client)
+        try:
+            journal.add(pending[key], answer)
+        except OSError as failure:
+            raise JournalError(f"answers cannot be kept: {failure.strerror}") from None
         done(1)
 
     sweep(list(pending), ask, threads=client.concurrency)
-
-
-@contextmanager
-def _destination(output: str) -> Iterator[BinaryIO]:
-    """Standard output, or a file that has its name only once it is whole."""
-    if output == STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    unfinished = Path(f"{output}.unfinished")
-    try:
-        with unfinished.open("wb", buffering=1 << 20) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(output)
-    finally:
-        with suppress(FileNotFoundError):
-            unfinished.unlink()

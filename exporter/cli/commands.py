@@ -2,41 +2,57 @@
 
 import logging
 import os
-import sys
 import threading
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from prometheus_client import CollectorRegistry
 
 from exporter.accounting import RequestMetrics
-from exporter.app import Exporter
+from exporter.app import SECTIONS, Exporter
 from exporter.catalogue import ALL_SECTIONS
 from exporter.cli.backfill import backfill
 from exporter.cli.backfill_options import BackfillOptions
+from exporter.cli.demo import simulated_api
 from exporter.cli.exit_codes import LACKING
+from exporter.cli.printing import announce, echo, print_result
 from exporter.config.logs import set_up
+from exporter.config.proxies import unreadable_exceptions
 from exporter.config.settings import LogSettings, WebSettings, load, misspelt, parse_addresses
 from exporter.server import listen
-from exporter.signals import wait_for_termination
+from exporter.signals import run_until_terminated, wait_for_termination
 from exporter.sources import SOURCES
 from exporter.sources.connection import Fields, NoSourceError, Surroundings
 from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
 
+Stop = Callable[[], None]
+"""Ends what was started."""
 
-def serve(overrides: Fields) -> None:
-    """Run the exporter until a signal comes; they are held already.
+
+def serve(start: Callable[[], Stop]) -> None:
+    """Run what `start` begins until a signal comes, even while it begins."""
+    try:
+        stop = run_until_terminated(start)
+    except KeyboardInterrupt:
+        return
+    wait_for_termination()
+    stop()
+
+
+def start_exporter(overrides: Fields) -> Stop:
+    """Poll and serve.
 
     Raises:
         SettingsError: if settings are bad.
         NoSourceError: if no source is turned on.
         ListenError: if an address cannot be listened on.
     """
-    settings = load(ALL_SECTIONS, overrides)
+    settings = load(SECTIONS, overrides)
     log = settings[LogSettings]
     set_up(level=log.level, style=log.format)
-    for given, meant in misspelt(ALL_SECTIONS, list(os.environ)):
-        logger.warning("%s is no setting and is ignored; is %s meant?", given, meant)
+    _warn_of_the_environment()
     web = settings[WebSettings]
     sockets = listen(parse_addresses(web.listen_address))
     try:
@@ -48,10 +64,28 @@ def serve(overrides: Fields) -> None:
     exporter.start()
     for opened in sockets:
         port = opened.getsockname()[1]
-        sys.stdout.write(f"Metrics: http://localhost:{port}{web.telemetry_path}\n")
-    sys.stdout.flush()
-    wait_for_termination()
-    exporter.stop()
+        announce(f"Metrics: http://localhost:{port}{web.telemetry_path}")
+    return exporter.stop
+
+
+def _warn_of_the_environment() -> None:
+    for given, meant in misspelt(ALL_SECTIONS, os.environ):
+        logger.warning("%s is no setting and is ignored; is %s meant?", given, meant)
+    for number in unreadable_exceptions():
+        logger.warning("NO_PROXY: entry %d is no host, address or network and is ignored", number)
+
+
+def start_demo(overrides: Fields) -> Stop:
+    """The same beside a simulated API.
+
+    Raises:
+        SettingsError: if settings are bad.
+        ListenError: if an address cannot be listened on.
+    """
+    with ExitStack() as stack:
+        pointed = stack.enter_context(simulated_api(overrides))
+        stack.callback(start_exporter(pointed))
+        return stack.pop_all().close
 
 
 def check(overrides: Fields) -> int:
@@ -60,16 +94,16 @@ def check(overrides: Fields) -> int:
     Raises:
         SettingsError: if settings are bad.
         NoSourceError: if no source is turned on.
+        PrintError: if it cannot be printed.
     """
-    settings = load(ALL_SECTIONS, overrides)
+    settings = load(SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)
     shared = Surroundings(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
     reports = [source.report(settings, shared) for source in SOURCES]
     told = [report for report in reports if report is not None]
     if not told:
         raise NoSourceError(", or ".join(source.wanted for source in SOURCES))
-    for report in told:
-        sys.stdout.writelines(f"{line}\n" for line in report.lines)
+    print_result(line for report in told for line in report.lines)
     return 0 if all(report.fine for report in told) else LACKING
 
 
@@ -81,7 +115,7 @@ def write_history(overrides: Fields, options: BackfillOptions) -> None:
         SettingsError: if settings are bad.
         NoSourceError: if no source is turned on.
     """
-    settings = load(ALL_SECTIONS, overrides)
+    settings = load(SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)
-    written = backfill(settings, options, echo=lambda line: sys.stderr.write(f"{line}\n"))
-    sys.stderr.write(f"{written.series} series, {written.samples} samples\n")
+    written = backfill(settings, options, echo=echo)
+    echo(f"{written.series} series, {written.samples} samples")

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from failures import Row
 from processes import finished, running
 
 from exporter.config.kubernetes import describes_a_service
@@ -94,6 +95,17 @@ def test_only_the_demo_reads_the_demos_settings(tmp_path: Path) -> None:
         2,
         "devin-exporter: --demo.users is a flag of demo\n",
     )
+
+
+def test_the_authorities_that_the_environment_names_are_missing(tmp_path: Path, row: Row) -> None:
+    ended = finished(
+        DEVIN_SERVICE_USER_TOKEN=KEY,
+        DEVIN_API_URL="https://api.example.com",
+        SSL_CERT_FILE=str(tmp_path / "missing"),
+    )
+    assert ended.returncode == 2
+    assert row.log in ended.stderr
+    assert ended.stdout == ""
 
 
 @pytest.fixture

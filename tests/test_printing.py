@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import loopback
 import pytest
-from harness import KEY, Clock, simulated_api
+from failures import Row
+from harness import KEY, Clock, Scrape, simulated_api
 from processes import BETWEEN_LOOKS, DEADLINE_SECONDS, EXPORTER, environment, finished
 from special_files import FULL, memory_device
 
@@ -28,7 +29,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(redirections: str, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving(
+    redirections: str, *arguments: str, **settings: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The product with its streams redirected by a shell, once it answers."""
     port = free_port()
     given = {
@@ -38,7 +41,7 @@ def serving(redirections: str, **settings: str) -> Iterator[tuple[subprocess.Pop
         "WEB_LISTEN_ADDRESS": f"127.0.0.1:{port}",
     }
     with subprocess.Popen(
-        ["sh", "-c", f'exec "$@" {redirections}', "sh", EXPORTER],
+        ["sh", "-c", f'exec "$@" {redirections}', "sh", EXPORTER, *arguments],
         env=environment(given),
         stderr=subprocess.PIPE,
     ) as process:
@@ -72,7 +75,20 @@ def test_it_serves_whatever_becomes_of_its_lines(tmp_path: Path, redirections: s
         _, told = process.communicate(timeout=DEADLINE_SECONDS)
         assert process.returncode == 0
     assert b"Traceback" not in told
-    assert "2>" in redirections or b"msg=stopping" in told
+
+
+def test_standard_output_and_standard_error_are_full(tmp_path: Path, row: Row) -> None:
+    full = memory_device(tmp_path / "full", FULL)
+    size = {"DEMO_USERS": "5", "DEMO_DAYS": "10"}
+    with serving(f">{full} 2>{full}", "demo", **size) as (process, url):
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while loopback.get(f"{url}/-/ready").status_code != row.ready:
+            assert time.monotonic() < deadline
+            BETWEEN_LOOKS.wait(0.05)
+        ups = Scrape.of(loopback.get(f"{url}/metrics").text).family("devin_exporter_task_up")
+        assert set(ups.values()) == {row.up}
+        process.terminate()
+        assert process.wait(DEADLINE_SECONDS) == 0
 
 
 def test_no_connection_gets_the_number_of_a_closed_stream() -> None:

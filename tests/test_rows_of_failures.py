@@ -15,10 +15,12 @@ from exporter.scheduler import FAILURES
 from exporter.store import ENTITIES_MISSING, TASK_UP
 
 FILES = (
+    "test_environment",
     "test_failures",
     "test_failures_of_keys",
     "test_failures_over_time",
     "test_further_failures",
+    "test_printing",
     "test_proxies_and_authorities",
 )
 MINUTES = 120

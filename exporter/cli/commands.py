@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
@@ -27,21 +28,34 @@ from exporter.timing import Timing
 
 logger = logging.getLogger(__name__)
 
-Stop = Callable[[], None]
-"""Ends what was started."""
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs until a signal comes.
+
+    Attributes:
+        urls: where the metrics are.
+        stop: ends it.
+    """
+
+    urls: tuple[str, ...]
+    stop: Callable[[], None]
 
 
-def serve(start: Callable[[], Stop]) -> None:
+def serve(start: Callable[[], Running]) -> None:
     """Run what `start` begins until a signal comes, even while it begins."""
     try:
-        stop = run_until_terminated(start)
+        running = run_until_terminated(start)
     except KeyboardInterrupt:
         return
+    # Only now, as whoever reads this may send a signal that is to end it in order.
+    for url in running.urls:
+        announce(f"Metrics: {url}")
     wait_for_termination()
-    stop()
+    running.stop()
 
 
-def start_exporter(overrides: Fields) -> Stop:
+def start_exporter(overrides: Fields) -> Running:
     """Poll and serve.
 
     Raises:
@@ -62,10 +76,10 @@ def start_exporter(overrides: Fields) -> Stop:
             opened.close()
         raise
     exporter.start()
-    for opened in sockets:
-        port = opened.getsockname()[1]
-        announce(f"Metrics: http://localhost:{port}{web.telemetry_path}")
-    return exporter.stop
+    ports = [opened.getsockname()[1] for opened in sockets]
+    return Running(
+        tuple(f"http://localhost:{port}{web.telemetry_path}" for port in ports), exporter.stop
+    )
 
 
 def _warn_of_the_environment() -> None:
@@ -75,7 +89,7 @@ def _warn_of_the_environment() -> None:
         logger.warning("NO_PROXY: entry %d is no host, address or network and is ignored", number)
 
 
-def start_demo(overrides: Fields) -> Stop:
+def start_demo(overrides: Fields) -> Running:
     """The same beside a simulated API.
 
     Raises:
@@ -84,8 +98,9 @@ def start_demo(overrides: Fields) -> Stop:
     """
     with ExitStack() as stack:
         pointed = stack.enter_context(simulated_api(overrides))
-        stack.callback(start_exporter(pointed))
-        return stack.pop_all().close
+        running = start_exporter(pointed)
+        stack.callback(running.stop)
+        return Running(running.urls, stack.pop_all().close)
 
 
 def check(overrides: Fields) -> int:

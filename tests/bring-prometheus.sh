@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks what the end-to-end tests run into a folder, without root and without installing
 # anything: Debian's prometheus with promtool and alertmanager with amtool (unless they are on the
-# PATH already), and from sid a newer prometheus and victoria-metrics. What apt cannot bring is named, and no error: the
+# PATH already), and from sid a newer prometheus and victoria-metrics with vmalert-tool. What apt cannot bring is named, and no error: the
 # tests that need it then say that they did not run.
 set -u
 folder=$1
@@ -18,7 +18,8 @@ have_alertmanager() {
         PATH="$folder:$PATH" command -v amtool >/dev/null
 }
 have_newer() {
-    [ -x "$folder/newer/prometheus" ] && [ -x "$folder/newer/victoria-metrics" ]
+    [ -x "$folder/newer/prometheus" ] && [ -x "$folder/newer/victoria-metrics" ] &&
+        [ -x "$folder/newer/vmalert-tool" ]
 }
 have_prometheus && have_alertmanager && have_newer && exit 0
 if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
@@ -55,6 +56,7 @@ bring() {
     done
     for binary in "$@"; do
         "$scratch/tree/usr/bin/$binary" --version >/dev/null 2>&1 ||
+            "$scratch/tree/usr/bin/$binary" --help >/dev/null 2>&1 ||
             { missing "$package" "it does not run here"; return; }
     done
     for binary in "$@"; do
@@ -79,7 +81,7 @@ if ! have_newer; then
     echo "deb $mirror sid main" >"$scratch/sid.list"
     if [ -n "$mirror" ] && of_sid update; then
         bring of_sid prometheus "$folder/newer" prometheus promtool
-        bring of_sid victoria-metrics "$folder/newer" victoria-metrics
+        bring of_sid victoria-metrics "$folder/newer" victoria-metrics vmalert-tool
     else
         missing "a newer prometheus and victoria-metrics" "this machine's mirror has no sid"
     fi

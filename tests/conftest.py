@@ -34,6 +34,7 @@ LONGEST_FIRST = (
     "test_rules.py",
     "test_failures.py",
     "test_compose_up.py",
+    "test_rules_in_vmalert.py",
     "test_failures_over_time.py",
     "test_backfill.py",
     "test_sources.py",

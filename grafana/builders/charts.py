@@ -52,9 +52,9 @@ def legend_beside(panel: timeseries.Panel) -> timeseries.Panel:
     return panel.legend(
         common.VizLegendOptions()
         .show_legend(True)  # noqa: FBT003 - the library's signature
-        .display_mode(options.LegendDisplayMode.TABLE)
+        .display_mode(options.LegendDisplayMode.LIST)
         .placement(options.LegendPlacement.RIGHT)
-        .calcs(["lastNotNull"])
+        .calcs([])
     )
 
 

@@ -39,6 +39,7 @@ def others(title: str, values: str, *, key: str, top: str, unit: str, width: int
         unit,
         now(days.with_line(rest, number, "all others"), "{{line}}"),
         width=width,
+        height=3,
         empty="no others",
     )
 
@@ -176,7 +177,7 @@ RANKINGS: tuple[Item, ...] = (
         "short",
         now(f"max by (type) ({q.latest('aione_tokens')})", "{{type}}"),
         width=6,
-        height=13,
+        height=12,
         empty=NO_GATEWAY,
         names_above=True,
     ),

@@ -161,7 +161,7 @@ def test_no_word_for_no_data_has_the_colour_of_a_judgement(path: Path) -> None:
                 assert colour["fixedColor"] in neutral, panel["title"]  # type: ignore[index]
 
 
-SHORT = {"none", "no others", "no target", "no use", "no whole day", "no forecast"}
+SHORT = {"none", "no target", "no use", "no whole day", "no forecast"}
 
 
 @boards

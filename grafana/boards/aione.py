@@ -40,7 +40,7 @@ def others(title: str, values: str, *, key: str, top: str, unit: str, width: int
         now(days.with_line(rest, number, "all others"), "{{line}}"),
         width=width,
         height=3,
-        empty="no others",
+        empty="none known",
     )
 
 
@@ -160,10 +160,10 @@ USE: tuple[Panel, ...] = (
     ),
     _number("Gateway: conversations", "Conversations.", "aione_conversations", "its range"),
     _number(
-        "Gateway: letters",
+        "Gateway: text",
         "Characters in conversations.",
         "aione_characters",
-        "its range",
+        "characters of its range",
         unit="short",
     )
     .decimals(1)

@@ -147,4 +147,5 @@ def state_panel(
         )
         .interval("1m")
         .show_value(options.VisibilityMode.AUTO)
+        .fill_opacity(100)  # so that its words stand out from it
     )

@@ -430,7 +430,7 @@ def test_what_is_shown_of_the_gateway_is_what_it_tells(
         ("Gateway: requests today", today["requests"]),
         ("Gateway: tokens today", today["tokens"]),
         ("Gateway: conversations", business["total_conversations"]),
-        ("Gateway: letters", 10_000 * business["total_chars_wan"]),
+        ("Gateway: text", 10_000 * business["total_chars_wan"]),
         ("Gateway: budget", ratio(business["budget_progress_pct"])),
     ):
         shown = one(see(seen, panel("devin-ai-spend", title)))

@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from vmalert import IN_2000, converted
 
+from tests.deploy.vmalert import IN_2000, converted
 from tests.support.prometheus import RULES, SPARING, find
 
 TESTS = tuple(sorted(RULES.parent.glob("rules_test*.yml")))

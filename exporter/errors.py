@@ -5,7 +5,7 @@ PollError                       never raised itself
 │   ├── ConnectionFailedError   DNS, refused, reset, TLS, cut off
 │   └── DeadlineError           no complete answer in time
 ├── RejectedError               the server answered, but not with data
-│   ├── KeyRefusedError         401
+│   ├── KeyRefusedError         401; 403 where no permission is needed
 │   ├── PermissionMissingError  403
 │   ├── InterceptedError        401 or 403 of something between the exporter and the API
 │   ├── NotFoundError           404, 410
@@ -74,15 +74,19 @@ class RejectedError(PollError):
 
     Args:
         retry_after: seconds that the server asked to wait; None if it did not say.
+        documented: whether it is a 403 with a body that only the API itself sends.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, documented: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.documented = documented
 
 
 class KeyRefusedError(RejectedError):
-    """401: the key is wrong, revoked or expired."""
+    """401, or 403 where no permission is needed: the key is wrong, revoked or expired."""
 
     reason = "unauthorized"
 

@@ -4,12 +4,11 @@ Its errors are the tree in `errors.py`; they name the endpoint by its template, 
 no part of a key ever reaches a log.
 """
 
-import logging
 import random
 import ssl
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -20,15 +19,15 @@ from exporter import errors
 from exporter.client import body
 from exporter.client.deadline import Deadline, LimitedBackend
 from exporter.client.endpoint import Endpoint, Request
+from exporter.client.key_status import KeyStatus
 from exporter.client.models import ListPage, parse_response
-from exporter.client.rate_limit import RateLimiter, RateLimits, retry_after_seconds
+from exporter.client.rate_limit import RateLimiter, RateLimits
+from exporter.client.rejection import HttpResponse, needs_body, rejection
 from exporter.client.request_metrics import RequestMetrics
 from exporter.clock import Timing
 from exporter.config.proxies import proxy_for
 from exporter.config.settings import is_loopback
 from exporter.config.tls import public_authorities
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -39,16 +38,6 @@ TOTAL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 PAGE_SIZE = 200
 MOST_PAGES = 10_000
-_MEDIA_TYPES = frozenset({"text/html", "text/plain", "text/xml", "application/xml"})
-"""Those that are named; any other may hold what the server read, and so the key."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Response:
-    status: int
-    media_type: str
-    retry_after: str | None
-    body: bytes
 
 
 class Client:
@@ -61,6 +50,7 @@ class Client:
         verify: TLS context; None for the public authorities.
         stopping: once set, waiting requests end in `StoppedError` and no new one starts.
         timing: its clock is for dates in `Retry-After`, all else is for limits.
+        open_endpoints: need no permission: a 403 there means that the key is refused.
 
     Raises:
         SettingsError: if the environment names a proxy or authorities that cannot be used.
@@ -77,12 +67,14 @@ class Client:
         stopping: threading.Event,
         verify: ssl.SSLContext | None = None,
         timing: Timing,
+        open_endpoints: Sequence[Endpoint[object]] = (),
     ) -> None:
         self.source = source
         self.stopping = stopping
         self.concurrency = limits.concurrency
-        self.key_refused = False
-        self._noting = threading.Lock()
+        self._key_status = KeyStatus(
+            source, open_endpoints=open_endpoints, monotonic=timing.monotonic
+        )
         self._key = key
         self._metrics = metrics
         self._timing = timing
@@ -100,6 +92,11 @@ class Client:
         metrics.budget.labels(source).set(limits.requests_per_second)
         metrics.waited.labels(source)
 
+    @property
+    def key_refused(self) -> bool:
+        """Whether the API has refused the key and not accepted it since."""
+        return self._key_status.refused
+
     def close(self) -> None:
         """Give the connections back."""
         self._http.close()
@@ -110,12 +107,25 @@ class Client:
         Raises:
             PollError: any leaf of the tree but `PagingError` and `PartialError`.
         """
+        try:
+            content = self._send_with_retries(request)
+        except errors.PermissionMissingError:
+            if self._key_status.confirm_refused(self._get_once):
+                raise errors.KeyRefusedError(
+                    f"{request.endpoint.path} answered 403, as the API refuses the key"
+                ) from None
+            raise
+        return self._parse(request, content)
+
+    def _get_once(self, endpoint: Endpoint[object]) -> object:
+        request = Request(endpoint=endpoint)
+        return self._parse(request, self._send_in_turn(request, request.path))
+
+    def _parse(self, request: Request[T], content: bytes) -> T:
         endpoint = request.endpoint
-        response = parse_response(
-            endpoint.path, endpoint.response, self._send_with_retries(request)
-        )
+        response = parse_response(endpoint.path, endpoint.response, content)
         # Anything else may come from a gateway that has not looked at the key.
-        self._note_key(endpoint.path, refused=False)
+        self._key_status.note(endpoint.path, status=httpx.codes.OK)
         return response
 
     def get_json(self, request: Request[object]) -> bytes:
@@ -199,7 +209,7 @@ class Client:
                 )
         return self._accept(request.endpoint, response)
 
-    def _send(self, request: Request[object], path: str, key: str) -> _Response:
+    def _send(self, request: Request[object], path: str, key: str) -> HttpResponse:
         endpoint = request.endpoint.path
         try:
             with (
@@ -211,15 +221,11 @@ class Client:
                     headers={"Authorization": f"Bearer {key}"},
                 ) as response,
             ):
-                ok = response.status_code == httpx.codes.OK
-                content = body.read(endpoint, response) if ok else b""
-                headers = response.headers
-                return _Response(
-                    response.status_code,
-                    headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-                    headers.get("Retry-After"),
-                    content,
-                )
+                status, headers = response.status_code, response.headers
+                media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+                wanted = needs_body(status, media_type)
+                content = body.read(endpoint, response) if wanted else b""
+                return HttpResponse(status, media_type, headers.get("Retry-After"), content)
         except httpx.TimeoutException:
             raise errors.DeadlineError(f"{endpoint} did not answer in time") from None
         except httpx.InvalidURL:
@@ -227,32 +233,18 @@ class Client:
         except (httpx.TransportError, UnicodeError) as failure:
             raise errors.ConnectionFailedError(f"{endpoint}: {_told_of(failure)}") from None
 
-    def _accept(self, endpoint: Endpoint[object], response: _Response) -> bytes:
-        status = response.status
-        if status == httpx.codes.OK:
+    def _accept(self, endpoint: Endpoint[object], response: HttpResponse) -> bytes:
+        if response.status == httpx.codes.OK:
             return response.body
-        kind = errors.error_for_status(status, media_type=response.media_type)
-        message = f"{endpoint.path} answered {status}"
-        if kind is errors.KeyRefusedError:
-            self._note_key(endpoint.path, refused=True)
-        elif kind is errors.InterceptedError:
-            told = response.media_type if response.media_type in _MEDIA_TYPES else "no JSON"
-            message += f": something between us and the API answered ({told})"
-        elif kind is errors.PermissionMissingError and endpoint.permission:
-            message += f"; the key needs the permission {endpoint.permission}"
-        raise kind(
-            message, retry_after=retry_after_seconds(response.retry_after, self._timing.clock())
+        failure = rejection(
+            endpoint,
+            response,
+            open_to_every_key=self._key_status.is_open(endpoint.path),
+            now=self._timing.clock(),
         )
-
-    def _note_key(self, endpoint: str, *, refused: bool) -> None:
-        with self._noting:
-            changed = refused != self.key_refused
-            self.key_refused = refused
-        where = {"source": self.source, "endpoint": endpoint}
-        if changed and refused:
-            logger.error("the API refuses the key (401)", extra=where)
-        elif changed:
-            logger.info("the API accepts the key again", extra=where)
+        if isinstance(failure, errors.KeyRefusedError):
+            self._key_status.note(endpoint.path, status=response.status)
+        raise failure
 
 
 def _told_of(failure: Exception) -> str:

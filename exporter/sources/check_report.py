@@ -13,11 +13,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One endpoint, and `ok` or what is missing."""
+    """One endpoint, and `ok` or what is missing.
+
+    Attributes:
+        forbidden: whether the key was refused there for want of a permission.
+    """
 
     endpoint: Endpoint[object]
     result: str
     passed: bool
+    forbidden: bool = False
 
 
 def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[Row, T | None]:
@@ -26,7 +31,8 @@ def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[R
         response = request()
     except (NotFoundError, PermissionMissingError) as absent:
         result = f"{endpoint.optional}: {absent}" if endpoint.optional else str(absent)
-        return Row(endpoint, result, passed=bool(endpoint.optional)), None
+        forbidden = isinstance(absent, PermissionMissingError)
+        return Row(endpoint, result, passed=bool(endpoint.optional), forbidden=forbidden), None
     except PollError as failure:
         return Row(endpoint, str(failure), passed=False), None
     return Row(endpoint, "ok", passed=True), response

@@ -47,6 +47,7 @@ class Shared:
         *,
         limits: RateLimits,
         ca_file: Path | None,
+        open_endpoints: Sequence[Endpoint[object]] = (),
     ) -> Client | None:
         """A client of one API, which shares nothing with any other but these.
 
@@ -63,6 +64,7 @@ class Shared:
             stopping=self.stopping,
             verify=trust(ca_file),
             timing=self.timing,
+            open_endpoints=open_endpoints,
         )
 
 

@@ -36,7 +36,14 @@ def open_client(settings: Settings, shared: Shared) -> Client | None:
     """The client with the settings' key; None if no key is set."""
     own, api = settings[DevinSettings], settings[DevinApiSettings]
     limits = RateLimits(requests_per_second=own.requests_per_second, concurrency=own.concurrency)
-    return shared.client(NAME, api.api_url, own.key(), limits=limits, ca_file=api.ca_file)
+    return shared.client(
+        NAME,
+        api.api_url,
+        own.key(),
+        limits=limits,
+        ca_file=api.ca_file,
+        open_endpoints=identity.ENDPOINTS,
+    )
 
 
 def tasks(opened: OpenSource) -> tuple[Task, ...]:

@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import PAGE_SIZE
 from exporter.client.models import ListPage
+from exporter.errors import PollError
 from exporter.sources.check_report import Row, report, request_row
 from exporter.sources.devin import identity, keys
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
+from exporter.sources.devin.context import ENTERPRISE_ENDPOINTS
 from exporter.sources.devin.data_set import DataSet
 from exporter.sources.devin.members import models
 from exporter.sources.devin.operations import sessions
@@ -20,6 +23,12 @@ from exporter.sources.source import CheckReport, OpenSource
 
 T = TypeVar("T")
 HOUR = 3_600
+NOT_ASKED = "not asked: "
+KEY_REFUSED = "the API refuses the key: it is wrong, revoked or expired; nothing else was requested"
+OPENS_NOTHING = (
+    "every endpoint that needs a permission is refused (403): the API accepts the key, but "
+    "it holds none of the permissions"
+)
 NO_IDS: Mapping[str, Sequence[str]] = {"org_id": (), "user_id": (), "service_user_id": ()}
 
 
@@ -46,6 +55,9 @@ class Check:
     def run(self) -> CheckReport:
         """What was found, and what the polls of all data sets will cost."""
         who = self._identity()
+        if self._client.key_refused:
+            self._notes.append(KEY_REFUSED)
+            return report(self._rows, self._notes)
         if who is not None and who.org_id is not None:
             self._kind = who.kind
             self._organizations_own(who.org_id)
@@ -55,19 +67,42 @@ class Check:
         for endpoint in self._endpoints:
             if endpoint.is_for(self._kind) and endpoint not in known:
                 self._get(endpoint)
-        self._note_cost()
+        if who is not None:
+            self._sum_up_refusals()
+        self._note_cost(tried=who.tried if who else 0)
         return report(self._rows, self._notes)
 
-    def _identity(self) -> identity.SelfAnswer | None:
-        who = self._get(identity.ENDPOINT)
-        if who is None and self._rows[-1].passed:
-            who = self._get(identity.OLDER_ENDPOINT)
-        if who is not None:
-            name = who.service_user_name or who.service_user_id or who.principal_type or "unknown"
-            self._notes.append(f"the key is an {who.kind}'s; it belongs to {name}")
+    def _identity(self) -> identity.KeyOwner | None:
+        answer = self._get(identity.ENDPOINT)
+        if answer is None and self._rows[-1].passed:
+            answer = self._get(identity.OLDER_ENDPOINT)
+        if answer is None:
+            return None
+        try:
+            who = identity.owner_of(
+                answer, self._client, enterprise_endpoints=ENTERPRISE_ENDPOINTS, now=self._now
+            )
+        except PollError as failure:
+            result = f"what the key opens could not be found out: {failure}"
+            self._rows[-1] = replace(self._rows[-1], result=result, passed=False)
+            return None
+        whose = "a service user" if who.is_service_user else "not a service user"
+        self._notes.append(f"the key is an {who.kind}'s; it belongs to {who.name}, {whose}")
+        if not who.is_service_user:
+            self._notes.append(who.description)
         return who
 
-    def _enterprises(self, who: identity.SelfAnswer | None) -> None:
+    def _sum_up_refusals(self) -> None:
+        """Name no permission where the key opens nothing at all that needs one."""
+        needing = [row for row in self._rows if row.endpoint.permission]
+        forbidden = [row for row in needing if row.forbidden]
+        if forbidden and all(row.forbidden or row.result.startswith(NOT_ASKED) for row in needing):
+            self._rows = [
+                replace(row, result="answered 403") if row.forbidden else row for row in self._rows
+            ]
+            self._notes.append(OPENS_NOTHING)
+
+    def _enterprises(self, who: identity.KeyOwner | None) -> None:
         """The lists of an enterprise, which say what the other endpoints can be asked for."""
         self._ids["org_id"] = [item.org_id for item in self._get_list(models.ORGANIZATIONS)]
         users = [*self._get_list(models.USERS), *self._get_list(models.IDP_USERS)]
@@ -100,7 +135,7 @@ class Check:
         }
         lacking = [name for name, known in ids.items() if not known]
         if lacking:
-            result = f"not asked: no {lacking[0]} is known"
+            result = f"{NOT_ASKED}no {lacking[0]} is known"
             self._rows.append(Row(endpoint, result, passed=True))
             return None
         request = Request(
@@ -124,11 +159,15 @@ class Check:
         kind = "billing cycle" if cycle else "calendar month, in place of a cycle,"
         self._notes.append(f"the running {kind} is {_utc(shown.start)} to {_utc(shown.end)} UTC")
 
-    def _note_cost(self) -> None:
-        """Estimate the requests of an hour, with all that is turned on."""
+    def _note_cost(self, *, tried: int) -> None:
+        """Estimate the requests of an hour, with all that is turned on.
+
+        Args:
+            tried: requests that it takes to find out what the key opens.
+        """
         counts = {name: len(ids) for name, ids in self._ids.items()}
         more_pages = sum(max(0, math.ceil(count / PAGE_SIZE) - 1) for count in counts.values())
-        per_hour = HOUR * more_pages / self._settings.poll_interval
+        per_hour = HOUR * (more_pages + tried) / self._settings.poll_interval
         for each in self._data_sets:
             requests = sum(
                 math.prod(n for name, n in counts.items() if f"{{{name}}}" in endpoint.path)

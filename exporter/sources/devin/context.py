@@ -3,13 +3,25 @@
 from dataclasses import dataclass
 from typing import Self
 
+from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.cycles import Cycles
 from exporter.sources.devin.identity import Identity
+from exporter.sources.devin.members import models
 from exporter.sources.devin.members.directory import Directory
 from exporter.sources.devin.members.user_policy import UserPolicy
+from exporter.sources.devin.operations import queue, sessions
 from exporter.sources.devin.operations.sessions import Sessions, Table
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.source import OpenSource
+
+ENTERPRISE_ENDPOINTS = (
+    cycles.ENDPOINT,
+    queue.ENDPOINT,
+    models.ORGANIZATIONS,
+    models.SERVICE_USERS,
+    sessions.ENDPOINT,
+)
+"""One for each permission of an enterprise's key, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +38,11 @@ class Context:
     def of(cls, opened: OpenSource) -> Self:
         """Nothing is known yet; each part is filled by its own polls."""
         client, clock, settings = opened.client, opened.clock, opened.settings[DevinSettings]
-        identity = Identity(client)
+        identity = Identity(client, clock, enterprise_endpoints=ENTERPRISE_ENDPOINTS)
         policy = UserPolicy(
             settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit
         )
         table = Table(rows=settings.recent_sessions, titles=settings.session_titles)
-        sessions = Sessions(client, clock, identity, policy=policy, table=table)
-        directory = Directory(client, clock, identity, policy=policy, seen=sessions.seen_users)
-        return cls(identity, Cycles(client, clock, identity), policy, sessions, directory)
+        recent = Sessions(client, clock, identity, policy=policy, table=table)
+        directory = Directory(client, clock, identity, policy=policy, seen=recent.seen_users)
+        return cls(identity, Cycles(client, clock, identity), policy, recent, directory)

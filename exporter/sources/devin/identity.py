@@ -1,9 +1,13 @@
 """Whose key it is: `GET /v3/self`, on older deployments `GET /v3/enterprise/self`.
 
-A key for one organization opens that organization's endpoints and nothing of the enterprise.
+A key for one organization opens that organization's endpoints and nothing of the enterprise. Of a
+service user the response says which of the two it is. Of a personal token it names the person's own
+organization, which says nothing of what the token opens: that is tried.
 """
 
-from dataclasses import replace
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
@@ -11,26 +15,61 @@ from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import ResponseModel
 from exporter.client.text import Name
-from exporter.errors import NotFoundError
+from exporter.errors import NotFoundError, PermissionMissingError
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
 from exporter.sources.devin.types import Id
 
+logger = logging.getLogger(__name__)
+
 TASK = "identity"
+SERVICE_USER = "service_user"
+PAT_USER = "pat_user"
+ADVICE = "a service user is meant for this"
 
 
 class SelfAnswer(ResponseModel):
-    """The fields read of it; `org_id` is set for a key of one organization."""
+    """The fields read of it."""
 
     principal_type: str | None = None
     service_user_id: str | None = None
     service_user_name: Name | None = None
+    user_name: Name | None = None
     org_id: Id | None = None
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOwner:
+    """Whose key it is.
+
+    Attributes:
+        kind: the kind of the key.
+        org_id: the only organization that the key opens; None for an enterprise's key.
+        principal_type: as the API names it; None if it does not.
+        service_user_id: None for a key of nobody such.
+        name: for people.
+        tried: requests that it took to find out what the key opens.
+    """
+
+    kind: str
+    org_id: str | None
+    principal_type: str | None
+    service_user_id: str | None
+    name: str
+    tried: int
+
     @property
-    def kind(self) -> str:
-        """The kind of the key."""
-        return keys.ENTERPRISE if self.org_id is None else keys.ORGANIZATION
+    def is_service_user(self) -> bool:
+        """Whether it is the kind of key that is meant for this."""
+        return self.principal_type == SERVICE_USER
+
+    @property
+    def description(self) -> str:
+        """What kind of key it is, without any word of the API or any name."""
+        if self.is_service_user:
+            return f"the key is an {self.kind}'s: a service user's"
+        what = "a personal token" if self.principal_type == PAT_USER else "of an unknown type"
+        return f"the key is an {self.kind}'s: {what}; {ADVICE}"
 
 
 ENDPOINT = Endpoint(
@@ -43,12 +82,80 @@ OLDER_ENDPOINT = replace(ENDPOINT, path="/v3/enterprise/self", optional="")
 ENDPOINTS = (ENDPOINT, OLDER_ENDPOINT)
 
 
-class Identity:
-    """The key as last seen; taken for an enterprise's until the API has told."""
+def request_self(client: Client) -> SelfAnswer:
+    """Request it from the endpoint that the deployment has. Raises `PollError`."""
+    try:
+        return client.get(Request(endpoint=ENDPOINT))
+    except NotFoundError:
+        return client.get(Request(endpoint=OLDER_ENDPOINT))
 
-    def __init__(self, client: Client) -> None:
+
+def owner_of(
+    answer: SelfAnswer,
+    client: Client,
+    *,
+    enterprise_endpoints: Sequence[Endpoint[object]],
+    now: float,
+) -> KeyOwner:
+    """Decide whose key it is, by what it opens where the response leaves that open.
+
+    Args:
+        enterprise_endpoints: one for each permission; a key that opens none is an organization's.
+        now: Unix seconds.
+
+    Raises:
+        PollError: if an endpoint neither lets the key in nor refuses it: that decides nothing.
+    """
+    tried: list[bool | None] = []
+    if answer.org_id is not None and answer.principal_type != SERVICE_USER:
+        for endpoint in enterprise_endpoints:
+            tried.append(_opens(client, endpoint, now))
+            if tried[-1]:
+                break
+        opens_enterprise = True in tried or False not in tried
+    else:
+        opens_enterprise = answer.org_id is None
+    return KeyOwner(
+        kind=keys.ENTERPRISE if opens_enterprise else keys.ORGANIZATION,
+        org_id=None if opens_enterprise else answer.org_id,
+        principal_type=answer.principal_type,
+        service_user_id=answer.service_user_id,
+        name=answer.service_user_name or answer.service_user_id or answer.user_name or "unknown",
+        tried=len(tried),
+    )
+
+
+def _opens(client: Client, endpoint: Endpoint[object], now: float) -> bool | None:
+    """Whether the key opens an endpoint; None if the deployment has no such endpoint."""
+    try:
+        client.get(Request(endpoint=endpoint, params=endpoint.check_params(now)))
+    except NotFoundError:
+        return None
+    except PermissionMissingError as refusal:
+        if not refusal.documented:
+            raise
+        return False
+    return True
+
+
+class Identity:
+    """The key as last seen; taken for an enterprise's until the API has told.
+
+    Args:
+        enterprise_endpoints: what a key is tried at whose type says nothing of what it opens.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        *,
+        enterprise_endpoints: Sequence[Endpoint[object]],
+    ) -> None:
         self._client = client
-        self.known: SelfAnswer | None = None
+        self._clock = clock
+        self._enterprise_endpoints = enterprise_endpoints
+        self.known: KeyOwner | None = None
 
     @property
     def org_id(self) -> str | None:
@@ -73,7 +180,14 @@ class Identity:
 
     def poll(self) -> None:
         """Ask who we are. Raises `PollError`."""
-        try:
-            self.known = self._client.get(Request(endpoint=ENDPOINT))
-        except NotFoundError:
-            self.known = self._client.get(Request(endpoint=OLDER_ENDPOINT))
+        owner = owner_of(
+            request_self(self._client),
+            self._client,
+            enterprise_endpoints=self._enterprise_endpoints,
+            now=self._clock(),
+        )
+        before = self.known.description if self.known else None
+        self.known = owner
+        if owner.description != before:
+            level = logging.INFO if owner.is_service_user else logging.WARNING
+            logger.log(level, "%s", owner.description, extra={"task": TASK})

@@ -7,7 +7,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from exporter import errors
 from exporter.client.endpoint import Endpoint
-from exporter.client.models import ResponseModel
 from exporter.client.rate_limit import retry_after_seconds
 
 _MEDIA_TYPES = frozenset({"text/html", "text/plain", "text/xml", "application/xml"})
@@ -24,16 +23,7 @@ class HttpResponse:
     body: bytes
 
 
-class _Detail(ResponseModel):
-    detail: str | tuple[object, ...]
-
-
-class _Problem(ResponseModel):
-    title: str
-    status: int
-
-
-_ERROR_BODY: TypeAdapter[_Detail | _Problem] = TypeAdapter(_Detail | _Problem)
+_OBJECT = TypeAdapter(dict[str, object])
 
 
 def needs_body(status: int, media_type: str) -> bool:
@@ -46,10 +36,10 @@ def needs_body(status: int, media_type: str) -> bool:
 def is_error_of_the_api(body: bytes) -> bool:
     """Whether a body has the shape of the API's errors: RFC 9457, or the older `detail`."""
     try:
-        _ERROR_BODY.validate_json(body)
+        error = _OBJECT.validate_json(body)
     except ValidationError:
         return False
-    return True
+    return isinstance(error.get("detail"), str | list) or {"title", "status"} <= error.keys()
 
 
 def rejection(

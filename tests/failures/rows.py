@@ -29,6 +29,7 @@ from tests.support.faulty_server import (
     second_page_fails,
     status,
 )
+from tests.support.rig import PAYLOADS
 
 CONSUMPTION = "/v3/enterprise/consumption/daily"
 USERS = "/v3/enterprise/members/users"
@@ -49,6 +50,9 @@ MAIN = {
 Breaks = Callable[[Front, Sequence[str]], None]
 """Has something happen at the server of these sources."""
 
+SELF = "/v3/self"
+BAD_KEY = (PAYLOADS / "error_403_bad_key.json").read_bytes()
+NOT_OF_THE_API = b'{"message": "Forbidden"}'
 HTML = b"<html><body>Bad gateway</body></html>"
 
 
@@ -237,6 +241,14 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         log="something between us and the API answered (text/html)",
     ),
     OneEndpoint(
+        name="403 with JSON that is not the API's, where no permission is needed",
+        behaviour=status(403, NOT_OF_THE_API),
+        elsewhere=(SELF, "identity"),
+        reason="intercepted",
+        log="something between us and the API answered (JSON of another shape)",
+        victims=ONLY_V3,
+    ),
+    OneEndpoint(
         name="401 with HTML, as proxies send it",
         behaviour=status(401, HTML, Content_Type="text/html"),
         reason="intercepted",
@@ -398,6 +410,26 @@ WHOLE_API: tuple[WholeApi, ...] = (
         reason="unauthorized",
         ready=503,
         log="the API refuses the key (401)",
+        alerts=REFUSED,
+    ),
+    WholeApi(
+        name="403 from the start: a key that is wrong",
+        breaks=_everywhere(status(403, BAD_KEY)),
+        victims=ONLY_V3,
+        from_the_start=True,
+        series=Series.NEVER,
+        reason="unauthorized",
+        ready=503,
+        log="the API refuses the key (403)",
+        alerts=(Alert.REFUSED, Alert.FAILING),
+    ),
+    WholeApi(
+        name="403 in the middle: a key that is revoked",
+        breaks=_everywhere(status(403, BAD_KEY)),
+        victims=ONLY_V3,
+        reason="unauthorized",
+        ready=503,
+        log="the API refuses the key (403)",
         alerts=REFUSED,
     ),
     WholeApi(

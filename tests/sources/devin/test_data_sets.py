@@ -50,6 +50,7 @@ def clock() -> Clock:
 @pytest.fixture
 def api() -> Iterator[Api]:
     with respx.mock(base_url=URL, assert_all_called=False) as router:
+        router.get("/v3/self").respond(json=payload("self"))
         yield router
 
 

@@ -14,7 +14,7 @@ from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.sources.devin import SOURCE
 from tests.support.processes import finished, running
-from tests.support.rig import KEY, Clock, Rig, Scrape, at, rig, simulated_api
+from tests.support.rig import KEY, Clock, Rig, Scrape, at, payload, rig, simulated_api
 
 NOW = at("2026-03-20 23:30:00")
 SIZE = Size(organizations=3, users=30, days=90)
@@ -228,7 +228,10 @@ def test_what_is_not_on_this_deployment_is_off_and_no_failure(
         if sample.name.endswith("_total")
     ]
     assert sum(counted) == 0
-    assert [record.getMessage()[:11] for record in caplog.records] == ["task is off"]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "the key is an enterprise's",
+        "task is off",
+    ]
     assert not scrape.names() & families(f"devin_{task[:-1]}")
 
 
@@ -338,6 +341,7 @@ def plan(clock: Clock) -> Iterator[tuple[respx.Router, Rig]]:
     with respx.mock(base_url=URL, assert_all_called=False) as api, rig(URL, clock) as polled:
         cycle = {"after": int(at("2026-03-05 08:00:00")), "before": int(at("2026-04-05 08:00:00"))}
         before = {"after": int(at("2026-02-05 08:00:00")), "before": cycle["after"]}
+        api.get("/v3/self").respond(json=payload("self"))
         api.get("/v3/enterprise/consumption/cycles").respond(
             json={"items": [cycle, before], "has_next_page": False}
         )
@@ -465,7 +469,7 @@ def test_an_organizations_key_tells_a_plan_without_metering_too(
         )
 
     with respx.mock(base_url=URL, assert_all_called=False) as api, rig(URL, clock) as polled:
-        api.get("/v3/self").respond(json={"org_id": "o"})
+        api.get("/v3/self").respond(json={"principal_type": "service_user", "org_id": "o"})
         api.get("/v3/organizations/o/metrics/sessions").mock(side_effect=count)
         api.get("/v3/organizations/o/metrics/prs").respond(503, headers={"Retry-After": "0"})
         api.get("/v3/organizations/o/metrics/searches").respond(503, headers={"Retry-After": "0"})

@@ -50,9 +50,7 @@ MAIN = {
 Breaks = Callable[[Front, Sequence[str]], None]
 """Has something happen at the server of these sources."""
 
-SELF = "/v3/self"
 BAD_KEY = (PAYLOADS / "error_403_bad_key.json").read_bytes()
-NOT_OF_THE_API = b'{"message": "Forbidden"}'
 HTML = b"<html><body>Bad gateway</body></html>"
 
 
@@ -239,14 +237,6 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         behaviour=status(403, HTML, Content_Type="text/html"),
         reason="intercepted",
         log="something between us and the API answered (text/html)",
-    ),
-    OneEndpoint(
-        name="403 with JSON that is not the API's, where no permission is needed",
-        behaviour=status(403, NOT_OF_THE_API),
-        elsewhere=(SELF, "identity"),
-        reason="intercepted",
-        log="something between us and the API answered (JSON of another shape)",
-        victims=ONLY_V3,
     ),
     OneEndpoint(
         name="401 with HTML, as proxies send it",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import respx
 
+from exporter.errors import InterceptedError
 from exporter.sources.devin.identity import OLDER_ENDPOINT
 from tests.sources.devin.test_whose_key import BILLING, CYCLES, FORBIDDEN, OUTAGES, SELF, refuse
 from tests.support.fake_api import fake_api, settings
@@ -46,6 +47,16 @@ def test_a_403_where_no_permission_is_needed_refuses_the_key_and_no_permission_i
         if task.poll is not None
     }
     assert set(reasons.values()) == {0.0}
+
+
+@pytest.mark.parametrize("outage", [name for name in OUTAGES if "403" in name])
+def test_a_403_that_is_not_the_apis_says_nothing_of_the_key(
+    api: respx.Router, polled: Rig, outage: str
+) -> None:
+    api.get(SELF).mock(return_value=OUTAGES[outage])
+    polled.poll("identity")
+    assert isinstance(polled.error("identity"), InterceptedError)
+    assert not polled.client.key_refused
 
 
 def test_on_an_older_deployment_the_older_endpoint_refuses_the_key(
@@ -94,7 +105,7 @@ def test_a_process_with_a_wrong_key_says_so_once_whatever_the_status(
         assert "permission" not in checked.stdout
         assert api.requested == [SELF]
         with running(tmp_path, **settings(api.url)) as exporter:
-            page = exporter.until('task="cycles",reason="unauthorized"} 1.0')
+            page = exporter.until('reason="unauthorized",task="cycles"} 1.0')
             ready = exporter.get("/-/ready")
             assert ready.status_code == 503
             assert ready.text == "not ready: the API refuses the key of: devin\n"

@@ -127,7 +127,7 @@ class ConsumptionBackfill:
 
     def _accounts(self, journal: Checkpoint, scope: Scope) -> Iterator[tuple[str, EntityUsage]]:
         for entity in self._entities.get(scope.task, ()):
-            answer = journal.answer(self._request(scope, entity))
+            answer = journal.response(self._request(scope, entity))
             if answer is not None:
                 yield (
                     entity,

@@ -164,7 +164,7 @@ class _Past:
     def _previous(
         self, period: active_users.Period, journal: Checkpoint, began: float
     ) -> Iterator[Segment]:
-        answer = journal.answer(self._active_users(period))
+        answer = journal.response(self._active_users(period))
         users = {day_number(item.start_time): item.active_users for item in answer or ()}
         running = period.running(self._finished.shown.start)
         while running.start < self._finished.shown.end:
@@ -179,7 +179,7 @@ class _Past:
         labels = {"org_id": org_id} if org_id else {}
         began = self._consumption.created(org_id, began) if org_id else began
         for day in self._finished.days:
-            answer = journal.answer(self._created(org_id, day))
+            answer = journal.response(self._created(org_id, day))
             shown = self._finished.yesterday_shown(day)
             if answer is not None:
                 sample = created["yesterday"](answer.sessions_created_count, **labels)

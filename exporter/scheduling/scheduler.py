@@ -55,7 +55,6 @@ class Scheduler:
     """Runs every task at its interval, each at most once at a time.
 
     Args:
-        store: receives outcomes and samples.
         registry: receives `devin_exporter_task_failures_total` and `…_skipped_total`.
         timing: decides what is due, fresh and within a window, and measures runs.
     """
@@ -133,8 +132,10 @@ class Scheduler:
             error = failure
         duration = self._timing.monotonic() - began
         self._report(task, before, error)
-        self._store.ended(task.name, self._outcome_of(before.outcome, error, duration=duration))
-        self._publish([task, *self._dependents(task)])
+        # No page may show the success together with the old samples.
+        with self._publishing:
+            self._store.ended(task.name, self._outcome_of(before.outcome, error, duration=duration))
+            self._publish([task, *self._dependents(task)])
         with self._planning:
             # Also if the window has ended during this run.
             self._due(task, window_ends + POLL_AFTER_WINDOW_SECONDS)

@@ -17,9 +17,9 @@ from exporter.sources.source import sections_of
 
 ROOT = Path(__file__).parent.parent
 SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
-"""What every command reads."""
+"""The settings that every command reads."""
 ALL_SECTIONS: tuple[type[Section], ...] = (*SECTIONS, DemoSettings)
-"""The same, and what only `demo` reads."""
+"""The same, and the settings that only `demo` reads."""
 
 
 PUBLISHED: tuple[Metric, ...] = (

@@ -34,7 +34,7 @@ def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[R
 
 def report(rows: Sequence[Row], notes: Sequence[str]) -> CheckReport:
     """Format the rows as a table, with the notes below it."""
-    table = [("endpoint", "feeds", "answer")]
+    table = [("endpoint", "feeds", "result")]
     table += [(row.endpoint.path, row.endpoint.feeds, row.result) for row in rows]
     first, second = (max(len(row[column]) for row in table) for column in (0, 1))
     lines = [f"{path:<{first}}  {feeds:<{second}}  {result}" for path, feeds, result in table]

@@ -100,7 +100,7 @@ class Check:
         }
         lacking = [name for name, known in ids.items() if not known]
         if lacking:
-            result = f"not asked: no {lacking[0]} is known"
+            result = f"not requested: no {lacking[0]} is known"
             self._rows.append(Row(endpoint, result, passed=True))
             return None
         request = Request(

@@ -15,6 +15,9 @@ metadata:
   name: devin-exporter
   labels:
     app.kubernetes.io/name: devin-exporter
+    # The chart kube-prometheus-stack loads no rules without this label: the name that `helm list`
+    # gives its release, which is to be put here.
+    release: kube-prometheus-stack
 spec:
 """
 

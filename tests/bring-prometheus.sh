@@ -3,7 +3,7 @@
 # and without root; nothing is installed. WHAT are some of these, by default all of them:
 #   prometheus               with promtool, of this machine's own suite of Debian
 #   prometheus-alertmanager  with amtool, of the same
-#   newer                    newer/prometheus, promtool and victoria-metrics, of a newer suite
+#   newer                    newer/prometheus, promtool, victoria-metrics and vmalert-tool, of a newer suite
 # What is on the PATH already is not brought, but for what is newer. Each program runs with the
 # libraries and files that its suite has for it, and needs nothing else on the machine. What
 # cannot be brought is named, and no error: the tests that need it then say that they did not run.
@@ -27,7 +27,7 @@ programs_of() {
     case $1 in
     prometheus) echo prometheus promtool ;;
     prometheus-alertmanager) echo prometheus-alertmanager amtool ;;
-    victoria-metrics) echo victoria-metrics vmagent vmalert ;;
+    victoria-metrics) echo victoria-metrics vmagent vmalert vmalert-tool ;;
     esac
 }
 is_on_path() {

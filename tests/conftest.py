@@ -37,6 +37,7 @@ LONGEST_FIRST = (
     "test_over_time.py",
     "test_documented_commands.py",
     "test_healthcheck.py",
+    "test_rules_in_vmalert.py",
     "test_backfill.py",
     "test_sources.py",
     "test_locks.py",

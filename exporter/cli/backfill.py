@@ -1,18 +1,22 @@
 """`devin-exporter backfill`: what finished days fix, as OpenMetrics text with timestamps."""
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 from prometheus_client import CollectorRegistry
 from tqdm import tqdm
 
 from exporter.cli.backfill_options import BackfillOptions
+from exporter.cli.destination import (
+    STANDARD_OUTPUT,
+    FileDestination,
+    StreamDestination,
+    destination_of,
+)
 from exporter.client.checkpoint import Checkpoint, CheckpointError
 from exporter.client.endpoint import Request
 from exporter.client.fan_out import for_each_entity
@@ -25,7 +29,6 @@ from exporter.exposition.openmetrics import SampleTimes, WriteSummary, write
 from exporter.sources import SOURCES
 from exporter.sources.source import Backfill, Shared, open_sources
 
-STANDARD_OUTPUT = "-"
 _REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
 
@@ -51,12 +54,15 @@ def backfill(
     except (CheckpointError, PollError) as failure:
         raise BackfillError(str(failure)) from None
     except OSError as failure:
-        raise BackfillError(f"{options.output}: {failure.strerror}") from None
+        is_file = options.output != STANDARD_OUTPUT
+        where = options.output if is_file else "standard output"
+        raise BackfillError(f"{where}: {failure.strerror}") from None
 
 
 def _backfill(
     settings: Settings, options: BackfillOptions, echo: Callable[[str], object]
 ) -> WriteSummary:
+    destination = destination_of(options.output)
     shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
     sources = [source for source in SOURCES if source.backfill is not None]
     with ExitStack() as stack:
@@ -64,13 +70,15 @@ def _backfill(
         parts = [
             each.source.backfill(each, options.span) for each in opened if each.source.backfill
         ]
-        journal, partial = _journal(options.output, parts)
+        journal, partial = _journal(destination, parts)
         stack.callback(journal.close)
+        if partial is None:
+            echo("written straight: a run that is interrupted begins anew the next time")
         for line in chain.from_iterable(part.left_out for part in parts):
             echo(f"left out: {line}")
         for line in _ask(parts, journal):
             echo(f"left out: {line}")
-        with _destination(options.output) as file:
+        with destination.writing() as file:
             written = write(
                 chain.from_iterable(part.stretches(journal) for part in parts),
                 SampleTimes(every=options.every, last=options.span.until),
@@ -82,17 +90,24 @@ def _backfill(
     return written
 
 
-def _journal(output: str, parts: Sequence[Backfill]) -> tuple[Checkpoint, Path | None]:
-    if output == STANDARD_OUTPUT:
+def _journal(
+    destination: FileDestination | StreamDestination, parts: Sequence[Backfill]
+) -> tuple[Checkpoint, Path | None]:
+    if isinstance(destination, FileDestination):
+        partial = destination.path.with_name(f"{destination.path.name}.partial")
+        return Checkpoint.at(partial, owner=" and ".join(part.owner for part in parts)), partial
+    try:
         return Checkpoint.temporary(), None
-    partial = Path(f"{output}.partial")
-    return Checkpoint.at(partial, owner=" and ".join(part.owner for part in parts)), partial
+    except OSError:
+        raise BackfillError("no temporary folder can be written to; TMPDIR names another") from None
 
 
 def _ask(parts: Sequence[Backfill], journal: Checkpoint) -> Iterator[str]:
     """Ask for what is not in the journal yet; gives what is left out, a line each."""
+    # Without standard error there is no place for a bar; None means: where it is no terminal.
+    silent = True if sys.stderr is None else None
     asked = sum(len(group) for part in parts for group in part.requests)
-    with tqdm(total=asked, unit=" requests", desc="asking", disable=None) as bar:
+    with tqdm(total=asked, unit=" requests", desc="asking", disable=silent) as bar:
         for part in parts:
             for group in part.requests:
                 pending = {request.key: request for request in group if request not in journal}
@@ -113,26 +128,11 @@ def _ask_for(
     done: Callable[[int], object],
 ) -> None:
     def ask(key: str) -> None:
-        journal.add(pending[key], client.get_json(pending[key]))
+        response = client.get_json(pending[key])
+        try:
+            journal.add(pending[key], response)
+        except OSError as failure:
+            raise CheckpointError(f"answers cannot be kept: {failure.strerror}") from None
         done(1)
 
     for_each_entity(list(pending), ask, threads=client.concurrency)
-
-
-@contextmanager
-def _destination(output: str) -> Iterator[BinaryIO]:
-    """Standard output, or a file that has its name only once it is whole."""
-    if output == STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    unfinished = Path(f"{output}.unfinished")
-    try:
-        with unfinished.open("wb", buffering=1 << 20) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(output)
-    finally:
-        with suppress(FileNotFoundError):
-            unfinished.unlink()

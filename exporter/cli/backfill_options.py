@@ -7,6 +7,8 @@ from datetime import datetime
 
 from exporter.exposition.openmetrics import HOUR, BackfillRange
 
+PLACEHOLDER = "VALUE"
+"""Stands for a flag's value in the help, which is ASCII as not every terminal shows more."""
 SCRAPE_JOB = "devin-exporter"
 """Name of the shipped scrape job, and its constant `instance`."""
 MOST_DAYS = 3_650
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `backfill`."""
     group = parser.add_argument_group("backfill")
     for name, does in FLAGS.items():
-        group.add_argument(f"--{name}", metavar="…", help=does)
+        group.add_argument(f"--{name}", metavar=PLACEHOLDER, help=does)
 
 
 def flags_given(args: argparse.Namespace) -> list[str]:

@@ -2,21 +2,26 @@
 
 import logging
 import os
-import sys
 import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
 from exporter.app import Exporter
-from exporter.catalogue import ALL_SECTIONS
+from exporter.catalogue import ALL_SECTIONS, SECTIONS
 from exporter.cli.backfill import backfill
 from exporter.cli.backfill_options import BackfillOptions
+from exporter.cli.demo import simulated_api
 from exporter.cli.exit_codes import LACKING
+from exporter.cli.printing import announce, echo, print_result
 from exporter.client.request_metrics import RequestMetrics
 from exporter.clock import Timing
 from exporter.config.logs import set_up
+from exporter.config.proxies import unreadable_exceptions
 from exporter.config.settings import LogSettings, WebSettings, load, misspelt, parse_addresses
-from exporter.signals import wait_for_termination
+from exporter.signals import run_until_terminated, wait_for_termination
 from exporter.sources import SOURCES
 from exporter.sources.source import Fields, NoSourceError, Shared, open_sources
 from exporter.web.open_files import raise_open_files
@@ -25,19 +30,44 @@ from exporter.web.server import listen
 logger = logging.getLogger(__name__)
 
 
-def serve(overrides: Fields) -> None:
-    """Run the exporter until a signal comes; they are held already.
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs until a signal comes.
+
+    Attributes:
+        urls: where the metrics are.
+        stop: ends it.
+    """
+
+    urls: tuple[str, ...]
+    stop: Callable[[], None]
+
+
+def serve(start: Callable[[], Running]) -> None:
+    """Run what `start` begins until a signal comes, even while it begins."""
+    try:
+        running = run_until_terminated(start)
+    except KeyboardInterrupt:
+        return
+    # Only now, as whoever reads this may send a signal that is to end it in order.
+    for url in running.urls:
+        announce(f"Metrics: {url}")
+    wait_for_termination()
+    running.stop()
+
+
+def start_exporter(overrides: Fields) -> Running:
+    """Poll and serve.
 
     Raises:
         SettingsError: if settings are bad.
         NoSourceError: if no source is turned on.
         ListenError: if an address cannot be listened on.
     """
-    settings = load(ALL_SECTIONS, overrides)
+    settings = load(SECTIONS, overrides)
     log = settings[LogSettings]
     set_up(level=log.level, style=log.format)
-    for given, meant in misspelt(ALL_SECTIONS, list(os.environ)):
-        logger.warning("%s is no setting and is ignored; is %s meant?", given, meant)
+    _warn_of_the_environment()
     web = settings[WebSettings]
     raise_open_files()
     sockets = listen(parse_addresses(web.listen_address))
@@ -48,12 +78,31 @@ def serve(overrides: Fields) -> None:
             opened.close()
         raise
     exporter.start()
-    for opened in sockets:
-        port = opened.getsockname()[1]
-        sys.stdout.write(f"Metrics: http://localhost:{port}{web.telemetry_path}\n")
-    sys.stdout.flush()
-    wait_for_termination()
-    exporter.stop()
+    ports = [opened.getsockname()[1] for opened in sockets]
+    return Running(
+        tuple(f"http://localhost:{port}{web.telemetry_path}" for port in ports), exporter.stop
+    )
+
+
+def _warn_of_the_environment() -> None:
+    for given, meant in misspelt(ALL_SECTIONS, os.environ):
+        logger.warning("%s is no setting and is ignored; is %s meant?", given, meant)
+    for number in unreadable_exceptions():
+        logger.warning("NO_PROXY: entry %d is no host, address or network and is ignored", number)
+
+
+def start_demo(overrides: Fields) -> Running:
+    """The same beside a simulated API.
+
+    Raises:
+        SettingsError: if settings are bad.
+        ListenError: if an address cannot be listened on.
+    """
+    with ExitStack() as stack:
+        pointed = stack.enter_context(simulated_api(overrides))
+        running = start_exporter(pointed)
+        stack.callback(running.stop)
+        return Running(running.urls, stack.pop_all().close)
 
 
 def check(overrides: Fields) -> int:
@@ -62,14 +111,14 @@ def check(overrides: Fields) -> int:
     Raises:
         SettingsError: if settings are bad.
         NoSourceError: if no source is turned on.
+        PrintError: if it cannot be printed.
     """
-    settings = load(ALL_SECTIONS, overrides)
+    settings = load(SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)
     shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
     with open_sources(SOURCES, settings, shared) as opened:
         reports = [each.source.check(each) for each in opened]
-    for report in reports:
-        sys.stdout.writelines(f"{line}\n" for line in report.lines)
+    print_result(line for report in reports for line in report.lines)
     return 0 if all(report.passed for report in reports) else LACKING
 
 
@@ -81,7 +130,7 @@ def write_history(overrides: Fields, options: BackfillOptions) -> None:
         SettingsError: if settings are bad.
         NoSourceError: if no source is turned on.
     """
-    settings = load(ALL_SECTIONS, overrides)
+    settings = load(SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)
-    written = backfill(settings, options, echo=lambda line: sys.stderr.write(f"{line}\n"))
-    sys.stderr.write(f"{written.series} series, {written.samples} samples\n")
+    written = backfill(settings, options, echo=echo)
+    echo(f"{written.series} series, {written.samples} samples")

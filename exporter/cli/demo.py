@@ -1,11 +1,11 @@
 """The simulated API of `devin-exporter demo`, and the settings that point to it."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from exporter.catalogue import ALL_SECTIONS
+from exporter.cli.printing import announce
 from exporter.config.settings import load
 from exporter.demo import DEMO_KEYS, start_demo_api
 from exporter.demo.settings import DemoSettings
@@ -41,7 +41,7 @@ def simulated_api(overrides: Fields) -> Iterator[Fields]:
         raise ListenError(
             f"DEMO_API_PORT: port {demo.api_port}: {os_error_text(failure)}"
         ) from None
-    sys.stdout.write(f"Simulated API: {api.url}\n")
+    announce(f"Simulated API: {api.url}")
     try:
         yield _for_demo(overrides, url=api.url)
     finally:

@@ -1,15 +1,21 @@
 """What the command line holds: the command, its options and the settings given as flags."""
 
 import argparse
+import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from exporter import __version__
 from exporter.catalogue import ALL_SECTIONS
-from exporter.cli.backfill_options import add_arguments, flags_given
+from exporter.cli.backfill_options import PLACEHOLDER, add_arguments, flags_given
 from exporter.cli.exit_codes import BAD_USAGE
+from exporter.cli.printing import echo, print_result
 from exporter.config.settings import Section, Setting, settings_of
+from exporter.demo.settings import DemoSettings
 from exporter.sources.source import Fields
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 COMMANDS = {
     "serve": "poll and serve until SIGTERM or SIGINT (the default)",
@@ -24,6 +30,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_USAGE, f"devin-exporter: {message}\n")
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        # The overridden method hides it when help or version could not be printed.
+        if file is sys.stderr:
+            echo(message.rstrip("\n"))
+        else:
+            print_result(message.splitlines())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
             built.add_argument(
                 setting.flag,
                 dest=setting.variable,
-                metavar="…",
+                metavar=PLACEHOLDER,
                 help=_help(setting).replace("%", "%%"),
             )
     return built
@@ -55,13 +68,15 @@ def parser() -> argparse.ArgumentParser:
 
 def _help(setting: Setting) -> str:
     default = f" (default: {setting.default})" if setting.default else ""
-    return f"{(setting.info.description or '').replace('`', '')}{default} [{setting.variable}]"
+    description = (setting.info.description or "").replace("`", "").replace("…", "...")
+    return f"{description}{default} [{setting.variable}]"
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.Namespace]:
     """Split the command line into the command, the settings given as flags, and all it says.
 
     Raises:
+        PrintError: if what --help and --version give cannot be printed.
         SystemExit: after --help and --version, and with status 2 for what is not understood.
     """
     built = parser()
@@ -77,5 +92,7 @@ def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.N
     for setting in settings_of(ALL_SECTIONS):
         value = getattr(known, setting.variable, None)
         if value is not None:
+            if setting.section is DemoSettings and known.command != "demo":
+                built.error(f"{setting.flag} is a flag of demo")
             overrides.setdefault(setting.section, {})[setting.field] = value
     return known.command, overrides, known

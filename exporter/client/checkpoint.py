@@ -41,10 +41,14 @@ class Checkpoint:
             owner: whose answers these are; another's are refused.
 
         Raises:
-            CheckpointError: if the file is in use, holds another owner's answers or is damaged.
+            CheckpointError: if the file is in use, holds another owner's answers, is damaged or is
+                no regular file.
             OSError: if it cannot be opened.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise CheckpointError(f"{path} is no regular file; remove it")
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
         journal = cls(os.fdopen(descriptor, "r+b"))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,7 +24,9 @@ from exporter.client.models import ListPage, parse_response
 from exporter.client.rate_limit import RateLimiter, RateLimits, retry_after_seconds
 from exporter.client.request_metrics import RequestMetrics
 from exporter.clock import Timing
-from exporter.config.settings import SettingsError, is_loopback
+from exporter.config.proxies import proxy_for
+from exporter.config.settings import is_loopback
+from exporter.config.tls import public_authorities
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class Client:
         timing: its clock is for dates in `Retry-After`, all else is for limits.
 
     Raises:
-        SettingsError: if the environment names a proxy that cannot be used.
+        SettingsError: if the environment names a proxy or authorities that cannot be used.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Client:
             base_url,
             concurrency=limits.concurrency,
             connect_seconds=timing.timer(CONNECT_SECONDS),
-            verify=verify or True,
+            verify=verify,
             backend=LimitedBackend(self._deadline),
         )
         metrics.budget.labels(source).set(limits.requests_per_second)
@@ -274,24 +276,22 @@ def _open(
     *,
     concurrency: int,
     connect_seconds: float,
-    verify: ssl.SSLContext | bool,
+    verify: ssl.SSLContext | None,
     backend: httpcore.NetworkBackend,
 ) -> httpx.Client:
-    try:
-        client = httpx.Client(
-            base_url=base_url,
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
-            timeout=httpx.Timeout(None, connect=connect_seconds),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
-            verify=verify,
-            trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
-            follow_redirects=False,
-            event_hooks={"response": [_forget_location]},
-        )
-    except (ImportError, ValueError, httpx.InvalidURL):
-        raise SettingsError(
-            ["HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: want http://host:port or https://host:port"]
-        ) from None
+    elsewhere = not is_loopback(urlsplit(base_url).hostname or "")
+    client = httpx.Client(
+        base_url=base_url,
+        headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+        timeout=httpx.Timeout(None, connect=connect_seconds),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
+        verify=verify or public_authorities(read_environment=elsewhere),
+        # One unreadable word in the environment would be a traceback of httpx.
+        trust_env=False,
+        proxy=proxy_for(base_url) if elsewhere else None,
+        follow_redirects=False,
+        event_hooks={"response": [_forget_location]},
+    )
     # There is no public way to hand httpx the backend of its pools, of which each proxy has one.
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         if isinstance(transport, httpx.HTTPTransport):

@@ -1,14 +1,20 @@
 """Where the bearer key of a source comes from: a fixed value, or a file that may change."""
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from exporter.config.files import read_regular
 from exporter.errors import CredentialError
 
 Key = Callable[[], str]
+
+LARGEST_FILE_BYTES = 65_536
+_ASSIGNED = re.compile(r"(export\s+)?[A-Za-z_]\w*=[^=]")
+_QUOTES = "\"'`"
 
 
 def check_key(text: str) -> str:
@@ -20,13 +26,17 @@ def check_key(text: str) -> str:
     key = text.strip()
     if not key:
         raise ValueError("is empty")
+    if len(key) > 1 and key[0] == key[-1] and key[0] in _QUOTES:
+        raise ValueError("has quotes around the key; it wants the key alone")
+    if _ASSIGNED.match(key):
+        raise ValueError("has a name and `=` before the key; it wants the key alone")
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ValueError("wants one line of printable ASCII without spaces")
     return key
 
 
 class FileKey:
-    """The stripped contents of a file, read again whenever the file has changed."""
+    """The stripped contents of a regular file, read again whenever the file has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -38,14 +48,15 @@ class FileKey:
         """Give the key.
 
         Raises:
-            CredentialError: if the file is unreadable, empty or holds no key.
+            CredentialError: if the file is unreadable, no regular file, empty or holds no key.
         """
         with self._lock:
             try:
                 stat = self._path.stat()
                 version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
                 if version != self._read_at:
-                    self._key = check_key(self._path.read_text(encoding="utf-8"))
+                    text = read_regular(self._path, most_bytes=LARGEST_FILE_BYTES)
+                    self._key = check_key(text)
                     self._read_at = version
             except OSError as failure:
                 raise CredentialError(

@@ -11,16 +11,31 @@ from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Annotated, TypeVar, get_args
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from exporter.config.kubernetes import describes_a_service
 from exporter.config.logs import Format, Level
 
 S = TypeVar("S", bound="Section")
 
-_NOT_OURS = ("DEVIN_EXPORTER_SERVICE_", "DEVIN_EXPORTER_PORT", "WEB_CONCURRENCY")
+_NOT_OURS = {"WEB_CONCURRENCY"}
+"""How many processes other servers are to have; this one has one."""
 _ALIKE = 0.75
 _LARGEST_PORT = 65_535
 
@@ -37,6 +52,32 @@ class Section(BaseSettings):
     """The settings of one part; its variables share the prefix `env_prefix`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags before the environment, where Kubernetes' words on Services are not ours."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = {
+                name: value
+                for name, value in env_settings.env_vars.items()
+                if not describes_a_service(name, value or "")
+            }
+        return init_settings, env_settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _words_in_any_case(cls, value: object, info: ValidationInfo[None]) -> object:
+        words = get_args(cls.model_fields[str(info.field_name)].annotation)
+        word = value.strip().lower() if isinstance(value, str) else value
+        return word if word in words else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +159,14 @@ def load(
     return Settings(MappingProxyType(sections))
 
 
-def misspelt(kinds: Sequence[type[Section]], variables: Sequence[str]) -> Iterator[tuple[str, str]]:
+def misspelt(
+    kinds: Sequence[type[Section]], variables: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
     """Variables with one of our prefixes that look like a setting: what is set, what was meant."""
     known = {setting.variable for setting in settings_of(kinds)}
     prefixes = tuple({variable.partition("_")[0] + "_" for variable in known})
-    for variable in sorted(variables):
-        if variable in known or variable.startswith(_NOT_OURS):
+    for variable, value in sorted(variables.items()):
+        if variable in known | _NOT_OURS or describes_a_service(variable, value):
             continue
         if variable.startswith(prefixes):
             alike = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=_ALIKE)
@@ -184,12 +227,19 @@ class WebSettings(Section):
     )
 
 
+def _spelt_out(level: object) -> object:
+    is_short = isinstance(level, str) and level.strip().lower() == "warn"
+    return "warning" if is_short else level
+
+
 class LogSettings(Section):
     """What the exporter logs."""
 
     model_config = SettingsConfigDict(env_prefix="log_")
 
-    level: Level = Field(default="info", description="`debug`, `info`, `warning` or `error`")
+    level: Annotated[Level, BeforeValidator(_spelt_out)] = Field(
+        default="info", description="`debug`, `info`, `warning` or `error`"
+    )
     format: Format = Field(default="logfmt", description="`logfmt` or `json`")
 
 

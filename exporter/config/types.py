@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from exporter.config.credentials import key_from
 from exporter.config.settings import is_loopback
+from exporter.config.tls import check_authorities, own_authorities
 from exporter.errors import CredentialError
 
 
@@ -33,10 +34,7 @@ def _check_url(text: str) -> str:
 
 
 def _check_ca_file(path: Path) -> Path:
-    try:
-        trust(path)
-    except (OSError, ssl.SSLError):
-        raise ValueError("wants a readable PEM file of certificates") from None
+    check_authorities(path)
     return path
 
 
@@ -70,4 +68,4 @@ def check_secret(variable: str, value: SecretStr | None, file: Path | None) -> N
 
 def trust(ca_file: Path | None) -> ssl.SSLContext | None:
     """The TLS context that trusts this file alone; None for the public authorities."""
-    return ssl.create_default_context(cafile=ca_file) if ca_file else None
+    return own_authorities(ca_file) if ca_file else None

@@ -133,8 +133,10 @@ class Scheduler:
             error = failure
         duration = self._timing.monotonic() - began
         self._report(task, before, error)
-        self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
-        self._publish([task, *self._readers(task)])
+        # No page may show that it succeeded beside what was known before.
+        with self._publishing:
+            self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
+            self._publish([task, *self._readers(task)])
         with self._planning:
             # Whether the window ends later or has ended in the middle of this run.
             self._due(task, window_ends + POLL_AFTER_WINDOW_SECONDS)

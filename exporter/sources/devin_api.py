@@ -17,5 +17,7 @@ class DevinApiSettings(Section):
         description="base URL of the API, for v3 and v2; plain `http` only for loopback",
     )
     ca_file: CaFile | None = Field(
-        default=None, description="PEM file with the authorities to trust for that host"
+        default=None,
+        description="PEM file with the authorities to trust for that host, and no others; they "
+        "need no Authority Key Identifier",
     )

@@ -93,6 +93,7 @@ class WebServer:
             backlog=ACCEPTED_AT_ONCE,
             timeout_keep_alive=math.ceil(limits.idle),
             timeout_graceful_shutdown=STOP_SECONDS,
+            workers=1,  # else WEB_CONCURRENCY is read, which may be a word
         )
         self._server = _Server(config)
         self._sockets = list(sockets)

@@ -1,10 +1,10 @@
 """AI spend: what Devin costs beside what the models behind the AIone gateway cost."""
 
-from grafana.boards import aione
+from grafana.boards import aione, aione_quality
 from grafana.boards.cost_by_organization import THIS_CYCLE
 from grafana.builders import days, names
 from grafana.builders import promql as q
-from grafana.builders.board import Board
+from grafana.builders.board import Board, Stack
 from grafana.builders.charts import bar_panel, by_product
 from grafana.builders.panels import LOCAL, NO_PRICE, in_currency, ranking_panel, stat_panel
 from grafana.builders.queries import now, over_time
@@ -14,6 +14,33 @@ AT_PRICE = "ACUs at the price as last known (DEVIN_ACU_PRICE)."
 _first = f"topk({aione.SHOWN}, {THIS_CYCLE})"
 _named = q.cost(names.with_organization_name(_first, THIS_CYCLE))
 _yesterday = f"round({q.total(q.USE_YESTERDAY)} * on () {q.price()}, 0.01)"
+
+_rest = aione.others(
+    "Devin: other cost",
+    q.cost(THIS_CYCLE),
+    key="org_id",
+    top=f"({_first})",
+    unit=LOCAL,
+    width=12,
+)
+_BY_ORGANIZATION = Stack(
+    [
+        in_currency(
+            ranking_panel(
+                "Devin: cost by organization",
+                f"Of the running billing cycle so far: the {aione.SHOWN} chosen organizations with "
+                f"most. {AT_PRICE} Organizations hold cloud sessions alone; the dashboard Cost "
+                "says what they lack.",
+                LOCAL,
+                now(_named, "{{currency}} {{org_name}}"),
+                width=12,
+                empty="no cost of an organization is known",
+            ),
+            "${__field.labels.org_name}",
+        ),
+        _rest,
+    ]
+)
 
 BOARD = Board(
     uid="devin-ai-spend",
@@ -87,24 +114,12 @@ BOARD = Board(
         (
             "",
             [
-                in_currency(
-                    ranking_panel(
-                        "Devin: cost by organization",
-                        f"Of the running billing cycle so far: the {aione.SHOWN} chosen "
-                        f"organizations with most. {AT_PRICE} Organizations hold cloud sessions "
-                        "alone; the dashboard Cost says what they lack.",
-                        LOCAL,
-                        now(_named, "{{currency}} {{org_name}}"),
-                        width=12,
-                        empty="no cost of an organization is known",
-                    ),
-                    "${__field.labels.org_name}",
-                ),
+                _BY_ORGANIZATION,
                 aione.COST_BY_TEAM,
             ],
         ),
         ("AIone gateway: use", [*aione.USE, *aione.RANKINGS]),
-        ("AIone gateway: speed, errors and state", [*aione.QUALITY, *aione.STATUS]),
+        ("AIone gateway: speed, errors and state", [*aione_quality.QUALITY, *aione_quality.STATUS]),
     ],
     alerts={
         "DevinAcuSpike": ["Devin: cost by day"],

@@ -1,29 +1,16 @@
 """The panels of the AIone gateway."""
 
-from grafana_foundation_sdk.builders import bargauge, common, stat
-from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.builders import stat
 
 from grafana.builders import days, names
 from grafana.builders import promql as q
-from grafana.builders.charts import bar_panel, line_panel, state_panel
+from grafana.builders.board import Item, Stack
+from grafana.builders.charts import bar_panel
 from grafana.builders.colours import (
-    AMBER,
-    BAD,
-    BLUE,
-    GOOD,
-    GOOD_FILL,
-    NEUTRAL_FILL,
     SKY,
-    WARNING,
-    WARNING_FILL,
 )
 from grafana.builders.overrides import (
-    BY_THRESHOLD,
-    colour,
-    dashed,
     fixed,
-    named_states,
-    thresholds,
 )
 from grafana.builders.panels import LOCAL, NO_GATEWAY, Panel, ranking_panel, stat_panel
 from grafana.builders.queries import now, over_time
@@ -35,7 +22,6 @@ OF_ITS_RANGE = (
     "Over the AIONE_RANGE_DAYS days that the gateway is asked for, whatever range the dashboard "
     "shows."
 )
-USUAL_CAPACITY, USUAL_SERVICE = "sufficient", "normal"
 EMPTY = "unknown"
 
 
@@ -43,14 +29,29 @@ def _shown(metric: str) -> str:
     return f"max({q.latest(metric)})"
 
 
+def others(title: str, values: str, *, key: str, top: str, unit: str, width: int) -> stat.Panel:
+    """What those have together that are not among the first; its bar would dwarf all others."""
+    rest = q.rest(values, key, top)
+    number = days.as_text(f"count(({values}) unless on ({key}) {top})", "all $1 others")
+    return stat_panel(
+        title,
+        f"The sum of all that are not among the {SHOWN} above.",
+        unit,
+        now(days.with_line(rest, number, "all others"), "{{line}}"),
+        width=width,
+        height=3,
+        empty="none known",
+    )
+
+
 def _first(
-    title: str, *, metric: str, key: str, what: str, unit: str = LOCAL, width: int = 8
-) -> bargauge.Panel:
-    """A bar for each of the first."""
+    title: str, *, metric: str, key: str, what: str, unit: str = LOCAL, width: int = 6
+) -> Stack:
+    """A bar for each of the first, and what the others have together."""
     each = f"max by ({key}) ({q.latest(metric)})"
     top = f"topk({SHOWN}, {each})"
     named, name = (names.with_team_name(top, each), "team_name") if key == "team_id" else (top, key)
-    return ranking_panel(
+    ranking = ranking_panel(
         title,
         f"The {SHOWN} {what} with most. {OF_ITS_RANGE} {NOT_SCOPED}",
         unit,
@@ -58,6 +59,15 @@ def _first(
         width=width,
         empty=NO_GATEWAY,
     )
+    rest = others(
+        title.partition(" by ")[0].replace(": ", ": other "),
+        each,
+        key=key,
+        top=top,
+        unit=unit,
+        width=width,
+    )
+    return Stack([ranking, rest])
 
 
 TEAMS = "teams (by name, or by id where none is known)"
@@ -150,16 +160,16 @@ USE: tuple[Panel, ...] = (
     ),
     _number("Gateway: conversations", "Conversations.", "aione_conversations", "its range"),
     _number(
-        "Gateway: letters",
+        "Gateway: text",
         "Characters in conversations.",
         "aione_characters",
-        "its range",
+        "characters of its range",
         unit="short",
     )
     .decimals(1)
     .span(4),
 )
-RANKINGS: tuple[Panel, ...] = (
+RANKINGS: tuple[Item, ...] = (
     ranking_panel(
         "Gateway: tokens by type",
         "Those of prompts, of completions, and what the gateway's total holds beyond them, which "
@@ -167,6 +177,7 @@ RANKINGS: tuple[Panel, ...] = (
         "short",
         now(f"max by (type) ({q.latest('aione_tokens')})", "{{type}}"),
         width=6,
+        height=12,
         empty=NO_GATEWAY,
         names_above=True,
     ),
@@ -175,7 +186,6 @@ RANKINGS: tuple[Panel, ...] = (
         metric="aione_model_requests",
         key="model",
         what="models",
-        width=6,
     ),
     _first(
         "Gateway: tokens by model",
@@ -183,104 +193,11 @@ RANKINGS: tuple[Panel, ...] = (
         key="model",
         what="models",
         unit="short",
-        width=6,
     ),
     _first(
         "Gateway: talks by team",
         metric="aione_team_conversations",
         key="team_id",
         what=TEAMS,
-        width=6,
     ),
-)
-
-QUALITY: tuple[Panel, ...] = (
-    line_panel(
-        "Gateway: latency",
-        f"Mean latency, and that of 99 in 100 requests, as reported at each moment. {OF_ITS_RANGE}",
-        "s",
-        over_time(_shown("aione_latency_average_seconds"), "mean"),
-        over_time(_shown("aione_latency_p99_seconds"), "99th percentile"),
-        axis="latency",
-        width=8,
-    )
-    .override_by_name("mean", [colour(BLUE)])
-    .override_by_name("99th percentile", [colour(AMBER)]),
-    line_panel(
-        "Gateway: failed requests",
-        f"As a share of all, as reported at each moment. {OF_ITS_RANGE}",
-        "percentunit",
-        over_time(_shown("aione_error_ratio"), "failed"),
-        axis="of all requests",
-        width=8,
-    ),
-    line_panel(
-        "Gateway: rate of requests",
-        "Requests per minute as a share of the quota (dashed), which may be exceeded.",
-        "percentunit",
-        over_time(_shown("aione_rpm_usage_ratio"), "requests per minute"),
-        over_time(f"0 * {_shown('aione_rpm_usage_ratio')} + 1", "quota"),
-        axis="of the quota",
-        width=8,
-    ).override_by_name("quota", [colour(BAD), dashed()]),
-)
-
-
-def _badge(title: str, metric: str, usual: str, what: str) -> stat.Panel:
-    return (
-        stat_panel(
-            title,
-            f"The gateway's judgement of its {what}, in its own word; green is «{usual}».",
-            "none",
-            now(f"max by (status) ({q.latest(metric)}) == 1", "{{status}}"),
-            width=6,
-            empty=EMPTY,
-        )
-        .text_mode(options.BigValueTextMode.NAME)
-        .text(common.VizTextDisplayOptions().title_size(28))
-        .color_mode(options.BigValueColorMode.BACKGROUND_SOLID)
-        .color_scheme(fixed(NEUTRAL_FILL))
-        .override_by_query("A", [colour(WARNING_FILL)])
-        .override_by_name(usual, [colour(GOOD_FILL)])
-    )
-
-
-def _present(metric: str, usual: str) -> str:
-    """0 while it is the usual status, 1 for another; absent while it is not the present one."""
-    as_usual = q.latest(metric, f'{q.JOB}, status="{usual}"')
-    otherwise = q.latest(metric, f'{q.JOB}, status!="{usual}"')
-    return f"0 * max by (status) ({as_usual} == 1) or max by (status) ({otherwise} == 1)"
-
-
-STATUS: tuple[Panel, ...] = (
-    _badge("Gateway: capacity", "aione_capacity_status", USUAL_CAPACITY, "capacity"),
-    _badge("Gateway: service", "aione_service_status", USUAL_SERVICE, "service"),
-    stat_panel(
-        "Gateway: budget",
-        "Share of the budget that is spent, as the gateway reports it; it does not say of which "
-        "period. Above 100 % it is exceeded.",
-        "percentunit",
-        now(_shown("aione_budget_progress_ratio"), "spent"),
-        width=6,
-        empty=EMPTY,
-    )
-    .decimals(1)
-    .color_scheme(BY_THRESHOLD)
-    .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
-    stat_panel(
-        "Gateway: age of its data",
-        "How long ago the gateway says its data was fresh. Where it gives a time without an "
-        "offset, hours too much or below 0 mean that AIONE_TIMEZONE is not its zone.",
-        "s",
-        now(f"time() - {_shown('aione_data_timestamp_seconds')}", "since it was fresh"),
-        width=6,
-        empty=EMPTY,
-    ).decimals(0),
-    state_panel(
-        "Gateway: capacity and service over time",
-        "Which status the gateway reported when, a row for each.",
-        over_time(_present("aione_capacity_status", USUAL_CAPACITY), "capacity: {{status}}"),
-        over_time(_present("aione_service_status", USUAL_SERVICE), "service: {{status}}"),
-        height=6,
-    ).mappings([named_states(("as usual", GOOD_FILL), ("not as usual", WARNING_FILL))]),
 )

@@ -164,7 +164,7 @@ OF_THE_ENTERPRISE = (
         f"ACUs of the running cycle against the enterprise's limit. {ENTERPRISE_ONLY}",
         "percentunit",
         now(f"{ENTERPRISE_SO_FAR} / ({_enterprise_limit} > 0)", "of the enterprise's"),
-        missing=("no limit", "of the enterprise", q.none_of(_enterprise_limit)),
+        missing=("none known", "limit of the enterprise", q.none_of(_enterprise_limit)),
     )
     .decimals(1)
     .color_scheme(BY_THRESHOLD)

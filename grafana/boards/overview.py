@@ -173,7 +173,7 @@ BELOW = (
         ),
         width=4,
         height=5,
-        empty="no others",
+        empty="none",
     ).decimals(0),
     stat_panel(
         "Whole days",

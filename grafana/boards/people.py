@@ -140,7 +140,7 @@ CARDS = (
         now(f"{_this} / ({_limit} > 0)", "of one's own"),
         width=4,
         empty="no use",
-        missing=("no limit", "of one's own", f"({q.none_of(_limit)}) and on () {_this}"),
+        missing=("none known", "limit of one's own", f"({q.none_of(_limit)}) and on () {_this}"),
     )
     .decimals(1)
     .color_scheme(BY_THRESHOLD)

@@ -33,7 +33,7 @@ def firing_panel(*, width: int, height: int) -> table.Panel:
             "alertname": column("Alert", 215),
             "about": wide_column("About", 140),
         },
-        empty=("alertname", "no alert fires", FIRING),
+        empty=("alertname", "no alert is known to fire", FIRING),
         width=width,
         height=height,
     )

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.builders.dashboard import Row
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana.builders.colours import VERMILION
 from grafana.builders.panels import Panel
 from grafana.builders.queries import DATASOURCE
 from grafana.builders.variables import (
@@ -168,13 +169,22 @@ def _links() -> dashboard.DashboardLink:
     )
 
 
+class _OfPrometheus(model.AnnotationQuery):
+    """An annotation with the fields that are the data source's own: what its mark says."""
+
+    def to_json(self) -> dict[str, object]:
+        """As it stands in the dashboard."""
+        return super().to_json() | {"titleFormat": "{{alertname}}", "tagKeys": "severity"}
+
+
 def _alert_starts(pattern: str, panels: Sequence[int]) -> model.AnnotationQuery:
-    return model.AnnotationQuery(
+    return _OfPrometheus(
         name=f"Alerts: {pattern}",
         datasource=DATASOURCE,
         enable=True,
         hide=True,
-        icon_color="#D55E00",
+        icon_color=VERMILION,
         filter_val=model.AnnotationPanelFilter(ids=[*panels]),
-        expr=f'ALERTS{{alertstate="firing", alertname=~"{pattern}"}}',
+        expr="max by (alertname, severity) "
+        f'(ALERTS{{alertstate="firing", alertname=~"{pattern}", job=~"$job|"}})',
     )

@@ -52,9 +52,9 @@ def legend_beside(panel: timeseries.Panel) -> timeseries.Panel:
     return panel.legend(
         common.VizLegendOptions()
         .show_legend(True)  # noqa: FBT003 - the library's signature
-        .display_mode(options.LegendDisplayMode.TABLE)
+        .display_mode(options.LegendDisplayMode.LIST)
         .placement(options.LegendPlacement.RIGHT)
-        .calcs(["lastNotNull"])
+        .calcs([])
     )
 
 
@@ -147,4 +147,5 @@ def state_panel(
         )
         .interval("1m")
         .show_value(options.VisibilityMode.AUTO)
+        .fill_opacity(100)  # so that its words stand out from it
     )

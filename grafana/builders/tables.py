@@ -75,7 +75,9 @@ def table_panel(
             for name, shown in columns.items()
             for each in ([name, "Value"] if name == "Value #A" else [name])
         }
-    note = rows(f'label_replace(vector(1) unless on () ({read}), "{label}", "{says}", "", "")')
+    # Its row has a word and no number.
+    nothing = f"(vector(1) unless on () ({read})) * NaN"
+    note = rows(f'label_replace({nothing}, "{label}", "{says}", "", "")')
     panel = (
         framed(
             table.Panel(),
@@ -108,6 +110,12 @@ def table_panel(
         panel = panel.with_transformation(each)
     # A panel's word for no data would stand in each blank cell as well.
     panel = panel.override_by_regexp("/.*/", [setting("noValue", DASH)])
+    no_number = model.SpecialValueMap(
+        model.DashboardSpecialValueMapOptions(
+            match=model.SpecialValueMatch.NA_N, result=model.ValueMappingResult(text=DASH)
+        )
+    )
+    panel = panel.mappings([no_number])
     for each_column in {shown.title: shown for shown in columns.values()}.values():
         wide = "custom.minWidth" if each_column.takes_rest else "custom.width"
         # A variable in the title is put in before overrides look for it.

@@ -1,15 +1,10 @@
 """Settings from the environment and from flags, and what is said of bad ones."""
 
-from contextlib import suppress
-from pathlib import Path
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from exporter.catalogue import ALL_SECTIONS
-from exporter.config.credentials import FileKey, check_key
 from exporter.config.settings import (
+    LogSettings,
     Section,
     SettingsError,
     WebSettings,
@@ -19,7 +14,6 @@ from exporter.config.settings import (
     parse_addresses,
     settings_of,
 )
-from exporter.errors import CredentialError
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from tests.support.rig import fields_of, make_client
@@ -139,73 +133,6 @@ def test_loopback_is_told_by_address_not_by_look() -> None:
     assert not is_loopback("127.0.0.1.example.com")
 
 
-def test_a_key_and_a_key_file_together_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text(SECRET)
-    (line,) = complaints(service_user_token=SECRET, service_user_token_file=str(file))
-    assert "set one of the two" in line
-    assert SECRET not in line
-
-
-@pytest.mark.parametrize("content", ["", " \n", "two words", "zwei\nzeilen", "schlüssel"])
-def test_a_key_that_no_header_can_carry_is_refused(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "key"
-    file.write_text(content)
-    (line,) = complaints(service_user_token_file=str(file))
-    assert line.startswith("DEVIN_SERVICE_USER_TOKEN_FILE: ")
-    assert not content.strip() or content.strip() not in line
-    if content.strip():
-        (line,) = complaints(service_user_token=content)
-        assert line.startswith("DEVIN_SERVICE_USER_TOKEN: ")
-
-
-def test_a_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    (line,) = complaints(service_user_token_file=str(tmp_path / "none"))
-    assert line.startswith("DEVIN_SERVICE_USER_TOKEN_FILE: ")
-    assert "No such file" in line
-
-
-def test_a_file_of_authorities_must_hold_certificates(tmp_path: Path) -> None:
-    file = tmp_path / "ca.pem"
-    file.write_text("none")
-    for path in (file, tmp_path / "missing"):
-        (line,) = complaints(ca_file=str(path))
-        assert line.startswith("DEVIN_CA_FILE: ")
-
-
-def test_a_key_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text(" first\n")
-    key = FileKey(file)
-    assert key() == "first"
-    file.write_text("second, longer")
-    with pytest.raises(CredentialError, match="printable ASCII"):
-        key()
-    file.write_text("third\n")
-    assert key() == "third"
-    file.write_bytes(b"\xff\xfe")
-    with pytest.raises(CredentialError, match="is no text"):
-        key()
-    file.write_text("")
-    with pytest.raises(CredentialError, match="is empty"):
-        key()
-    file.unlink()
-    with pytest.raises(CredentialError, match="No such file"):
-        key()
-    file.write_text("fourth")
-    assert key() == "fourth"
-
-
-@given(st.text())
-def test_a_checked_key_can_stand_in_a_header(text: str) -> None:
-    with suppress(ValueError):
-        key = check_key(text)
-        assert key == text.strip()
-        assert set(key) <= {chr(code) for code in range(0x21, 0x7F)}
-        return
-    assert not text.strip() or set(text.strip()) - {chr(code) for code in range(0x21, 0x7F)}
-
-
 @pytest.mark.parametrize(
     ("text", "addresses"),
     [
@@ -236,18 +163,32 @@ def test_misspelt_variables_are_told_and_those_of_others_are_not() -> None:
         "DEVIN_POLL_INTERVALL",
         "DEVIN_SERVICE_TOKEN",
         "DEVIN_POLL_INTERVAL",
-        "DEVIN_EXPORTER_SERVICE_HOST",
-        "DEVIN_EXPORTER_PORT_9877_TCP",
         "WEB_CONCURRENCY",
         "DEVIN_X",
         "LOG_LEVELS",
         "PATH",
     ]
-    assert list(misspelt(ALL_SECTIONS, given)) == [
+    assert list(misspelt(ALL_SECTIONS, dict.fromkeys(given, "1"))) == [
         ("DEVIN_POLL_INTERVALL", "DEVIN_POLL_INTERVAL"),
         ("DEVIN_SERVICE_TOKEN", "DEVIN_SERVICE_USER_TOKEN"),
         ("LOG_LEVELS", "LOG_LEVEL"),
     ]
+
+
+@pytest.mark.parametrize("level", ["warning", "WARNING", "warn", "Warn", " warn "])
+def test_a_level_is_understood_in_every_usual_spelling(level: str) -> None:
+    assert load((LogSettings,), {LogSettings: {"level": level}})[LogSettings].level == "warning"
+
+
+def test_words_are_understood_in_any_case_and_others_refused() -> None:
+    settings = load(
+        (LogSettings, DevinSettings),
+        {LogSettings: {"format": "JSON"}, DevinSettings: {"user_metrics": "Off"}},
+    )
+    assert settings[LogSettings].format == "json"
+    assert settings[DevinSettings].user_metrics == "off"
+    with pytest.raises(SettingsError, match="LOG_FORMAT"):
+        load((LogSettings,), {LogSettings: {"format": "xml"}})
 
 
 def test_each_part_is_handed_its_own_section() -> None:

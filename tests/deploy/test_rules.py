@@ -353,10 +353,20 @@ def test_only_the_group_of_days_is_recorded_for_the_past() -> None:
         assert "sed '/name: devin-alerts/,$d'" in (ROOT / path).read_text(encoding="utf-8")
 
 
+def test_the_documented_change_of_the_manifests_release_changes_it(tmp_path: Path) -> None:
+    told = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    (change,) = re.findall(r"sed -i 's/release: .*", told)
+    main(tmp_path / "prometheus-rule.yml")
+    subprocess.run(["sh", "-c", change], cwd=tmp_path, check=True)
+    made = yaml.safe_load((tmp_path / "prometheus-rule.yml").read_text(encoding="utf-8"))
+    assert made["metadata"]["labels"]["release"] == "monitoring"
+
+
 def test_the_manifest_holds_the_rules_word_for_word(tmp_path: Path) -> None:
     main(tmp_path / "made.yml")
     made = (tmp_path / "made.yml").read_text(encoding="utf-8")
     assert MANIFEST.read_text(encoding="utf-8") == made, "run `make generate`"
     told = yaml.safe_load(made)
     assert told["kind"] == "PrometheusRule"
+    assert told["metadata"]["labels"]["release"] == "kube-prometheus-stack"
     assert told["spec"] == yaml.safe_load(RULES.read_text(encoding="utf-8"))

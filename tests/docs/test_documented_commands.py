@@ -252,6 +252,7 @@ NOT_RUN = {
     COMPOSE: "it wants Docker; test_compose_up.py runs its services without",
     f"{COMPOSE} (2)": "it wants Docker; the same",
     f"{COMPOSE} (3)": "it wants Docker; the same",
+    "docs/install.md: With your own Prometheus": "it wants a cluster with the Prometheus operator",
     "docs/releasing.md: Verify a release": "there must be a release",
     "docs/releasing.md: Make a release (2)": "it pushes",
 }

@@ -33,6 +33,7 @@ FIRING = {(uid, "Alerts that fire", "A") for uid in ("devin-overview", "devin-ex
 
 NEVER_FAILED = "nothing fails, is retried or skipped here"
 FEW_USERS = "an organization here has no more users than are shown"
+FEW_OF_THEM = "there are no more of them here than are shown"
 ALL_READABLE = "the simulated gateway tells nothing that cannot be read"
 NO_PAST_OF_PULL_REQUESTS = "no cycle has ended here while the exporter ran"
 EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
@@ -40,6 +41,16 @@ EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
     ("devin-exporter", "Retries and skipped runs", "A"): (NEVER_FAILED, lambda *_: True),
     ("devin-exporter", "Retries and skipped runs", "B"): (NEVER_FAILED, lambda *_: True),
     ("devin-overview", "All other users", "A"): (FEW_USERS, lambda _, chosen: bool(chosen)),
+    **{
+        ("devin-ai-spend", others, "A"): (FEW_OF_THEM, lambda *_: True)
+        for others in (
+            "Devin: other cost",
+            "Gateway: other cost",
+            "Gateway: other requests",
+            "Gateway: other tokens",
+            "Gateway: other talks",
+        )
+    },
     ("devin-exporter", "Gateway: values that make no sense", "A"): (
         ALL_READABLE,
         lambda *_: True,
@@ -419,7 +430,7 @@ def test_what_is_shown_of_the_gateway_is_what_it_tells(
         ("Gateway: requests today", today["requests"]),
         ("Gateway: tokens today", today["tokens"]),
         ("Gateway: conversations", business["total_conversations"]),
-        ("Gateway: letters", 10_000 * business["total_chars_wan"]),
+        ("Gateway: text", 10_000 * business["total_chars_wan"]),
         ("Gateway: budget", ratio(business["budget_progress_pct"])),
     ):
         shown = one(see(seen, panel("devin-ai-spend", title)))

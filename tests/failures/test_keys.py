@@ -57,6 +57,14 @@ def test_the_file_of_a_key_is_unreadable(of: Servers, row: Row, tmp_path: Path) 
         broken_key_file(of, row, tmp_path / "key", forbid)
 
 
+def test_the_file_of_a_key_becomes_a_pipe(of: Servers, row: Row, tmp_path: Path) -> None:
+    def replace(file: Path) -> None:
+        file.unlink()
+        os.mkfifo(file)
+
+    broken_key_file(of, row, tmp_path / "key", replace)
+
+
 def broken_key_file(of: Servers, row: Row, file: Path, break_: Callable[[Path], object]) -> None:
     (sources,) = row.victims
     file.write_text(KEYS[V3])

@@ -15,7 +15,11 @@ from tests.failures.rows import ROWS, Row, Series
 from tests.support.prometheus import RULES
 
 FILES = (
+    "tests.cli.test_printing",
     "tests.client.test_proxies_and_authorities",
+    "tests.client.test_authorities",
+    "tests.config.test_environment",
+    "tests.config.test_proxies",
     "tests.failures.test_failures",
     "tests.failures.test_further_failures",
     "tests.failures.test_keys",

@@ -127,7 +127,7 @@ HTTPS_WANTED = (
         ),
         (
             {"AIONE_CA_FILE": "/nowhere"},
-            "AIONE_CA_FILE: wants a readable PEM file of certificates",
+            "AIONE_CA_FILE: wants a readable PEM file of certificates: No such file or directory",
         ),
         (
             {"DEVIN_V2_API_KEY": "a", "DEVIN_V2_API_KEY_FILE": "/nowhere"},

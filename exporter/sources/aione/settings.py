@@ -35,7 +35,9 @@ class AioneSettings(Section):
         default=None, description="file with that token, read again when it changes"
     )
     ca_file: CaFile | None = Field(
-        default=None, description="PEM file with the authorities to trust for the gateway"
+        default=None,
+        description="PEM file with the authorities to trust for the gateway, and no others; they "
+        "need no Authority Key Identifier",
     )
     range_days: int = Field(
         default=30, ge=1, le=3_660, description="days that the gateway's totals are asked for"

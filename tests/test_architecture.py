@@ -6,57 +6,45 @@ from pathlib import Path
 
 import pytest
 
+from exporter import client
 from exporter.catalogue import ROOT
+from tests.docs.architecture import MAP, ROW, current, folders, modules_in, name_of
 
-EXPORTER = ROOT / "exporter"
-LIMIT = 14
-UNNAMED = {"__init__", "__main__"}
-"""Modules that every package may have."""
-
-TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-ROWS = dict(re.findall(r"^\| `([a-z_0-9/]+)/` \| (.+) \|$", TEXT, re.MULTILINE))
-"""What the map says of each folder, by the folder's path."""
+MOST_NAMES = 14
+TEXT = MAP.read_text(encoding="utf-8")
+ROWS = {place: (about, modules) for place, about, modules in ROW.findall(TEXT)}
 
 
-def is_folder(path: Path) -> bool:
-    return path.is_dir() and path.name != "__pycache__"
+def names(text: str) -> set[str]:
+    """The modules that a text names."""
+    return set(re.findall(r"`([a-z_0-9]+)`", text))
 
 
-FOLDERS = sorted(path for path in (EXPORTER, *EXPORTER.rglob("*")) if is_folder(path))
+def test_every_folder_is_in_the_map_with_all_of_its_modules() -> None:
+    assert current(TEXT) == TEXT, "run `make generate`"
 
 
-def name_of(folder: Path) -> str:
-    return folder.relative_to(ROOT).as_posix()
-
-
-def modules_in(folder: Path) -> set[str]:
-    return {path.stem for path in folder.glob("*.py")} - UNNAMED
-
-
-def named_in(row: str) -> set[str]:
-    """The modules that a row names; what ends in a slash, or has one, is a folder."""
-    return set(re.findall(r"`([a-z_0-9]+)`", row))
+def test_a_new_folder_gets_a_row_with_its_docstring() -> None:
+    row = next(row[0] for row in ROW.finditer(TEXT) if row[1] == "exporter/client")
+    without = TEXT.replace(f"{row}\n", "")
+    docstring = (client.__doc__ or "").partition("\n")[0].rstrip(".")
+    assert f"| `exporter/client/` | {docstring} | `body`, " in current(without)
 
 
 def test_every_place_in_the_map_exists() -> None:
     assert [place for place in ROWS if not (ROOT / place).is_dir()] == []
 
 
-def test_every_folder_of_the_exporter_is_in_the_map() -> None:
-    assert {place for place in ROWS if (ROOT / place).is_relative_to(EXPORTER)} == {
-        name_of(folder) for folder in FOLDERS
-    }
-
-
-@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+@pytest.mark.parametrize("folder", folders(), ids=name_of)
 def test_a_row_names_the_modules_of_its_folder_and_no_others(folder: Path) -> None:
-    assert named_in(ROWS[name_of(folder)]) == modules_in(folder)
+    about, modules = ROWS[name_of(folder)]
+    assert names(about) <= names(modules) == set(modules_in(folder))
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+@pytest.mark.parametrize("folder", folders(), ids=name_of)
 def test_no_folder_holds_more_than_a_reader_can_name(folder: Path) -> None:
-    folders = {path.name for path in folder.iterdir() if is_folder(path)}
-    assert len(modules_in(folder) | folders) <= LIMIT
+    subfolders = [path for path in folders() if path.parent == folder]
+    assert len(modules_in(folder)) + len(subfolders) <= MOST_NAMES
 
 
 def test_the_order_of_imports_is_the_one_that_is_checked() -> None:

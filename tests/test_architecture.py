@@ -1,12 +1,14 @@
 """The map in `docs/architecture.md` is that of the tree."""
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 
-from exporter import client
+from exporter import client, sources
 from exporter.catalogue import ROOT
 from tests.docs.architecture import MAP, ROW, current, folders, modules_in, name_of
 
@@ -52,3 +54,12 @@ def test_the_order_of_imports_is_the_one_that_is_checked() -> None:
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
     (line,) = re.findall(r"Imports point one way: `([^`]+)`", TEXT)
     assert re.split(r"\s+->\s+", line) == layers
+
+
+def test_no_source_imports_another_so_that_each_can_be_removed() -> None:
+    graph = grimp.build_graph("exporter")
+    vendors = [f"{sources.__name__}.{path.parent.name}" for path in
+               Path(*sources.__path__).glob("*/__init__.py")]  # fmt: skip
+    assert len(vendors) >= len(sources.SOURCES)
+    for importer, imported in itertools.permutations(vendors, 2):
+        assert not graph.chain_exists(importer, imported, as_packages=True), (importer, imported)

@@ -60,6 +60,7 @@ generate: $(VENV)/dev.stamp              ## write the generated files: documents
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
 	$(BIN)/python -m tests.failures.page
+	$(BIN)/python -m tests.docs.architecture
 
 bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
 	$(BIN)/python -m bench.exposition

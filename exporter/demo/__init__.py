@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 from exporter.demo.api import DemoApi
-from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
+from exporter.demo.endpoints import DEMO_KEYS, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
 
-DEMO_KEYS = {V3: "cog_demo", V2: "apk_user_demo", GATEWAY: "aione_demo"}
-"""The key of each simulated API, by the name of its source."""
+__all__ = ["DEMO_KEYS", "start_demo_api"]
 
 
 def start_demo_api(size: Size, *, clock: Callable[[], float], port: int = 0) -> DemoApi:

@@ -7,6 +7,8 @@ from datetime import datetime
 from exporter.demo.responses import Responses
 
 V3, V2, GATEWAY = "devin", "devin_v2", "aione"
+DEMO_KEYS = {V3: "cog_demo", V2: "apk_user_demo", GATEWAY: "aione_demo"}
+"""What opens each API in the demo, by the name of the source that it is for."""
 LONGEST_RANGE_DAYS = 3_660
 
 

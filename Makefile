@@ -39,6 +39,12 @@ lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# By hand, or where Go and root are: these need more than a fresh machine has.
+lint-extra: $(VENV)/extra.stamp          ## workflows checked by actionlint and zizmor; both commands on fresh Debians
+	$(BIN)/zizmor --offline --persona=auditor .
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	tests/fresh-machine.sh
+
 tests: $(VENV)/dev.stamp                 ## the tests and their coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile

@@ -1,4 +1,4 @@
-"""Simulated APIs: a real HTTP server with the documented shapes, the same from a seed."""
+"""Simulated APIs: an HTTP server with the documented responses, reproducible from a seed."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ __all__ = ["DEMO_KEYS", "start_demo_api"]
 
 
 def start_demo_api(size: Size, *, clock: Callable[[], float], port: int = 0) -> DemoApi:
-    """Start the simulated APIs on one loopback port (0 for any); `DEMO_KEYS` open them."""
+    """Start the simulated APIs on one loopback port (0 for any). The keys are `DEMO_KEYS`."""
     world = World(size, start=clock())
     keys = {key: DemoKey(api=api) for api, key in DEMO_KEYS.items()}
     api = DemoApi(Responses(world, clock), keys, port=port)

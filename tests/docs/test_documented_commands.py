@@ -72,6 +72,7 @@ def ready(tmp_path: Path) -> dict[str, str]:
     for each in Path(sys.prefix).iterdir():
         if each.suffix != ".stamp":
             (folder / each.name).symlink_to(each)
+    (folder / "build").mkdir(exist_ok=True)
     for stamp in ("run.stamp", "dev.stamp"):
         (folder / stamp).touch()
     return {"MAKEFLAGS": f"VENV={folder}", "PATH": HERE}

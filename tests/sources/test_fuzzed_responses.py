@@ -38,8 +38,8 @@ from exporter.scheduling.store import METRICS as STORE_METRICS
 from exporter.scheduling.store import TaskState
 from exporter.scheduling.task import Task
 from exporter.sources import SOURCES
-from exporter.sources.aione.models import DashboardAnswer
-from exporter.sources.aione.samples import Figures
+from exporter.sources.aione.models import DashboardResponse
+from exporter.sources.aione.samples import Dashboard
 from exporter.sources.source import Backfill, Shared, open_sources
 from tests.sources.test_sources import all_sources
 from tests.support.fuzzing import mutated
@@ -112,7 +112,7 @@ def test_whatever_an_answer_is_a_parser_reads_it_or_refuses_it_with_an_error_of_
                     continue
                 result = read(name, SHAPES[place], body)
                 made["refused" if result is None else "read"] += 1
-                if isinstance(result, DashboardAnswer):
+                if isinstance(result, DashboardResponse):
                     render(gateway_samples(result))
 
     one_example()
@@ -121,9 +121,9 @@ def test_whatever_an_answer_is_a_parser_reads_it_or_refuses_it_with_an_error_of_
     record_property("answers that were fuzzed for the parsers", dict(made))
 
 
-def gateway_samples(answer: DashboardAnswer) -> Iterator[Sample]:
+def gateway_samples(answer: DashboardResponse) -> Iterator[Sample]:
     """All that is published of a gateway's answer."""
-    figures = Figures(answer, ZoneInfo("Asia/Shanghai"))
+    figures = Dashboard(answer, ZoneInfo("Asia/Shanghai"))
     yield from figures.samples()
     yield from figures.samples_of_day(date(2026, 3, 20))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import TypeAdapter
 
 from exporter.client.models import ListPage, ResponseModel, parse_response
-from exporter.demo.endpoints import Ask, DemoKey, endpoints
+from exporter.demo.endpoints import Call, DemoKey, endpoints
 from exporter.demo.people import Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
@@ -79,9 +79,9 @@ def _simulated() -> dict[str, object]:
     found: dict[str, object] = {}
     for endpoint in endpoints(Responses(world, lambda: NOW)):
         if endpoint.path in SHAPES and not _of_shape(SHAPES[endpoint.path], _PAYLOADS):
-            answer = endpoint.answer(Ask(ids, window, DemoKey(api=endpoint.api)))
-            page = {"items": answer, "end_cursor": None, "has_next_page": False}
-            found[endpoint.path] = json.loads(json.dumps(page if endpoint.paged else answer))
+            response = endpoint.respond(Call(ids, window, DemoKey(api=endpoint.api)))
+            page = {"items": response, "end_cursor": None, "has_next_page": False}
+            found[endpoint.path] = json.loads(json.dumps(page if endpoint.paged else response))
     return found
 
 

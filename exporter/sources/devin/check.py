@@ -1,4 +1,4 @@
-"""`devin-exporter check`: one request per endpoint, what each feeds, and what polls will cost."""
+"""`devin-exporter check`: one request per endpoint, and an estimate of the requests per hour."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ NO_IDS: Mapping[str, Sequence[str]] = {"org_id": (), "user_id": (), "service_use
 
 
 class Check:
-    """Requests every endpoint once with the key at hand."""
+    """Requests every endpoint once with the configured key."""
 
     def __init__(
         self,
@@ -44,13 +44,13 @@ class Check:
         self._notes: list[str] = []
 
     def run(self) -> CheckReport:
-        """What was found, and what the polls of all data sets will cost."""
+        """Send the requests. The report ends with the requests per hour of all data sets."""
         who = self._identity()
         if who is not None and who.org_id is not None:
             self._kind = who.kind
-            self._organizations_own(who.org_id)
+            self._organization_lists(who.org_id)
         else:
-            self._enterprises(who)
+            self._enterprise_lists(who)
         known = {row.endpoint for row in self._rows} | {identity.OLDER_ENDPOINT}
         for endpoint in self._endpoints:
             if endpoint.is_for(self._kind) and endpoint not in known:
@@ -58,7 +58,7 @@ class Check:
         self._note_cost()
         return report(self._rows, self._notes)
 
-    def _identity(self) -> identity.SelfAnswer | None:
+    def _identity(self) -> identity.SelfResponse | None:
         who = self._get(identity.ENDPOINT)
         if who is None and self._rows[-1].passed:
             who = self._get(identity.OLDER_ENDPOINT)
@@ -67,8 +67,8 @@ class Check:
             self._notes.append(f"the key is an {who.kind}'s; it belongs to {name}")
         return who
 
-    def _enterprises(self, who: identity.SelfAnswer | None) -> None:
-        """The lists of an enterprise, which say what the other endpoints can be asked for."""
+    def _enterprise_lists(self, who: identity.SelfResponse | None) -> None:
+        """Request the lists of an enterprise, which give the ids for the other endpoints."""
         self._ids["org_id"] = [item.org_id for item in self._get_list(models.ORGANIZATIONS)]
         users = [*self._get_list(models.USERS), *self._get_list(models.IDP_USERS)]
         self._ids["user_id"] = sorted({user.user_id for user in users})
@@ -82,8 +82,8 @@ class Check:
         windows = [Window(seconds(item.after), seconds(item.before)) for item in found]
         self._note_cycle(covering(windows, self._now))
 
-    def _organizations_own(self, org_id: str) -> None:
-        """The same for an organization's key, to which its recent sessions show who there is."""
+    def _organization_lists(self, org_id: str) -> None:
+        """The same for an organization's key, whose recent sessions give the ids of users."""
         self._note_cycle(None)
         self._ids["org_id"] = [org_id]
         page = self._get(sessions.ORG_ENDPOINT)
@@ -100,7 +100,7 @@ class Check:
         }
         lacking = [name for name, known in ids.items() if not known]
         if lacking:
-            result = f"not asked: no {lacking[0]} is known"
+            result = f"not requested: no {lacking[0]} is known"
             self._rows.append(Row(endpoint, result, passed=True))
             return None
         request = Request(
@@ -125,7 +125,7 @@ class Check:
         self._notes.append(f"the running {kind} is {_utc(shown.start)} to {_utc(shown.end)} UTC")
 
     def _note_cost(self) -> None:
-        """Estimate the requests of an hour, with all that is turned on."""
+        """Estimate the requests per hour with the present settings."""
         counts = {name: len(ids) for name, ids in self._ids.items()}
         more_pages = sum(max(0, math.ceil(count / PAGE_SIZE) - 1) for count in counts.values())
         per_hour = HOUR * more_pages / self._settings.poll_interval

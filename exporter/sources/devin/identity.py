@@ -1,6 +1,6 @@
-"""Whose key it is: `GET /v3/self`, on older deployments `GET /v3/enterprise/self`.
+"""The identity of the key: `GET /v3/self`, on older deployments `GET /v3/enterprise/self`.
 
-A key for one organization opens that organization's endpoints and nothing of the enterprise.
+A key of one organization has access to that organization's endpoints only.
 """
 
 from dataclasses import replace
@@ -19,8 +19,8 @@ from exporter.sources.devin.types import Id
 TASK = "identity"
 
 
-class SelfAnswer(ResponseModel):
-    """The fields read of it; `org_id` is set for a key of one organization."""
+class SelfResponse(ResponseModel):
+    """The fields read of the response; `org_id` is set for a key of one organization."""
 
     principal_type: str | None = None
     service_user_id: str | None = None
@@ -35,7 +35,7 @@ class SelfAnswer(ResponseModel):
 
 ENDPOINT = Endpoint(
     path="/v3/self",
-    response=TypeAdapter(SelfAnswer),
+    response=TypeAdapter(SelfResponse),
     feeds="which kind of key this is",
     optional="not on older deployments",
 )
@@ -44,15 +44,15 @@ ENDPOINTS = (ENDPOINT, OLDER_ENDPOINT)
 
 
 class Identity:
-    """The key as last seen; taken for an enterprise's until the API has told."""
+    """The key as last reported by the API; an enterprise's key until the first response."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.known: SelfAnswer | None = None
+        self.known: SelfResponse | None = None
 
     @property
     def org_id(self) -> str | None:
-        """The only organization that the key opens; None for an enterprise's key."""
+        """The organization of the key; None for an enterprise's key."""
         return self.known.org_id if self.known else None
 
     @property
@@ -61,7 +61,7 @@ class Identity:
         return self.known.kind if self.known else keys.ENTERPRISE
 
     def task(self, poll_interval: float) -> Task:
-        """The task that every other one waits for."""
+        """The task that all others wait for."""
         return Task(
             name=TASK,
             source=self._client.source,
@@ -72,7 +72,7 @@ class Identity:
         )
 
     def poll(self) -> None:
-        """Ask who we are. Raises `PollError`."""
+        """Request the identity of the key. Raises `PollError`."""
         try:
             self.known = self._client.get(Request(endpoint=ENDPOINT))
         except NotFoundError:

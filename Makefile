@@ -39,6 +39,12 @@ lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# By hand, or where Go and root are: these need more than a fresh machine has.
+lint-extra: $(VENV)/extra.stamp          ## workflows checked by actionlint and zizmor; both commands on fresh Debians
+	$(BIN)/zizmor --offline --persona=auditor .
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	tests/fresh-machine.sh
+
 tests: $(VENV)/dev.stamp                 ## the tests and their coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
@@ -54,6 +60,7 @@ generate: $(VENV)/dev.stamp              ## write the generated files: documents
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
 	$(BIN)/python -m tests.failures.page
+	$(BIN)/python -m tests.docs.architecture
 
 bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
 	$(BIN)/python -m bench.exposition

@@ -1,4 +1,4 @@
-"""The exporter, composed on one page."""
+"""Builds the exporter from its sources, scheduler and web server."""
 
 import logging
 import threading
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 
 class Exporter:
-    """Everything that runs: sources, scheduler and web server.
+    """The running exporter: sources, scheduler and web server.
 
     Args:
-        sockets: listening already, so that a taken port is known before anything starts.
+        sockets: already listening, so that a port in use is reported before anything starts.
 
     Raises:
-        NoSourceError: naming the settings that would turn one on.
+        NoSourceError: if no source is turned on; names the settings that turn one on.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class Exporter:
         self._web = WebServer(endpoints.app(), sockets, limits=limits)
 
     def start(self) -> None:
-        """Serve, then poll."""
+        """Start the web server, then the polls."""
         self._web.start()
         self.scheduler.start()
 
     def stop(self) -> None:
-        """Stop polling and serving; polls under way end soon, but are not waited for."""
+        """Stop polling and serving. Running polls end soon; this does not wait for them."""
         logger.info("stopping")
         self._stopping.set()
         self.scheduler.stop()
         self._web.stop()
 
     def close(self) -> None:
-        """Give the connections back, once no poll is under way any more."""
+        """Close the clients. Call it once no poll is running."""
         self._clients.close()

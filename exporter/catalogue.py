@@ -1,4 +1,4 @@
-"""Every metric and setting that users see, and the documents made of them.
+"""All public metrics, settings and endpoints, and the documents generated from them.
 
 `python -m exporter.catalogue` writes the documents; CI compares them.
 """
@@ -17,9 +17,9 @@ from exporter.sources.source import sections_of
 
 ROOT = Path(__file__).parent.parent
 SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
-"""What every command reads."""
+"""The settings that every command reads."""
 ALL_SECTIONS: tuple[type[Section], ...] = (*SECTIONS, DemoSettings)
-"""The same, and what only `demo` reads."""
+"""The same, and the settings that only `demo` reads."""
 
 
 PUBLISHED: tuple[Metric, ...] = (
@@ -29,11 +29,11 @@ PUBLISHED: tuple[Metric, ...] = (
     *scheduler.METRICS,
     *request_metrics.METRICS,
 )
-"""Every family that the exporter can publish; the usual process figures aside."""
+"""Every family that the exporter can publish, except the usual `process_*` metrics."""
 
 
 def metrics_page() -> str:
-    """`docs/metrics.md`."""
+    """The text of `docs/metrics.md`."""
     rows = "".join(
         f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.help} |\n"
         for metric in PUBLISHED
@@ -45,15 +45,15 @@ def metrics_page() -> str:
         "absent. The usual `process_*` figures of a Prometheus client stand beside these.\n\n"
         "Names, titles and other text that people write is published in one line, with a space for "
         f"each control character and line separator, and cut after {LONGEST} characters with an "
-        "ellipsis: some readers refuse a whole scrape otherwise. Where such a text tells series "
-        "apart, one that was changed ends in `…` and digits that belong to it alone. Ids are never "
+        "ellipsis: some readers refuse a whole scrape otherwise. Where such a text distinguishes "
+        "series, a changed one ends in `…` and digits that are unique to it. Ids are never "
         "changed.\n\n"
         "| name | kind | labels | meaning |\n| --- | --- | --- | --- |\n" + rows
     )
 
 
 def endpoints_page() -> str:
-    """`docs/endpoints.md`."""
+    """The text of `docs/endpoints.md`."""
     rows = "".join(
         f"| `{endpoint.path}` | {endpoint.feeds} | {endpoint.permission} | "
         f"{', '.join(sorted(endpoint.keys)) or 'any'} | {endpoint.optional or 'a failure'} |\n"
@@ -71,7 +71,7 @@ def endpoints_page() -> str:
 
 
 def settings_page() -> str:
-    """`docs/settings.md`."""
+    """The text of `docs/settings.md`."""
     rows = "".join(
         f"| `{setting.variable}` | {f'`{setting.flag}`' if setting.flag else ''} | "
         f"{f'`{setting.default}`' if setting.default else ''} | {setting.info.description} |\n"

@@ -1,4 +1,4 @@
-"""What the time is, and how fast it passes."""
+"""The clocks of the process, and how fast they run."""
 
 import time
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The one time of a process.
+    """The clocks that the whole process uses.
 
     Attributes:
-        clock: Unix seconds; decides what is due, fresh and within a window.
-        monotonic: seconds that nobody sets, to measure how long something takes.
-        speed: how many seconds of both pass in one of the machine's, by which timers go.
+        clock: Unix seconds. It decides what is due, what is fresh and which window is running.
+        monotonic: seconds of a clock that is never set, for durations.
+        speed: seconds of both clocks per real second. Timers take real seconds.
     """
 
     clock: Callable[[], float] = time.time
@@ -20,5 +20,5 @@ class Timing:
     speed: float = 1.0
 
     def timer(self, seconds: float) -> float:
-        """The machine's seconds in which so many of ours pass."""
+        """Convert seconds of these clocks to the real seconds of a timer."""
         return seconds / self.speed

@@ -1,27 +1,27 @@
-"""Everything that can go wrong in a poll, as one tree.
+"""The errors of a poll, as one tree.
 
 PollError                       never raised itself
-├── UnavailableError            no answer came
+├── UnavailableError            no response came
 │   ├── ConnectionFailedError   DNS, refused, reset, TLS, cut off
-│   └── DeadlineError           no complete answer in time
-├── RejectedError               the server answered, but not with data
+│   └── DeadlineError           no complete response in time
+├── RejectedError               the server responded, but not with data
 │   ├── KeyRefusedError         401; 403 where no permission is needed
 │   ├── PermissionMissingError  403
-│   ├── InterceptedError        401 or 403 of something between the exporter and the API
+│   ├── InterceptedError        401 or 403 from something between the exporter and the API
 │   ├── NotFoundError           404, 410
 │   ├── RateLimitedError        429
 │   ├── ServerFailedError       5xx, 408
 │   ├── RedirectedError         3xx; never followed: the key must not travel
 │   └── BadRequestError         422 and every other status
-├── BadAnswerError              the answer is not what the API documents
-│   ├── BodyTooLargeError       larger than any true answer
+├── BadAnswerError              the response is not what the API documents
+│   ├── BodyTooLargeError       larger than any valid response
 │   ├── NotJsonError            HTML, empty, cut off
-│   ├── ShapeError              JSON of another shape, or with impossible values
+│   ├── ShapeError              JSON of another type, or with impossible values
 │   └── PagingError             a list that does not end
 ├── CredentialError             the key's file is unreadable or empty
-├── UnaskableError              an id that no URL path can carry
-├── EntitiesUnknownError        nothing to ask for, as the entities or the cycle are not known yet
-├── SwitchedOffError            not for this key or deployment: no failure, tried again in a day
+├── UnaskableError              an id that a URL path cannot carry
+├── EntitiesUnknownError        nothing to request: the entities or the cycle are not known yet
+├── SwitchedOffError            not for this key or deployment; no failure, tried again in a day
 ├── StoppedError                the process is shutting down
 └── PartialError                some of a poll's requests failed, each with an error of its own
 """
@@ -44,33 +44,33 @@ class PollError(Exception):
 
     @property
     def complete(self) -> bool:
-        """Whether the poll still asked for every entity it meant to, whatever they answered."""
+        """Whether the poll sent a request for every entity, whatever the responses were."""
         return False
 
     @property
     def log_key(self) -> str:
-        """What must change for the failure to be told once more."""
+        """A repeated failure is logged again only when this text changes."""
         return str(self)
 
 
 class UnavailableError(PollError):
-    """No answer came."""
+    """No response came."""
 
 
 class ConnectionFailedError(UnavailableError):
-    """DNS, refused, reset, TLS, or cut off in the middle."""
+    """DNS, connection refused or reset, TLS, or cut off in the middle."""
 
     reason = "connection"
 
 
 class DeadlineError(UnavailableError):
-    """No complete answer in time."""
+    """No complete response in time."""
 
     reason = "timeout"
 
 
 class RejectedError(PollError):
-    """The server answered, but not with data.
+    """The server responded, but not with data.
 
     Args:
         retry_after: seconds that the server asked to wait; None if it did not say.
@@ -98,7 +98,7 @@ class PermissionMissingError(RejectedError):
 
 
 class InterceptedError(RejectedError):
-    """401 or 403 with a body that the API never sends: of a firewall, a proxy or a portal."""
+    """401 or 403 with a body that the API never sends: from a firewall, a proxy or a portal."""
 
     reason = "intercepted"
 
@@ -134,11 +134,11 @@ class BadRequestError(RejectedError):
 
 
 class BadAnswerError(PollError):
-    """The answer is not what the API documents."""
+    """The response is not what the API documents."""
 
 
 class BodyTooLargeError(BadAnswerError):
-    """Larger than any true answer."""
+    """Larger than any valid response."""
 
     reason = "too_large"
 
@@ -150,7 +150,7 @@ class NotJsonError(BadAnswerError):
 
 
 class ShapeError(BadAnswerError):
-    """JSON of another shape, or with impossible values."""
+    """JSON of another type than documented, or with impossible values."""
 
     reason = "shape"
 
@@ -168,19 +168,19 @@ class CredentialError(PollError):
 
 
 class UnaskableError(PollError):
-    """An id that no URL path can carry."""
+    """An id that a URL path cannot carry."""
 
     reason = "unaskable"
 
 
 class EntitiesUnknownError(PollError):
-    """Nothing to ask for, as the list of entities or the billing cycle is not known yet."""
+    """Nothing to request: the list of entities or the billing cycle is not known yet."""
 
     reason = "entities_unknown"
 
 
 class SwitchedOffError(PollError):
-    """Not for this key or this deployment: no failure, to be tried again in a day."""
+    """Not for this key or deployment. This is no failure; the task is tried again in a day."""
 
     reason = "switched_off"
 
@@ -196,13 +196,13 @@ class PartialError(PollError):
 
     Args:
         errors: what failed (an entity's id or an endpoint) and why; not empty.
-        asked: of how many that were asked.
-        complete: False if the poll gave up before it had asked for all of them.
+        asked: how many requests were made.
+        complete: False if the poll gave up before it had made all of them.
     """
 
     def __init__(self, errors: Mapping[str, PollError], *, asked: int, complete: bool) -> None:
         self.errors = dict(errors)
-        self._asked_everyone = complete
+        self._complete = complete
         counts: dict[str, int] = {}
         for error in self.errors.values():
             for reason in error.reasons:
@@ -219,30 +219,30 @@ class PartialError(PollError):
 
     @property
     def complete(self) -> bool:
-        """Whether every entity was asked for."""
-        return self._asked_everyone
+        """Whether every entity was requested."""
+        return self._complete
 
     @property
     def log_key(self) -> str:
-        """The reasons; how many have failed differs from one attempt to the next."""
+        """The reasons, without their counts, which differ between attempts."""
         return ", ".join(sorted(self.reasons))
 
 
 def strip_traceback(error: E) -> E:
-    """The same error without the calls that it came through, which keep whole answers in memory."""
+    """Return the error without traceback and causes, which keep whole responses in memory."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error
 
 
 def reasons_of(error: Exception | None) -> frozenset[str]:
-    """Why a poll failed; `internal` for our own faults, nothing for none."""
+    """The reasons of a failure: `internal` for the exporter's own faults, empty for no error."""
     if error is None:
         return frozenset()
     return error.reasons if isinstance(error, PollError) else frozenset({"internal"})
 
 
 def failure_reasons() -> tuple[str, ...]:
-    """The closed list of reasons that a poll can fail for, and `internal` for our own faults."""
+    """All reasons that a poll can fail with, and `internal` for the exporter's own faults."""
 
     def below(parent: type[PollError]) -> Iterator[str]:
         for child in parent.__subclasses__():
@@ -262,17 +262,17 @@ _BY_STATUS: Mapping[int, type[RejectedError]] = {
     410: NotFoundError,
     429: RateLimitedError,
 }
-_ABOUT_THE_KEY = frozenset({401, 403})
+_KEY_STATUSES = frozenset({401, 403})
 _BY_STATUS_CLASS: Mapping[int, type[RejectedError]] = {3: RedirectedError, 5: ServerFailedError}
 
 
 def error_for_status(status: int, *, media_type: str = "") -> type[RejectedError]:
-    """The error for a response with this HTTP status, which is not 200.
+    """The error class for an HTTP status other than 200.
 
     Args:
-        media_type: of its body; empty if it names none.
+        media_type: media type of the body; empty if the response names none.
     """
-    if status in _ABOUT_THE_KEY and media_type and not media_type.endswith("json"):
+    if status in _KEY_STATUSES and media_type and not media_type.endswith("json"):
         return InterceptedError
     of_class = _BY_STATUS_CLASS.get(status // 100, BadRequestError)
     return _BY_STATUS.get(status, of_class)

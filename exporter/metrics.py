@@ -1,4 +1,4 @@
-"""Metrics as data: what a family is called and means, and one measured value of a gauge."""
+"""Metrics as data: the declaration of a family, and one value of a gauge."""
 
 import math
 import re
@@ -12,7 +12,7 @@ _RESERVED_LABELS = frozenset({"job", "instance", "le", "quantile"})
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One series' present value; `labels` are the values in the order of `metric.labels`."""
+    """The current value of one series; `labels` are in the order of `metric.labels`."""
 
     metric: "Metric"
     labels: tuple[str, ...]
@@ -21,9 +21,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A family: calling a gauge with a value and exactly its labels makes a `Sample`.
+    """A family. Calling a gauge with a value and exactly its labels makes a `Sample`.
 
-    Counters and histograms are the exporter's own and are counted by prometheus_client.
+    Only the exporter's own metrics are counters and histograms; prometheus_client counts them.
 
     Raises:
         ValueError: at import, if a name, label or help text would not render the same in the
@@ -37,7 +37,7 @@ class Metric:
     _label_set: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check what Prometheus would only refuse at the first scrape."""
+        """Check at import what Prometheus would refuse only at the first scrape."""
         if not _NAME.fullmatch(self.name) or self.name.endswith(_RESERVED_SUFFIXES):
             raise ValueError(f"{self.name!r} is not the name of a family")
         if self.name.endswith("_total") != (self.kind == "counter"):
@@ -56,7 +56,7 @@ class Metric:
 
         Raises:
             TypeError: if the labels are not exactly this metric's.
-            ValueError: if the value is not finite; what is unknown is left out instead.
+            ValueError: if the value is not finite. An unknown value is left out instead.
         """
         if self.kind != "gauge":
             raise TypeError(f"{self.name} is a {self.kind}")

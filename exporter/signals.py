@@ -1,4 +1,4 @@
-"""Being told to end."""
+"""Termination by SIGTERM and SIGINT."""
 
 import signal
 import threading
@@ -9,44 +9,44 @@ from typing import TypeVar
 T = TypeVar("T")
 
 TERMINATION = frozenset({signal.SIGTERM, signal.SIGINT})
-LOOK_AGAIN_SECONDS = 0.05
+RECHECK_SECONDS = 0.05
 
 
 def hold_termination() -> None:
-    """From now on SIGTERM and SIGINT are kept until they are waited for.
+    """Block SIGTERM and SIGINT from now on; they stay pending until a function here takes them.
 
-    To be called before any thread is begun, as threads inherit it. No handler of Python's own: it
-    would run in the main thread only once that has woken up, which it does not if the signal came
-    in the moment before it fell asleep.
+    Call this before any thread starts, as threads inherit the mask. A signal handler of Python
+    would run in the main thread only once that thread wakes up. It does not wake up if the signal
+    came just before it started to wait.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, TERMINATION)
 
 
 def wait_for_termination() -> signal.Signals:
-    """Return once a signal has come, be it before this call."""
+    """Wait for a termination signal and return it, also if it came before this call."""
     return signal.Signals(signal.sigwait(TERMINATION))
 
 
 def run_until_terminated(work: Callable[[], T]) -> T:
-    """Do some work in another thread and give what it gives, unless a signal comes before.
+    """Run some work in another thread and return its result, unless a signal comes first.
 
-    Python's own way, an exception out of nowhere in the main thread, is heard late if the thread is
-    about to wait, and not at all if it is in a place from which no exception comes out.
+    Python itself would raise an exception in the main thread. That exception is late if the thread
+    is about to wait, and is lost in code that lets no exception out.
 
     Raises:
-        KeyboardInterrupt: at once when a signal comes; the work is left to the process' end.
+        KeyboardInterrupt: as soon as a signal comes. The work then ends with the process.
     """
     hold_termination()
-    given: Future[T] = Future()
+    result: Future[T] = Future()
 
     def do() -> None:
         try:
-            given.set_result(work())
-        except BaseException as failure:  # noqa: BLE001 - it is raised again where it belongs
-            given.set_exception(failure)
+            result.set_result(work())
+        except BaseException as failure:  # noqa: BLE001 - raised again in the caller's thread
+            result.set_exception(failure)
 
     threading.Thread(target=do, daemon=True).start()
-    while not given.done():
-        if signal.sigtimedwait(TERMINATION, LOOK_AGAIN_SECONDS) is not None:
+    while not result.done():
+        if signal.sigtimedwait(TERMINATION, RECHECK_SECONDS) is not None:
             raise KeyboardInterrupt
-    return given.result()
+    return result.result()

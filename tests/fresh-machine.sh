@@ -57,20 +57,7 @@ prepare() { # SUITE USER: a new machine with a clone; prints its folder
     echo "$machine"
 }
 
-FIRST_SCRAPE='
-cd ~/devin-exporter
-make demo >~/demo.out 2>&1 &
-demo=$!
-until python3 -c "
-import sys, urllib.request
-page = urllib.request.urlopen(\"http://127.0.0.1:9877/metrics\", timeout=10).read().decode()
-sys.exit(\"devin_organization_consumption_cycle_acus{\" not in page)" 2>/dev/null; do
-    kill -0 "$demo" || { cat ~/demo.out; exit 1; }
-    sleep 1
-done
-cat ~/demo.out
-kill "$demo"
-wait "$demo" || true'
+FIRST_SCRAPE='cd ~/devin-exporter && python3 tests/first_scrape.py'
 TEST='cd ~/devin-exporter && make test'
 
 run() { # MACHINE USER TARGET COMMAND

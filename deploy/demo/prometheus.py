@@ -11,6 +11,8 @@ from deploy.demo.processes import FailedError, Process, Processes, say
 from deploy.demo.queries import QUEUE_SIZE
 from deploy.demo.servers import start_server
 from deploy.demo.web import ANY, HOST, get, has_data
+from exporter.sources import SOURCES, devin
+from exporter.sources.source import sections_of
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
@@ -23,7 +25,12 @@ DAYS = 90
 SECONDS_OF_A_DAY = 86_400
 DEMO_KEY = "cog_demo"
 REQUESTS_PER_SECOND = "2000"
-OF_REAL_ACCOUNTS = ("DEVIN_CA_FILE", "DEVIN_SERVICE_USER_TOKEN_FILE", "DEVIN_V2_", "AIONE_")
+OF_OTHER_SOURCES = {
+    str(section.model_config["env_prefix"]).upper()
+    for section in sections_of(SOURCES)
+    if section not in devin.SOURCE.sections
+}
+OF_REAL_ACCOUNTS = ("DEVIN_CA_FILE", "DEVIN_SERVICE_USER_TOKEN_FILE", *OF_OTHER_SOURCES)
 FIRST_SCRAPE_SECONDS = 60
 BLOCKS = ("promtool", "tsdb", "create-blocks-from", "--max-block-duration=744h")
 

@@ -1,4 +1,4 @@
-"""`devin-exporter backfill`: what finished days fix, as OpenMetrics text with timestamps."""
+"""`devin-exporter backfill`: the history of finished days, as OpenMetrics with timestamps."""
 
 import sys
 import threading
@@ -33,21 +33,21 @@ _REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
 
 class BackfillError(Exception):
-    """The history cannot be written whole; answers in a partial file are kept."""
+    """The history cannot be written whole. Responses in a partial file are kept."""
 
 
 def backfill(
     settings: Settings, options: BackfillOptions, *, echo: Callable[[str], object]
 ) -> WriteSummary:
-    """Ask for finished days, going on where an earlier run stopped, and write them whole.
+    """Request finished days, continue where an earlier run stopped, and write all of them.
 
     Args:
-        echo: takes lines for people.
+        echo: receives lines for people.
 
     Raises:
-        BackfillError: if something could not be had for another reason than a permission, if
-            the partial file cannot be gone on with, or if the output cannot be written.
-        NoSourceError: if no source with a past is turned on.
+        BackfillError: if a request fails for another reason than a permission, if the partial
+            file cannot be used, or if the output cannot be written.
+        NoSourceError: if no source with a history is enabled.
     """
     try:
         return _backfill(settings, options, echo)
@@ -70,17 +70,17 @@ def _backfill(
         parts = [
             each.source.backfill(each, options.span) for each in opened if each.source.backfill
         ]
-        journal, partial = _journal(destination, parts)
-        stack.callback(journal.close)
+        checkpoint, partial = _checkpoint(destination, parts)
+        stack.callback(checkpoint.close)
         if partial is None:
             echo("written straight: a run that is interrupted begins anew the next time")
         for line in chain.from_iterable(part.left_out for part in parts):
             echo(f"left out: {line}")
-        for line in _ask(parts, journal):
+        for line in _request_all(parts, checkpoint):
             echo(f"left out: {line}")
         with destination.writing() as file:
             written = write(
-                chain.from_iterable(part.stretches(journal) for part in parts),
+                chain.from_iterable(part.stretches(checkpoint) for part in parts),
                 SampleTimes(every=options.every, last=options.span.until),
                 constant=options.constant,
                 into=file.write,
@@ -90,7 +90,7 @@ def _backfill(
     return written
 
 
-def _journal(
+def _checkpoint(
     destination: FileDestination | StreamDestination, parts: Sequence[Backfill]
 ) -> tuple[Checkpoint, Path | None]:
     if isinstance(destination, FileDestination):
@@ -102,18 +102,18 @@ def _journal(
         raise BackfillError("no temporary folder can be written to; TMPDIR names another") from None
 
 
-def _ask(parts: Sequence[Backfill], journal: Checkpoint) -> Iterator[str]:
-    """Ask for what is not in the journal yet; gives what is left out, a line each."""
-    # Without standard error there is no place for a bar; None means: where it is no terminal.
+def _request_all(parts: Sequence[Backfill], checkpoint: Checkpoint) -> Iterator[str]:
+    """Send the requests that have no stored response; yields what is left out, a line each."""
+    # Without standard error there is no place for a bar. None: no bar unless it is a terminal.
     silent = True if sys.stderr is None else None
-    asked = sum(len(group) for part in parts for group in part.requests)
-    with tqdm(total=asked, unit=" requests", desc="asking", disable=silent) as bar:
+    total = sum(len(group) for part in parts for group in part.requests)
+    with tqdm(total=total, unit=" requests", desc="requesting", disable=silent) as bar:
         for part in parts:
             for group in part.requests:
-                pending = {request.key: request for request in group if request not in journal}
+                pending = {request.key: request for request in group if request not in checkpoint}
                 bar.update(len(group) - len(pending))
                 try:
-                    _ask_for(pending, part.client, journal, bar.update)
+                    _request_group(pending, part.client, checkpoint, bar.update)
                 except PartialError as failure:
                     where = f"{group[0].endpoint.path}: {failure}"
                     if not failure.reasons <= _REFUSALS:
@@ -121,18 +121,18 @@ def _ask(parts: Sequence[Backfill], journal: Checkpoint) -> Iterator[str]:
                     yield where
 
 
-def _ask_for(
+def _request_group(
     pending: Mapping[str, Request[object]],
     client: Client,
-    journal: Checkpoint,
+    checkpoint: Checkpoint,
     done: Callable[[int], object],
 ) -> None:
-    def ask(key: str) -> None:
+    def request(key: str) -> None:
         response = client.get_json(pending[key])
         try:
-            journal.add(pending[key], response)
+            checkpoint.add(pending[key], response)
         except OSError as failure:
-            raise CheckpointError(f"answers cannot be kept: {failure.strerror}") from None
+            raise CheckpointError(f"responses cannot be stored: {failure.strerror}") from None
         done(1)
 
-    for_each_entity(list(pending), ask, threads=client.concurrency)
+    for_each_entity(list(pending), request, threads=client.concurrency)

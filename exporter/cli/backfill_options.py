@@ -8,24 +8,24 @@ from datetime import datetime
 from exporter.exposition.openmetrics import HOUR, BackfillRange
 
 PLACEHOLDER = "VALUE"
-"""Stands for a flag's value in the help, which is ASCII as not every terminal shows more."""
+"""Stands for a flag's value in the help. The help is ASCII, as not every terminal shows more."""
 SCRAPE_JOB = "devin-exporter"
-"""Name of the shipped scrape job, and its constant `instance`."""
+"""The name of the shipped scrape job, and its constant `instance`."""
 MOST_DAYS = 3_650
 HEAD_SECONDS = 3 * HOUR
-"""What is newer than this, a running Prometheus keeps in its head: blocks must not touch it."""
+"""A running Prometheus keeps newer samples in its head, which blocks must not overlap."""
 LAST_MINUTE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillOptions:
-    """What history is wanted, and where.
+    """The options of a backfill.
 
     Attributes:
-        output: a file's name, or `-` for standard output.
-        every: seconds between samples; divides an hour.
-        job: the label value of the scrape job that goes on with these series.
-        instance: the same.
+        output: a file name, or `-` for standard output.
+        every: seconds between samples; a divisor of an hour.
+        job: the label value of the scrape job that continues these series.
+        instance: the label value of its instance.
     """
 
     span: BackfillRange
@@ -41,7 +41,7 @@ class BackfillOptions:
 
 
 class OptionsError(Exception):
-    """The command line asks for what cannot be written; one line each."""
+    """Some flags cannot be used; one line each."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__("\n".join(lines))
@@ -60,25 +60,25 @@ FLAGS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of `backfill`."""
+    """Add the flags of `backfill`."""
     group = parser.add_argument_group("backfill")
     for name, does in FLAGS.items():
         group.add_argument(f"--{name}", metavar=PLACEHOLDER, help=does)
 
 
 def flags_given(args: argparse.Namespace) -> list[str]:
-    """Those flags that the command line holds."""
+    """The flags of `backfill` on the command line."""
     return [f"--{name}" for name in FLAGS if getattr(args, name) is not None]
 
 
 def parse_options(args: argparse.Namespace, *, now: float) -> BackfillOptions:
-    """Read those flags.
+    """Parse the flags of `backfill`.
 
     Args:
         now: Unix seconds.
 
     Raises:
-        OptionsError: naming every bad flag and what it wants.
+        OptionsError: naming every invalid flag and the values that it takes.
     """
     bad: list[str] = []
     days = _whole(args.days or "90")

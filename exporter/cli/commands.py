@@ -1,4 +1,4 @@
-"""The commands."""
+"""The commands of `devin-exporter`."""
 
 import logging
 import os
@@ -32,11 +32,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What runs until a signal comes.
+    """A command that runs until a termination signal.
 
     Attributes:
-        urls: where the metrics are.
-        stop: ends it.
+        urls: the URLs of the metrics.
+        stop: stops it.
     """
 
     urls: tuple[str, ...]
@@ -44,12 +44,12 @@ class Running:
 
 
 def serve(start: Callable[[], Running]) -> None:
-    """Run what `start` begins until a signal comes, even while it begins."""
+    """Start, and run until a termination signal, which may also come during the start."""
     try:
         running = run_until_terminated(start)
     except KeyboardInterrupt:
         return
-    # Only now, as whoever reads this may send a signal that is to end it in order.
+    # Printed only now: a reader of the line may send a signal and expect an orderly stop.
     for url in running.urls:
         announce(f"Metrics: {url}")
     wait_for_termination()
@@ -57,12 +57,12 @@ def serve(start: Callable[[], Running]) -> None:
 
 
 def start_exporter(overrides: Fields) -> Running:
-    """Poll and serve.
+    """Start to poll and serve.
 
     Raises:
-        SettingsError: if settings are bad.
-        NoSourceError: if no source is turned on.
-        ListenError: if an address cannot be listened on.
+        SettingsError: if settings are invalid.
+        NoSourceError: if no source is enabled.
+        ListenError: if the exporter cannot listen on an address.
     """
     settings = load(SECTIONS, overrides)
     log = settings[LogSettings]
@@ -92,11 +92,11 @@ def _warn_of_the_environment() -> None:
 
 
 def start_demo(overrides: Fields) -> Running:
-    """The same beside a simulated API.
+    """Start a simulated API, and an exporter that polls it.
 
     Raises:
-        SettingsError: if settings are bad.
-        ListenError: if an address cannot be listened on.
+        SettingsError: if settings are invalid.
+        ListenError: if the exporter or the API cannot listen on an address.
     """
     with ExitStack() as stack:
         pointed = stack.enter_context(simulated_api(overrides))
@@ -106,12 +106,15 @@ def start_demo(overrides: Fields) -> Running:
 
 
 def check(overrides: Fields) -> int:
-    """Print what each endpoint answers; the exit status tells whether all can be fed.
+    """Request each endpoint once and print the results.
+
+    Returns:
+        The exit status: 0 if all enabled data sets can be read.
 
     Raises:
-        SettingsError: if settings are bad.
-        NoSourceError: if no source is turned on.
-        PrintError: if it cannot be printed.
+        SettingsError: if settings are invalid.
+        NoSourceError: if no source is enabled.
+        PrintError: if the results cannot be printed.
     """
     settings = load(SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)
@@ -123,12 +126,12 @@ def check(overrides: Fields) -> int:
 
 
 def write_history(overrides: Fields, options: BackfillOptions) -> None:
-    """Write the past.
+    """Write the history of finished days.
 
     Raises:
         BackfillError: if it cannot be written whole.
-        SettingsError: if settings are bad.
-        NoSourceError: if no source is turned on.
+        SettingsError: if settings are invalid.
+        NoSourceError: if no source with a history is enabled.
     """
     settings = load(SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)

@@ -17,7 +17,7 @@ UNUSED_URL = "http://127.0.0.1"
 
 
 def _for_demo(overrides: Fields, *, url: str) -> Fields:
-    """The settings of `serve`, but with the simulated APIs in place of the real ones."""
+    """The settings of `serve` with the simulated APIs in place of the real ones."""
     simulated = [source for source in SOURCES if source.name in DEMO_KEYS]
     pointed = {section: dict(values) for section, values in overrides.items()}
     for source in simulated:
@@ -33,7 +33,12 @@ def _for_demo(overrides: Fields, *, url: str) -> Fields:
 
 @contextmanager
 def simulated_api(overrides: Fields) -> Iterator[Fields]:
-    """Start the simulated API and point the settings to it."""
+    """Start the simulated API; yields the settings that point to it.
+
+    Raises:
+        SettingsError: if settings are invalid.
+        ListenError: if its port cannot be used.
+    """
     demo = load(ALL_SECTIONS, _for_demo(overrides, url=UNUSED_URL))[DemoSettings]
     try:
         api = start_demo_api(demo.size(), clock=time.time, port=demo.api_port)

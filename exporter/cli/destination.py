@@ -1,4 +1,4 @@
-"""Where `backfill` writes: a file that is whole or not there, or straight into what is no file."""
+"""The output of `backfill`: a file, which appears only once it is whole, or a stream."""
 
 import errno
 import fcntl
@@ -21,17 +21,17 @@ _MOUNTED = frozenset({errno.EBUSY, errno.EXDEV})
 
 @dataclass(frozen=True, slots=True)
 class FileDestination:
-    """A regular file, there already or not.
+    """A regular file, which may exist already.
 
     Attributes:
-        path: without links.
+        path: its path, with all links resolved.
     """
 
     path: Path
 
     @contextmanager
     def writing(self) -> Iterator[BinaryIO]:
-        """A file beside it, which takes its place once it is whole."""
+        """Open a file beside it, which replaces it once that is whole."""
         unfinished = self.path.with_name(f"{self.path.name}.unfinished")
         with suppress(FileNotFoundError):
             unfinished.unlink()
@@ -55,23 +55,23 @@ class FileDestination:
         except OSError as failure:
             if failure.errno not in _MOUNTED:
                 raise
-            # A file that is a mount of its own, as those that a container is given.
+            # The file is a mount point, like files that are mounted into a container.
             shutil.copyfile(finished, self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamDestination:
-    """Standard output, a pipe, a device: written straight, from its beginning to its end.
+    """Standard output, a pipe or a device, which is written directly.
 
     Attributes:
-        target: what to open, or a descriptor of this process.
+        target: the path to open, or a descriptor of this process.
     """
 
     target: Path | int
 
     @contextmanager
     def writing(self) -> Iterator[BinaryIO]:
-        """The open stream; a named pipe is waited for until somebody reads it."""
+        """Open the stream. A named pipe blocks until it has a reader."""
         if isinstance(self.target, int):
             descriptor = os.dup(self.target)
         else:
@@ -81,13 +81,13 @@ class StreamDestination:
 
 
 def destination_of(output: str) -> FileDestination | StreamDestination:
-    """What a name on the command line stands for, at the end of all links.
+    """The destination that a name on the command line stands for, with links resolved.
 
     Args:
         output: a path, or `-` for standard output.
 
     Raises:
-        OSError: if nothing can be written there.
+        OSError: if it cannot be written.
     """
     if output == STANDARD_OUTPUT:
         return _of_descriptor(STANDARD_OUTPUT_DESCRIPTOR)
@@ -120,7 +120,7 @@ def _descriptor_named(path: Path) -> int | None:
 
 def _of_descriptor(descriptor: int) -> StreamDestination:
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    # What this process has opened itself is nothing that its caller could have named.
+    # A descriptor that this process has opened itself cannot be meant by its caller.
     if flags & os.O_ACCMODE == os.O_RDONLY or not os.get_inheritable(descriptor):
         raise _error(errno.EBADF)
     return StreamDestination(descriptor)

@@ -3,5 +3,5 @@
 BAD_USAGE = 2
 FAILED = 1
 LACKING = 1
-"""Of `check`: not all enabled metrics can be fed."""
+"""Exit status of `check` if not all enabled data sets can be read."""
 INTERRUPTED = 130

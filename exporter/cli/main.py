@@ -1,4 +1,4 @@
-"""The beginning and the end of the process."""
+"""Start and end of the process."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ _OF_SEVERAL_PROCESSES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
 
 def main() -> NoReturn:
-    """Run the command of this process' command line, and end the process."""
-    # Importing the rest takes a while; a signal that comes meanwhile is kept until it is asked for.
+    """Run the command of the command line, and end the process with its exit status."""
+    # The imports take a while. A signal that comes meanwhile stays pending.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     for variable in _OF_SEVERAL_PROCESSES:
-        # This is one process; prometheus_client would keep its counters in that folder.
+        # There is one process only. With these, prometheus_client would keep its counters in files.
         os.environ.pop(variable, None)
     prepare_standard_streams()
     from exporter.cli.run import run  # noqa: PLC0415 - only after the above
@@ -31,5 +31,5 @@ def _exit(status: int) -> NoReturn:
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(max(0.0, deadline - time.monotonic()))
-    # A request that still hangs in its thread would hold up an ordinary exit.
+    # A request that still hangs in its thread would delay an ordinary exit.
     os._exit(status)

@@ -1,4 +1,4 @@
-"""What the command line holds: the command, its options and the settings given as flags."""
+"""Parses the command line: the command, its options and the settings given as flags."""
 
 import argparse
 import sys
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "serve": "poll and serve until SIGTERM or SIGINT (the default)",
-    "check": "ask each endpoint once and tell what the key lacks; exit 0 if nothing",
+    "check": "request each endpoint once and report what the key lacks; exit 0 if nothing",
     "backfill": "write the history of the last --days to --output, for Prometheus to take in",
     "demo": "the same against a simulated API on loopback; needs no key",
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong in one line, and never repeats a value, which might be a secret."""
+    """Reports an error in one line, without any value, which might be a secret."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_USAGE, f"devin-exporter: {message}\n")
 
     def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
-        # The overridden method hides it when help or version could not be printed.
+        # The overridden method hides that help or version could not be printed.
         if file is sys.stderr:
             echo(message.rstrip("\n"))
         else:
@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line, with a flag for every setting that is no secret."""
+    """The parser, with a flag for every setting that is no secret."""
     commands = "\n".join(f"  {name:<10}{does}" for name, does in COMMANDS.items())
     secrets = ", ".join(s.variable for s in settings_of(ALL_SECTIONS) if s.flag is None)
     built = _Parser(
@@ -73,11 +73,11 @@ def _help(setting: Setting) -> str:
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.Namespace]:
-    """Split the command line into the command, the settings given as flags, and all it says.
+    """Parse the command line into the command, the settings given as flags, and all arguments.
 
     Raises:
-        PrintError: if what --help and --version give cannot be printed.
-        SystemExit: after --help and --version, and with status 2 for what is not understood.
+        PrintError: if the text of --help or --version cannot be printed.
+        SystemExit: after --help and --version, and with status 2 for invalid arguments.
     """
     built = parser()
     known, unknown = built.parse_known_args(arguments)

@@ -1,4 +1,4 @@
-"""What is printed for people, and what becomes of it where nothing can be printed."""
+"""Prints for people, and handles streams that cannot be written."""
 
 import os
 import sys
@@ -10,11 +10,11 @@ STANDARD_DESCRIPTORS = (0, 1, 2)
 
 
 class PrintError(Exception):
-    """Standard output does not take what a command is there to print."""
+    """The result of a command cannot be printed to standard output."""
 
 
 def prepare_standard_streams() -> None:
-    """Have no text fail for its letters, and no connection get the number of a closed stream."""
+    """Keep encodings from raising errors, and sockets from taking descriptors of closed streams."""
     for descriptor in STANDARD_DESCRIPTORS:
         try:
             os.fstat(descriptor)
@@ -27,12 +27,12 @@ def prepare_standard_streams() -> None:
 
 
 def echo(line: str) -> None:
-    """Print a line to standard error; it is lost where that cannot be written."""
+    """Print a line to standard error; it is lost if that cannot be written."""
     _print_if_possible(line, to_errors=True)
 
 
 def announce(line: str) -> None:
-    """Print a line to standard output; it is lost where that cannot be written."""
+    """Print a line to standard output; it is lost if that cannot be written."""
     _print_if_possible(line, to_errors=False)
 
 
@@ -40,7 +40,7 @@ def print_result(lines: Iterable[str]) -> None:
     """Print lines to standard output.
 
     Raises:
-        PrintError: if it cannot be written.
+        PrintError: if standard output cannot be written.
     """
     if sys.stdout is None:
         raise PrintError("standard output: is closed")

@@ -1,4 +1,4 @@
-"""Running the command that the command line names."""
+"""Runs the command that the command line names."""
 
 import argparse
 import time
@@ -17,7 +17,7 @@ from exporter.web.server import ListenError
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command until a signal comes; returns the exit status."""
+    """Run a command until it ends or a termination signal comes; returns the exit status."""
     try:
         return _run(*read_command_line(arguments))
     except SystemExit as end:

@@ -1,1 +1,1 @@
-"""The one client for JSON APIs."""
+"""The HTTP client for JSON APIs."""

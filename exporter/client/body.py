@@ -1,6 +1,6 @@
-"""The body of an answer, within a limit however well it is compressed.
+"""Reads the body of a response. The size limit holds for the decompressed body.
 
-It is put together from small blocks: what a single large one leaves free, the allocator keeps.
+The body is collected in small blocks, as the allocator would keep the spare memory of a large one.
 """
 
 import zlib
@@ -15,14 +15,14 @@ BLOCK_BYTES = 2**16
 
 
 def read(endpoint: str, response: httpx.Response) -> bytes:
-    """Read and unpack.
+    """Read and decompress a body.
 
     Args:
-        endpoint: for the errors' messages.
+        endpoint: path template for the error messages.
 
     Raises:
-        BodyTooLargeError: as soon as it is known to be.
-        NotJsonError: if it is broken gzip.
+        BodyTooLargeError: as soon as the body exceeds the limit.
+        NotJsonError: if the gzip stream is broken.
     """
     blocks = [bytearray()]
     size = 0

@@ -1,4 +1,4 @@
-"""Answers kept in a file, so that an interrupted backfill goes on where it stopped."""
+"""Responses kept in a file, so that an interrupted backfill continues where it stopped."""
 
 import fcntl
 import json
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class CheckpointError(Exception):
-    """The file cannot be gone on with; says why and what to do."""
+    """The file cannot be used; the message says why and what to do."""
 
 
 class Checkpoint:
-    """Answers by request, one line each. Safe to use from several threads."""
+    """Responses by request, one line each. Safe to use from several threads."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -30,43 +30,43 @@ class Checkpoint:
 
     @classmethod
     def temporary(cls) -> Self:
-        """A journal that ends with the process."""
+        """A checkpoint in a temporary file, which is deleted when the process ends."""
         return cls(tempfile.TemporaryFile())
 
     @classmethod
     def at(cls, path: Path, *, owner: str) -> Self:
-        """Go on with a file, or begin one that only its owner can read, as it holds ids of users.
+        """Open a file, or create one that only its owner can read, as it holds ids of users.
 
         Args:
-            owner: whose answers these are; another's are refused.
+            owner: the API and key of the responses; a file of another owner is refused.
 
         Raises:
-            CheckpointError: if the file is in use, holds another owner's answers, is damaged or is
-                no regular file.
+            CheckpointError: if the file is in use, has another owner, is damaged or is no
+                regular file.
             OSError: if it cannot be opened.
         """
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise CheckpointError(f"{path} is no regular file; remove it")
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, 0o600)
-        journal = cls(os.fdopen(descriptor, "r+b"))
+        checkpoint = cls(os.fdopen(descriptor, "r+b"))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            journal._take_up(path, owner)
+            checkpoint._resume(path, owner)
         except BlockingIOError:
-            journal.close()
+            checkpoint.close()
             raise CheckpointError(f"{path} is in use by another run") from None
         except CheckpointError:
-            journal.close()
+            checkpoint.close()
             raise
-        return journal
+        return checkpoint
 
-    def _take_up(self, path: Path, owner: str) -> None:
+    def _resume(self, path: Path, owner: str) -> None:
         header = json.dumps({"owner": owner}).encode() + b"\n"
         for number, line in enumerate(self._file, start=1):
             if number == 1 and not header.startswith(line):
                 raise CheckpointError(
-                    f"{path} holds answers of another address or key; remove it to start anew"
+                    f"{path} holds responses of another address or key; remove it to start anew"
                 )
             if not line.endswith(b"\n"):
                 break
@@ -90,32 +90,32 @@ class Checkpoint:
     def __contains__(self, request: Request[object]) -> bool:
         return request.key in self._places
 
-    def add(self, request: Request[object], answer: bytes) -> None:
-        """Keep an answer."""
+    def add(self, request: Request[object], response: bytes) -> None:
+        """Store a response, as JSON."""
         key = json.dumps(request.key).encode() + b"\t"
         with self._lock:
             place = self._end + len(key)
-            self._append(key + answer + b"\n")
-            self._places[request.key] = (place, len(answer))
+            self._append(key + response + b"\n")
+            self._places[request.key] = (place, len(response))
 
-    def answer(self, request: Request[T]) -> T | None:
-        """The answer to a request; None if there is none.
+    def response(self, request: Request[T]) -> T | None:
+        """The stored response to a request; None if there is none.
 
         Raises:
-            CheckpointError: if the file does not hold what was put into it.
+            CheckpointError: if the stored response cannot be read.
         """
         place = self._places.get(request.key)
         if place is None:
             return None
         start, length = place
-        answer = os.pread(self._file.fileno(), length, start)
+        response = os.pread(self._file.fileno(), length, start)
         try:
-            return parse_response(request.endpoint.path, request.endpoint.response, answer)
+            return parse_response(request.endpoint.path, request.endpoint.response, response)
         except (NotJsonError, ShapeError) as damage:
             raise CheckpointError(f"the partial file is damaged ({damage}); remove it") from None
 
     def close(self) -> None:
-        """Close the file and leave it where it is."""
+        """Close the file; it is not deleted."""
         self._file.close()
 
     def _append(self, line: bytes) -> None:

@@ -1,6 +1,6 @@
-"""A limit on the whole of a request, however slowly its bytes come.
+"""A time limit for a whole request.
 
-A socket's timeout is for one read: a server that sends a byte now and then never runs into it.
+A socket's timeout limits one read only. A server that sends a byte now and then never exceeds it.
 """
 
 import math
@@ -15,7 +15,7 @@ from exporter.clock import Timing
 
 
 class Deadline(threading.local):
-    """When the present thread's request must have ended, on the monotonic clock."""
+    """When the current thread's request must end, on the monotonic clock."""
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
@@ -23,7 +23,7 @@ class Deadline(threading.local):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Limit what is read and written in this thread meanwhile."""
+        """Limit all reads and writes of this thread to so many seconds in total."""
         self._at = self._timing.monotonic() + seconds
         try:
             yield
@@ -31,10 +31,10 @@ class Deadline(threading.local):
             self._at = math.inf
 
     def left(self, timeout: float | None) -> float:
-        """The seconds, by the machine's timers, that one read or write may take.
+        """The real seconds that the next read or write may take.
 
         Raises:
-            httpcore.ReadTimeout: if there are none left.
+            httpcore.ReadTimeout: if no time is left.
         """
         left = self._timing.timer(self._at - self._timing.monotonic())
         if left <= 0:
@@ -70,7 +70,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class LimitedBackend(httpcore.NetworkBackend):
-    """Connections whose every read and write ends by the deadline of the thread that makes it."""
+    """Opens connections whose reads and writes end by the deadline of the calling thread."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._backend = httpcore.SyncBackend()

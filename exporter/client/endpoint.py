@@ -1,4 +1,4 @@
-"""What an API can be asked: its endpoints, and requests to them, as values."""
+"""The endpoints of an API, and requests to them, as values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,17 +15,18 @@ Params = Mapping[str, int | str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint(Generic[T_co]):
-    """One path of an API, and all that is known of it.
+    """One endpoint of an API, and all that the exporter knows of it.
 
     Attributes:
         path: template, like `/v3/enterprise/consumption/daily/users/{user_id}`.
         response: the type of its response.
-        feeds: what is published of it, for people.
-        permission: what opens it, for people; empty if every key does or if it is not known.
-        keys: the kinds of keys that it is for; empty for all of them.
-        optional: why it is no fault that a key or a deployment lacks it, for people; empty if it
-            is one.
-        check_params: a query that is good at a moment (Unix seconds), for a check.
+        feeds: the data that it provides, in words for people.
+        permission: the permission that it needs, in words for people; empty if none is needed or
+            known.
+        keys: the kinds of keys that can use it; empty for all.
+        optional: why it is no failure if a key or a deployment lacks it, in words for people;
+            empty if it is a failure.
+        check_params: the query that `check` sends at a moment (Unix seconds).
     """
 
     path: str
@@ -37,13 +38,13 @@ class Endpoint(Generic[T_co]):
     check_params: Callable[[float], Params] = lambda _: {}
 
     def is_for(self, kind: str) -> bool:
-        """Whether it is for keys of this kind."""
+        """Whether keys of this kind can use it."""
         return not self.keys or kind in self.keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Generic[T_co]):
-    """One `GET` of an endpoint, its path filled with `ids`."""
+    """One `GET` request to an endpoint; `ids` are the parameters of its path."""
 
     endpoint: Endpoint[T_co]
     ids: Mapping[str, str] = field(default_factory=dict)
@@ -51,23 +52,23 @@ class Request(Generic[T_co]):
 
     @property
     def path(self) -> str:
-        """The path. Raises `UnaskableError` if no path can carry one of the ids."""
+        """The expanded path. Raises `UnaskableError` if a path cannot carry one of the ids."""
         return expand_path(self.endpoint.path, self.ids)
 
     @property
     def key(self) -> str:
-        """What the response depends on: path and query. Raises `UnaskableError`."""
+        """Path and query, which identify the request. Raises `UnaskableError`."""
         return f"{self.path}?{urlencode(sorted(self.params.items()))}"
 
 
 def expand_path(template: str, ids: Mapping[str, str]) -> str:
-    """Put ids into a path template, with every byte outside RFC 3986's unreserved encoded.
+    """Expand a path template; every byte outside RFC 3986's unreserved set is encoded.
 
     Raises:
-        UnaskableError: if no path can carry one of them.
+        UnaskableError: if a path cannot carry one of the ids.
     """
     for name, value in ids.items():
-        # Dots alone would be resolved away, and another endpoint asked.
+        # `.` and `..` would be resolved, and another endpoint requested.
         if f"{{{name}}}" in template and value in {"", ".", ".."}:
             raise UnaskableError(f"{template} cannot be asked with such a {name}")
     try:

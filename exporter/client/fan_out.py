@@ -1,4 +1,4 @@
-"""Asking one thing of many entities, as the API has no bulk lists."""
+"""Sends one request per entity, as the API has no bulk endpoints."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,13 +27,13 @@ _API_AT_FAULT = frozenset(
 
 @dataclass(slots=True)
 class Attempts:
-    """When each entity was last asked for. Safe to use from several threads."""
+    """When each entity was last requested. Safe to use from several threads."""
 
     _ended: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, entity: str, at: float) -> None:
-        """Note that asking for an entity ended (Unix seconds), whatever came of it."""
+        """Record when the requests for an entity ended (Unix seconds), with or without success."""
         with self._lock:
             self._ended[entity] = at
 
@@ -44,22 +44,28 @@ class Attempts:
             self._ended = {entity: at for entity, at in self._ended.items() if entity in kept}
 
     def entities(self) -> frozenset[str]:
-        """Those that have been asked for at least once."""
+        """The entities that have been requested at least once."""
         with self._lock:
             return frozenset(self._ended)
 
     def least_recent_first(self, entities: Iterable[str]) -> list[str]:
-        """Order entities by when they were last asked for, the never asked first."""
+        """Order entities by when they were last requested, those never requested first."""
         with self._lock:
             return sorted(entities, key=lambda entity: (self._ended.get(entity, -1.0), entity))
 
 
-def for_each_entity(entities: Sequence[str], ask: Callable[[str], None], *, threads: int) -> None:
-    """Ask for every entity, several at a time, and go on where one fails.
+def for_each_entity(
+    entities: Sequence[str], request: Callable[[str], None], *, threads: int
+) -> None:
+    """Request every entity, several at a time, and continue where one fails.
 
-    The sweep ends early once the key is refused, once the API asks for a long wait, and once the
-    API rather than an entity is at fault: so many have failed and none succeeded, or so many in a
-    row for want of an answer.
+    The run stops early in three cases: the key is refused; the API requests a long wait; or the
+    API rather than an entity is at fault. The last is assumed after `MOST_FAILURES` failures
+    without a success, or as many in a row that are a connection error, a timeout, 429 or 5xx.
+
+    Args:
+        request: requests one entity; raises `PollError`.
+        threads: how many are requested at a time.
 
     Raises:
         PartialError: if any failed, with the error of each.
@@ -67,16 +73,16 @@ def for_each_entity(entities: Sequence[str], ask: Callable[[str], None], *, thre
     """
     failures: dict[str, PollError] = {}
     lock = threading.Lock()
-    asked = unanswered_in_a_row = 0
+    requested = unavailable_in_a_row = 0
     over = threading.Event()
 
-    def ask_one(entity: str) -> None:
-        nonlocal asked, unanswered_in_a_row
+    def request_one(entity: str) -> None:
+        nonlocal requested, unavailable_in_a_row
         if over.is_set():
             return
         failure: PollError | None = None
         try:
-            ask(entity)
+            request(entity)
         except PollError as error:
             if isinstance(error, StoppedError):
                 over.set()
@@ -86,39 +92,41 @@ def for_each_entity(entities: Sequence[str], ask: Callable[[str], None], *, thre
             over.set()
             raise
         with lock:
-            asked += 1
-            unanswered = failure is not None and failure.reasons <= _API_AT_FAULT
-            unanswered_in_a_row = unanswered_in_a_row + 1 if unanswered else 0
+            requested += 1
+            unavailable = failure is not None and failure.reasons <= _API_AT_FAULT
+            unavailable_in_a_row = unavailable_in_a_row + 1 if unavailable else 0
             if failure:
                 failures[entity] = failure
                 refused = KeyRefusedError.reason in failure.reasons
-                nobody = len(failures) == asked >= MOST_FAILURES
-                in_vain = nobody or unanswered_in_a_row >= MOST_FAILURES
-                if refused or in_vain or _is_told_to_wait(failure):
+                nobody = len(failures) == requested >= MOST_FAILURES
+                in_vain = nobody or unavailable_in_a_row >= MOST_FAILURES
+                if refused or in_vain or _requests_long_wait(failure):
                     over.set()
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="sweep")
     try:
-        for _ in pool.map(ask_one, entities):
+        for _ in pool.map(request_one, entities):
             pass
     finally:
-        # Where this thread is interrupted, too, nobody else is asked for.
+        # Nothing further is requested, even if this thread is interrupted.
         over.set()
         pool.shutdown(cancel_futures=True)
     if failures:
-        raise PartialError(failures, asked=asked, complete=asked == len(entities))
+        raise PartialError(failures, asked=requested, complete=requested == len(entities))
 
 
-def _is_told_to_wait(failure: PollError) -> bool:
-    """Whether to go on would only prolong the wait of all who ask the same API."""
+def _requests_long_wait(failure: PollError) -> bool:
+    """Whether the API requests a long wait, which more requests would only prolong."""
     return isinstance(failure, RateLimitedError) and (failure.retry_after or 0) > LONG_WAIT_SECONDS
 
 
 def run_all(requests: Mapping[str, Callable[[], None]]) -> None:
-    """Make a few different requests in turn, all of them even where one fails.
+    """Run several requests in turn, and continue where one fails.
 
     Raises:
-        PollError: the first failure, or all as `PartialError` where they have several reasons.
+        KeyRefusedError: at once.
+        StoppedError: at once.
+        PollError: the first failure, or a `PartialError` if the reasons differ.
     """
     failures: dict[str, PollError] = {}
     for name, request in requests.items():

@@ -1,7 +1,7 @@
-"""The one client for JSON APIs: key, budget, retries, paging, size and time limits.
+"""The HTTP client for JSON APIs: key, rate limit, retries, paging, size and time limits.
 
-Its errors are the tree in `errors.py`; they name the endpoint by its template, so that no id and
-no part of a key ever reaches a log.
+Its errors are those of `errors.py`. They name the endpoint by its path template, so that no id and
+no part of a key reaches a log.
 """
 
 import random
@@ -41,12 +41,12 @@ MOST_PAGES = 10_000
 
 
 class Client:
-    """Asks one API, and is the only place that retries.
+    """Sends requests to one API. Nothing but this class retries.
 
     Args:
         source: label value of the request metrics.
-        base_url: `https://…`; plain `http` only for loopback, which is asked without a proxy.
-        key: gives the bearer key for each request; raises `CredentialError`.
+        base_url: `https://…`; plain `http` only for loopback, which needs no proxy.
+        key: returns the bearer key, at each attempt; raises `CredentialError`.
         verify: TLS context; None for the public authorities.
         stopping: once set, waiting requests end in `StoppedError` and no new one starts.
         timing: its clock is for dates in `Retry-After`, all else is for limits.
@@ -78,7 +78,7 @@ class Client:
         self._key = key
         self._metrics = metrics
         self._timing = timing
-        self._budget = RateLimiter(limits.requests_per_second, timing.monotonic)
+        self._rate_limiter = RateLimiter(limits.requests_per_second, timing.monotonic)
         self._in_flight = threading.BoundedSemaphore(limits.concurrency)
         self._attempt_seconds = limits.attempt_seconds
         self._deadline = Deadline(timing)
@@ -98,7 +98,7 @@ class Client:
         return self._key_status.refused
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def get(self, request: Request[T]) -> T:
@@ -129,14 +129,14 @@ class Client:
         return response
 
     def get_json(self, request: Request[object]) -> bytes:
-        """The same, with the fields read as JSON."""
+        """Send a request as `get` does; the model that it returns, as JSON."""
         return request.endpoint.response.dump_json(self.get(request))
 
     def get_list(self, request: Request[ListPage[T]]) -> list[T]:
-        """Request all pages of a list; a list that is not complete is an error, never a part.
+        """Request all pages of a list. It is returned whole or not at all.
 
         Raises:
-            PagingError: if a cursor comes back, is missing, or the pages never end.
+            PagingError: if a cursor repeats or is missing, or if the pages do not end.
             PollError: as `get`.
         """
         endpoint = request.endpoint.path
@@ -174,14 +174,14 @@ class Client:
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
     def _wait_before_retry(self, failure: errors.PollError, attempt: int) -> float:
-        # Spreading retries needs no secrecy.
+        # Jitter needs no cryptographic randomness.
         backoff = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311
-        asked_for = failure.retry_after if isinstance(failure, errors.RejectedError) else None
-        if asked_for is None:
+        requested = failure.retry_after if isinstance(failure, errors.RejectedError) else None
+        if requested is None:
             return backoff
         if isinstance(failure, errors.RateLimitedError):
-            self._budget.pause_for(min(asked_for, LONGEST_WAIT_SECONDS))
-        return max(asked_for, backoff)
+            self._rate_limiter.pause_for(min(requested, LONGEST_WAIT_SECONDS))
+        return max(requested, backoff)
 
     def _pause(self, seconds: float) -> None:
         if self.stopping.wait(self._timing.timer(seconds)):
@@ -190,7 +190,7 @@ class Client:
     def _send_in_turn(self, request: Request[object], path: str) -> bytes:
         endpoint = request.endpoint.path
         with self._in_flight:
-            waited = self._budget.acquire(self._pause)
+            waited = self._rate_limiter.acquire(self._pause)
             self._metrics.waited.labels(self.source).inc(waited)
             self._pause(0)
             key = self._key()
@@ -231,7 +231,7 @@ class Client:
         except httpx.InvalidURL:
             raise errors.UnaskableError(f"{endpoint}: an id is too long for a URL") from None
         except (httpx.TransportError, UnicodeError) as failure:
-            raise errors.ConnectionFailedError(f"{endpoint}: {_told_of(failure)}") from None
+            raise errors.ConnectionFailedError(f"{endpoint}: {_error_text(failure)}") from None
 
     def _accept(self, endpoint: Endpoint[object], response: HttpResponse) -> bytes:
         if response.status == httpx.codes.OK:
@@ -247,19 +247,19 @@ class Client:
         raise failure
 
 
-def _told_of(failure: Exception) -> str:
-    """What the system says of a connection; no bytes of the other side, which may hold a key."""
+def _error_text(failure: Exception) -> str:
+    """The system's text for a connection error, without the server's bytes: they may hold a key."""
     if isinstance(failure, httpx.ReadError):
-        return f"the answer broke off: {failure}"
+        return f"the response broke off: {failure}"
     if isinstance(failure, httpx.NetworkError):
         return str(failure)
     if isinstance(failure, httpx.ProxyError):
         return "the proxy refuses to connect"
-    return "the answer broke off or is no HTTP"
+    return "the response broke off or is no HTTP"
 
 
 def _forget_location(response: httpx.Response) -> None:
-    """Nobody is to go there, and httpx refuses answers where it is no URL."""
+    """Redirects are never followed, and httpx refuses a response if this is no URL."""
     response.headers.pop("Location", None)
 
 
@@ -278,13 +278,13 @@ def _open(
         timeout=httpx.Timeout(None, connect=connect_seconds),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
         verify=verify or public_authorities(read_environment=elsewhere),
-        # One unreadable word in the environment would be a traceback of httpx.
+        # httpx would raise a traceback for one invalid word in the environment.
         trust_env=False,
         proxy=proxy_for(base_url) if elsewhere else None,
         follow_redirects=False,
         event_hooks={"response": [_forget_location]},
     )
-    # There is no public way to hand httpx the backend of its pools, of which each proxy has one.
+    # httpx has no public way to set the network backend of its pools; each proxy has its own pool.
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         if isinstance(transport, httpx.HTTPTransport):
             transport._pool._network_backend = backend  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""What answers look like: models with only the fields read, and how bytes become one."""
+"""The base classes of response models, and the parser of response bodies."""
 
 from typing import Annotated, Generic, TypeVar
 
@@ -9,11 +9,11 @@ from exporter.errors import NotJsonError, ShapeError
 T = TypeVar("T")
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
-"""A number of things."""
+"""A count, from 0."""
 
 
 class ResponseModel(BaseModel):
-    """Base of all models of answers: only the fields read, unknown ones ignored, types exact."""
+    """Base of all response models: only the fields read, unknown ones ignored, types exact."""
 
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
 
@@ -26,18 +26,21 @@ class ListPage(ResponseModel, Generic[T]):
     has_next_page: bool = False
 
 
-def parse_response(endpoint: str, shape: TypeAdapter[T], body: bytes) -> T:
-    """Read a body as the shape that an endpoint documents.
+def parse_response(endpoint: str, response_type: TypeAdapter[T], body: bytes) -> T:
+    """Parse a body as the type that the endpoint documents.
+
+    Args:
+        endpoint: path template for the error messages.
 
     Raises:
-        NotJsonError: if it is no JSON at all.
-        ShapeError: naming the place that differs, but not its value.
+        NotJsonError: if the body is no JSON.
+        ShapeError: if it is of another type; names the field, but not its value.
     """
     try:
-        return shape.validate_json(body)
+        return response_type.validate_json(body)
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
         if first["type"] == "json_invalid":
             raise NotJsonError(f"{endpoint} answered with something else than JSON") from None
         where = ".".join("[]" if isinstance(part, int) else part for part in first["loc"])
-        raise ShapeError(f"{endpoint}: {where or 'answer'}: {first['msg']}") from None
+        raise ShapeError(f"{endpoint}: {where or 'response'}: {first['msg']}") from None

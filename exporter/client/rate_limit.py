@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """How hard a client may work.
+    """The limits on one client's requests.
 
     Attributes:
         requests_per_second: over all requests, retries included; never exceeded.
@@ -29,25 +29,25 @@ class RateLimiter:
         self._monotonic = monotonic
         self._turn = threading.Lock()
         self._next = monotonic()
-        self._held_until = self._next
+        self._paused_until = self._next
 
     def acquire(self, pause: Callable[[float], None]) -> float:
         """Wait for a slot with `pause` (seconds); returns the seconds that it took."""
         began = self._monotonic()
         with self._turn:
-            while (wait := max(self._next, self._held_until) - self._monotonic()) > 0:
+            while (wait := max(self._next, self._paused_until) - self._monotonic()) > 0:
                 pause(wait)
             now = self._monotonic()
             self._next = now + self._gap
         return now - began
 
     def pause_for(self, seconds: float) -> None:
-        """Give out no slot within the next `seconds`."""
-        self._held_until = max(self._held_until, self._monotonic() + seconds)
+        """Grant no slot within the next `seconds`."""
+        self._paused_until = max(self._paused_until, self._monotonic() + seconds)
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
-    """How long a `Retry-After` header (seconds or a date) asks to wait; None if it makes no sense.
+    """The seconds to wait by a `Retry-After` header (seconds or a date); None if it is invalid.
 
     Args:
         now: Unix seconds.

@@ -1,4 +1,4 @@
-"""What requests cost: the budget that they are paid from, and the figures about them."""
+"""The exporter's own metrics about its requests."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -6,14 +6,14 @@ from exporter.metrics import Metric
 
 REQUESTS = Metric(
     "devin_exporter_api_requests_total",
-    "Requests sent, by the path's template and the answer's status (or the reason why there "
+    "Requests sent, by the path's template and the response's status (or the reason why there "
     "was none).",
     ("source", "path", "status"),
     "counter",
 )
 DURATION = Metric(
     "devin_exporter_api_request_duration_seconds",
-    "Time from sending a request to the end of its answer.",
+    "Time from sending a request to the end of its response.",
     ("source", "path"),
     "histogram",
 )
@@ -39,7 +39,7 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class RequestMetrics:
-    """The exporter's own figures about requests, for all sources together."""
+    """The metrics about the requests of all sources."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(REQUESTS.name, REQUESTS.help, REQUESTS.labels, registry=registry)

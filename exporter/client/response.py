@@ -9,25 +9,30 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 CLOCK_STEP_SECONDS = 1.0
-"""By how much the clock may be set, as time servers do, without anything being done about it."""
+"""A change of the clock up to this is ignored, as time servers make such changes."""
 
 
 def is_fresh(requested_at: float, now: float, max_age: float) -> bool:
-    """Whether the response to a request is young enough to be published (all in Unix seconds).
+    """Whether a response is young enough to be published (times in Unix seconds).
 
-    One from the future is not: the clock that said so was wrong, and with it, which days are over.
+    A response from the future is not fresh. Its clock was wrong, and so may be which days it took
+    for finished.
+
+    Args:
+        requested_at: when the request was sent.
+        max_age: seconds.
     """
     return requested_at - CLOCK_STEP_SECONDS <= now < requested_at + max_age
 
 
 def first_expiry(requested_at: Iterable[float], max_age: float) -> float:
-    """When the first of the responses to these requests becomes too old; never if there is none."""
+    """When the first of these responses becomes too old (Unix seconds); inf if there are none."""
     return min((at + max_age for at in requested_at), default=math.inf)
 
 
 @dataclass(frozen=True, slots=True)
 class Response(Generic[T_co]):
-    """What an API responded, and when the request for it was sent (Unix seconds)."""
+    """A parsed response, and when its request was sent (Unix seconds)."""
 
     requested_at: float
     value: T_co

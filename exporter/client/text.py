@@ -1,7 +1,7 @@
-"""Text that people write, made fit to be a label's value.
+"""Makes text that people write safe as a label value.
 
-Prometheus takes any text, other readers do not: some end a line at more characters than a newline,
-some refuse a target for one long value. Ids are never changed.
+Prometheus accepts any text. Other readers do not: some end a line at more characters than a
+newline, some refuse a target for one long value. Ids are never changed.
 """
 
 import re
@@ -12,7 +12,7 @@ from unicodedata import category
 from pydantic import AfterValidator
 
 LONGEST = 128
-"""Characters of a value; in UTF-8 no more than 512 bytes."""
+"""The most characters of a value; at most 512 bytes in UTF-8."""
 ELLIPSIS = "…"
 _MARK_DIGITS = 8
 _MARKED = re.compile(f"{ELLIPSIS}[0-9a-f]{{{_MARK_DIGITS}}}$")
@@ -21,7 +21,7 @@ _BREAKING = frozenset({"Cc", "Zl", "Zp"})
 
 
 def _in_one_line(text: str) -> str:
-    """The same with a space in place of every control character and line separator."""
+    """The text with a space in place of every control character and line separator."""
     if text.isprintable():
         return text
     return "".join(" " if category(character) in _BREAKING else character for character in text)
@@ -34,10 +34,10 @@ def as_name(text: str) -> str:
 
 
 def as_word(text: str) -> str:
-    """A text that tells series apart: as a name, but two texts never become one.
+    """A text that distinguishes series: like a name, but two texts never become equal.
 
-    One that had to be changed ends in an ellipsis and the first digits of its hash, and so does one
-    that looks as if it had been.
+    A changed text ends in an ellipsis and the first digits of its hash. So does an unchanged text
+    that already ends like that.
     """
     fit = _in_one_line(text)
     if fit == text and len(text) <= LONGEST and not _MARKED.search(text):
@@ -50,4 +50,4 @@ Name = Annotated[str, AfterValidator(as_name)]
 """A name or title of something that has an id."""
 
 Word = Annotated[str, AfterValidator(as_word)]
-"""A text that series are told apart by: a name without an id, a status, a category."""
+"""A text that distinguishes series: a name without an id, a status, a category."""

@@ -1,1 +1,1 @@
-"""What users set: one declaration a setting, keys and their files, log lines."""
+"""Settings, keys and their files, TLS, proxies and the log format."""

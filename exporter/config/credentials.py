@@ -1,4 +1,4 @@
-"""Where the bearer key of a source comes from: a fixed value, or a file that may change."""
+"""The bearer key of a source, from a fixed value or from a file that may change."""
 
 import re
 import threading
@@ -21,7 +21,7 @@ def check_key(text: str) -> str:
     """Strip a key and check that a header can carry it.
 
     Raises:
-        ValueError: telling what is wrong, without any part of the key.
+        ValueError: naming the fault, without any part of the key.
     """
     key = text.strip()
     if not key:
@@ -36,7 +36,7 @@ def check_key(text: str) -> str:
 
 
 class FileKey:
-    """The stripped contents of a regular file, read again whenever the file has changed."""
+    """A key in a regular file, which is read again whenever the file has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -45,10 +45,10 @@ class FileKey:
         self._key = ""
 
     def __call__(self) -> str:
-        """Give the key.
+        """Return the key.
 
         Raises:
-            CredentialError: if the file is unreadable, no regular file, empty or holds no key.
+            CredentialError: if the file is unreadable, not regular, empty or without a key.
         """
         with self._lock:
             try:
@@ -64,13 +64,13 @@ class FileKey:
                 ) from None
             except ValueError as failure:
                 self._read_at = None
-                told = "is no text" if isinstance(failure, UnicodeDecodeError) else failure
-                raise CredentialError(f"the key's file {told}") from None
+                fault = "is no text" if isinstance(failure, UnicodeDecodeError) else failure
+                raise CredentialError(f"the key's file {fault}") from None
             return self._key
 
 
 def key_from(value: SecretStr | None, file: Path | None) -> Key | None:
-    """The key of a source; None if neither a value nor a file is set."""
+    """The key of a source; None if neither value nor file is set."""
     if value is not None:
         key = check_key(value.get_secret_value())
         return lambda: key

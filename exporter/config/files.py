@@ -1,4 +1,4 @@
-"""Reading files that users name, without ever waiting for what is no file."""
+"""Reads files that users name. Only regular files are read, so nothing blocks."""
 
 import os
 import stat
@@ -14,29 +14,29 @@ _KINDS = {
 
 
 class NotRegularError(ValueError):
-    """A name stands for something else than a regular file."""
+    """A path does not lead to a regular file."""
 
 
 def check_regular(path: Path) -> None:
-    """Check that a name stands for a regular file, whatever links lead there.
+    """Check that a path leads to a regular file. Links are followed.
 
     Raises:
-        NotRegularError: saying what it is.
-        OSError: if there is nothing.
+        NotRegularError: naming the kind of file.
+        OSError: if it does not exist.
     """
     _check_mode(path.stat().st_mode)
 
 
 def read_regular(path: Path, *, most_bytes: int) -> str:
-    """The text of a regular file.
+    """Read the text of a regular file.
 
     Raises:
-        NotRegularError: saying what it is.
-        ValueError: if it is too large, or no UTF-8.
+        NotRegularError: naming the kind of file.
+        ValueError: if it is too large, or not UTF-8.
         OSError: if it cannot be read.
     """
     check_regular(path)
-    # What has become a pipe since does not hold the caller up.
+    # Non-blocking, as the path may have become a pipe since.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         _check_mode(os.fstat(descriptor).st_mode)

@@ -1,4 +1,4 @@
-"""Variables that Kubernetes sets in every container, named after the Services around it."""
+"""Environment variables that Kubernetes sets in every container, one set per Service."""
 
 import re
 from ipaddress import ip_address
@@ -11,7 +11,7 @@ _IS_PROTOCOL = re.compile(r".+_PORT_\d+_(TCP|UDP|SCTP)_PROTO")
 
 
 def describes_a_service(variable: str, value: str) -> bool:
-    """Whether a variable has the name and its value the form of those that describe a Service.
+    """Whether the name and value of a variable are those of a description of a Service.
 
     A Service named `demo-api` sets `DEMO_API_PORT=tcp://10.96.0.7:80`.
     """

@@ -1,4 +1,4 @@
-"""Log lines as logfmt or JSON, one line an event, on standard error."""
+"""The log format: logfmt or JSON, one line per event, on standard error."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ def _fields(record: logging.LogRecord) -> dict[str, str]:
 
 
 class LogfmtFormatter(logging.Formatter):
-    """`ts=… level=… msg="…" key=value`, with whatever stands in `extra` behind."""
+    """`ts=… level=… msg="…" key=value`; the fields of `extra` come last."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record as one line."""
@@ -49,9 +49,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(*, level: Level, style: Format) -> None:
-    """Send our log lines to standard error, and only the errors of the libraries below us.
+    """Log to standard error; of the libraries log only errors.
 
-    Their request lines carry ids and are therefore never shown.
+    Request lines of libraries contain ids and are never shown.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else LogfmtFormatter())

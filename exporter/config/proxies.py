@@ -1,4 +1,4 @@
-"""Which proxy the environment names for an address: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`."""
+"""The proxy for an address, by `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`."""
 
 import os
 import re
@@ -17,10 +17,10 @@ _HOST = re.compile(r"(\*?\.)?[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 
 
 def proxy_for(url: str) -> str | None:
-    """The URL of the proxy through which this URL is to be requested; None for none.
+    """The URL of the proxy for requests to this URL; None without a proxy.
 
     Raises:
-        SettingsError: naming the variable whose proxy cannot be used, but not its value.
+        SettingsError: naming the variable of an invalid proxy, but not its value.
     """
     proxies = getproxies()
     address = urlsplit(url)
@@ -40,7 +40,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def unreadable_exceptions() -> list[int]:
-    """The entries of `NO_PROXY` that name no host, address or network, counted from 1."""
+    """The numbers, from 1, of `NO_PROXY` entries that are no host, address or network."""
     return [number for number, entry in _exceptions(getproxies()) if not _is_readable(entry)]
 
 
@@ -66,7 +66,7 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
 
 
 def _parsed(entry: str) -> SplitResult | None:
-    """`host`, `.host`, `*.host`, each with a scheme before it or a port behind it."""
+    """Parse `host`, `.host` or `*.host`, with or without scheme and port; None if it is invalid."""
     try:
         parsed = urlsplit(entry if "://" in entry else f"//{entry}")
         _ = parsed.port

@@ -1,7 +1,7 @@
 """One declaration per setting: environment variable, flag, default, meaning and check.
 
-A part of the product declares a `Section`; `load` reads all sections at once from the
-environment and the command line and tells everything that is wrong with them.
+Each part of the product declares a `Section`. `load` reads all sections from the environment and
+the command line, and reports all their errors at once.
 """
 
 import difflib
@@ -35,13 +35,13 @@ from exporter.config.logs import Format, Level
 S = TypeVar("S", bound="Section")
 
 _NOT_OURS = {"WEB_CONCURRENCY"}
-"""How many processes other servers are to have; this one has one."""
+"""Sets the number of processes of other servers; this one has one process."""
 _ALIKE = 0.75
 _LARGEST_PORT = 65_535
 
 
 class SettingsError(Exception):
-    """Some settings cannot be used; one line each."""
+    """Some settings are invalid; one line each."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__("\n".join(lines))
@@ -49,7 +49,7 @@ class SettingsError(Exception):
 
 
 class Section(BaseSettings):
-    """The settings of one part; its variables share the prefix `env_prefix`."""
+    """The settings of one part; their variables share the prefix `env_prefix`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -62,7 +62,7 @@ class Section(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags before the environment, where Kubernetes' words on Services are not ours."""
+        """Flags win over the environment. Kubernetes' descriptions of Services are ignored."""
         del settings_cls, dotenv_settings, file_secret_settings
         if isinstance(env_settings, EnvSettingsSource):
             env_settings.env_vars = {
@@ -82,7 +82,7 @@ class Section(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting, as users see it."""
+    """One setting in the form that users see."""
 
     section: type[Section]
     field: str
@@ -95,7 +95,7 @@ class Setting:
 
     @property
     def flag(self) -> str | None:
-        """The flag, like `--devin.acu-price`; None for a secret, as flags show in process lists."""
+        """The flag, like `--devin.acu-price`; None for a secret, as process lists show flags."""
         if SecretStr in (self.info.annotation, *get_args(self.info.annotation)):
             return None
         group, _, name = self.variable.lower().partition("_")
@@ -110,7 +110,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All sections, each to be handed to its part alone."""
+    """The values of all sections."""
 
     sections: Mapping[type[Section], Section]
 
@@ -122,7 +122,7 @@ class Settings:
         return section
 
     def only(self, kinds: Sequence[type[Section]]) -> "Settings":
-        """The sections of these kinds alone."""
+        """Only the sections of these kinds."""
         return Settings(MappingProxyType({kind: self.sections[kind] for kind in kinds}))
 
 
@@ -136,11 +136,11 @@ def settings_of(kinds: Sequence[type[Section]]) -> Iterator[Setting]:
 def load(
     kinds: Sequence[type[Section]], overrides: Mapping[type[Section], Mapping[str, str | None]]
 ) -> Settings:
-    """Read all sections from the environment, with `overrides` (fields by section) before it.
+    """Read all sections from the environment; `overrides` (fields by section) win.
 
     Raises:
-        SettingsError: naming every bad setting and what it wants, but never its value, which
-            might be a secret in the wrong place.
+        SettingsError: naming every invalid setting and the values that it takes. Its value is not
+            named, as it might be a secret in the wrong place.
     """
     sections: dict[type[Section], Section] = {}
     lines: list[str] = []
@@ -162,7 +162,7 @@ def load(
 def misspelt(
     kinds: Sequence[type[Section]], variables: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Variables with one of our prefixes that look like a setting: what is set, what was meant."""
+    """Variables that look like a misspelt setting, each with the setting that it resembles."""
     known = {setting.variable for setting in settings_of(kinds)}
     prefixes = tuple({variable.partition("_")[0] + "_" for variable in known})
     for variable, value in sorted(variables.items()):
@@ -180,10 +180,10 @@ def _check_addresses(text: str) -> str:
 
 
 def parse_addresses(text: str) -> list[tuple[str, int]]:
-    """Split `host:port`, `[v6]:port` or `:port`, several separated by commas.
+    """Parse `host:port`, `[v6]:port` or `:port`, several separated by commas.
 
     Raises:
-        ValueError: telling what is wanted.
+        ValueError: naming the accepted forms.
     """
     addresses: list[tuple[str, int]] = []
     for part in text.split(","):
@@ -199,7 +199,7 @@ def parse_addresses(text: str) -> list[tuple[str, int]]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine, which may be asked without TLS and without a proxy."""
+    """Whether a host is this machine, for which requests need no TLS and no proxy."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -214,7 +214,7 @@ def _check_path(path: str) -> str:
 
 
 class WebSettings(Section):
-    """Where the exporter serves."""
+    """Addresses and path that the exporter serves."""
 
     model_config = SettingsConfigDict(env_prefix="web_")
 
@@ -233,7 +233,7 @@ def _spelt_out(level: object) -> object:
 
 
 class LogSettings(Section):
-    """What the exporter logs."""
+    """Level and format of the log."""
 
     model_config = SettingsConfigDict(env_prefix="log_")
 

@@ -1,4 +1,4 @@
-"""Whom TLS connections trust: the operator's own authorities, or those of the environment."""
+"""The certificate authorities that TLS connections trust."""
 
 import os
 import ssl
@@ -15,7 +15,7 @@ def check_authorities(path: Path) -> None:
     """Check that a file holds certificates.
 
     Raises:
-        ValueError: saying what it wants.
+        ValueError: if it does not, or cannot be read.
     """
     wanted = "wants a readable PEM file of certificates"
     try:
@@ -28,10 +28,10 @@ def check_authorities(path: Path) -> None:
 
 
 def own_authorities(path: Path) -> ssl.SSLContext:
-    """A context that trusts the certificates of this file alone.
+    """A context that trusts only the certificates of this file.
 
-    Authorities that companies have made themselves often lack extensions that RFC 5280 asks for,
-    such as the Authority Key Identifier. Python 3.13 and newer refuse them unless asked not to.
+    The authorities of companies often lack extensions that RFC 5280 requires, such as the
+    Authority Key Identifier. By default Python 3.13 and newer refuse them.
 
     Raises:
         SettingsError: if `SSLKEYLOGFILE` cannot be written.
@@ -46,10 +46,10 @@ def public_authorities(*, read_environment: bool) -> ssl.SSLContext:
     """A context that trusts `SSL_CERT_FILE`, else `SSL_CERT_DIR`, else the public authorities.
 
     Args:
-        read_environment: False leaves these variables aside.
+        read_environment: False ignores these variables.
 
     Raises:
-        SettingsError: naming the variable that cannot be used.
+        SettingsError: naming the variable that is invalid.
     """
     _check_key_log()
     file = os.environ.get("SSL_CERT_FILE") if read_environment else None
@@ -68,7 +68,7 @@ def public_authorities(*, read_environment: bool) -> ssl.SSLContext:
 
 
 def _check_key_log() -> None:
-    """Every context opens `SSLKEYLOGFILE`, so it is tried before."""
+    """Check `SSLKEYLOGFILE` first, as every context opens it."""
     path = os.environ.get("SSLKEYLOGFILE")
     if not path:
         return

@@ -1,4 +1,4 @@
-"""What the settings of every API have: address, authorities, key and pace."""
+"""Types of settings that several APIs have: address, authorities, key and poll interval."""
 
 import ssl
 from pathlib import Path
@@ -49,10 +49,10 @@ CaFile = Annotated[Path, AfterValidator(_check_ca_file)]
 
 
 def check_secret(variable: str, value: SecretStr | None, file: Path | None) -> None:
-    """Check a secret that is given by `variable` or by `variable`_FILE, or by neither.
+    """Check a secret that is set by `variable`, by `variable`_FILE or by neither.
 
     Raises:
-        ValueError: naming the variable and what is wrong, but no part of the secret.
+        ValueError: naming the variable and the fault, but no part of the secret.
     """
     if value is not None and file is not None:
         raise ValueError(f"{variable}, {variable}_FILE: set one of the two")
@@ -67,5 +67,5 @@ def check_secret(variable: str, value: SecretStr | None, file: Path | None) -> N
 
 
 def trust(ca_file: Path | None) -> ssl.SSLContext | None:
-    """The TLS context that trusts this file alone; None for the public authorities."""
+    """A TLS context that trusts only this file; None for the public authorities."""
     return own_authorities(ca_file) if ca_file else None

@@ -9,7 +9,7 @@ from exporter.signals import hold_termination, wait_for_termination
 
 
 def main() -> None:
-    """Print the address and serve until a signal comes."""
+    """Print the address, and serve until a termination signal."""
     hold_termination()
     api = start_demo_api(DemoSettings().size(), clock=time.time)
     sys.stdout.write(f"{api.url}\n")

@@ -1,4 +1,4 @@
-"""The simulated API over HTTP: documented paths, shapes, paging and permissions."""
+"""The simulated APIs over HTTP: documented paths, responses, paging and permissions."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exporter.demo.endpoints import V3, Ask, DemoKey, Endpoint, ProblemError, endpoints
+from exporter.demo.endpoints import V3, Call, DemoKey, Endpoint, ProblemError, endpoints
 from exporter.demo.responses import NoSuchEntityError, Responses
 
 DEFAULT_PAGE = 100
@@ -26,32 +26,32 @@ STOP_SECONDS = 5
 
 @dataclass
 class Traffic:
-    """What was asked for: requests by path template and status."""
+    """The number of requests by path template and status."""
 
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, path: str, status: int) -> None:
-        """Note one request."""
+        """Count one request."""
         with self._lock:
             self.requests[path, status] += 1
 
     def total(self) -> int:
-        """All requests."""
+        """The number of all requests."""
         with self._lock:
             return self.requests.total()
 
 
 class DemoApi:
-    """The API on a socket of its own, from `start` to `stop`.
+    """The simulated APIs on their own socket, from `start` to `stop`.
 
     Args:
-        keys: what each key opens; any other key is answered with 401.
+        keys: the accepted keys; any other key gets 401.
     """
 
     def __init__(
         self,
-        answers: Responses,
+        responses: Responses,
         keys: Mapping[str, DemoKey],
         *,
         host: str = "127.0.0.1",
@@ -59,12 +59,12 @@ class DemoApi:
     ) -> None:
         self.traffic = Traffic()
         self._keys = keys
-        self._working = threading.Lock()
+        self._turn = threading.Lock()
         self._socket = socket.create_server((host, port))
         # Accepted connections inherit it; without it a body waits 40 ms for the headers' ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
-            Starlette(routes=[self._route(endpoint) for endpoint in endpoints(answers)]),
+            Starlette(routes=[self._route(endpoint) for endpoint in endpoints(responses)]),
             http="h11",
             ws="none",
             lifespan="off",
@@ -79,12 +79,12 @@ class DemoApi:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL."""
         host, port = self._socket.getsockname()[:2]
         return f"http://{host}:{port}"
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -98,13 +98,13 @@ class DemoApi:
             status, body = 200, b""
             try:
                 key = self._admit(request, endpoint)
-                ask = Ask(request.path_params, request.query_params, key)
-                # In turn, so that each finds what the one before has worked out already.
-                with self._working:
-                    answer = endpoint.answer(ask)
-                if endpoint.paged and isinstance(answer, Sequence):
-                    answer = _page(answer, ask)
-                body = json.dumps(answer).encode()
+                call = Call(request.path_params, request.query_params, key)
+                # In turn, so that each uses what the one before has cached.
+                with self._turn:
+                    content = endpoint.respond(call)
+                if endpoint.paged and isinstance(content, Sequence):
+                    content = _page(content, call)
+                body = json.dumps(content).encode()
             except NoSuchEntityError:
                 status, body = 404, _problem(endpoint.api, ProblemError(404, "Not found"))
             except ProblemError as problem:
@@ -114,7 +114,7 @@ class DemoApi:
             kind = "application/json" if plain else "application/problem+json"
             return Response(body, status_code=status, media_type=kind)
 
-        # Ids may hold a slash, which arrives decoded.
+        # Ids may contain a slash, which arrives decoded.
         path = endpoint.path
         if path.endswith("}"):
             path = path[:-1] + ":path}"
@@ -136,11 +136,11 @@ class DemoApi:
         return key
 
 
-def _page(items: Sequence[object], ask: Ask) -> object:
-    first = ask.whole("first", default=DEFAULT_PAGE)
+def _page(items: Sequence[object], call: Call) -> object:
+    first = call.whole("first", default=DEFAULT_PAGE)
     if not 1 <= first <= LARGEST_PAGE:
         raise ProblemError(422, f"first must be from 1 to {LARGEST_PAGE}")
-    start = _offset(ask.query.get("after"))
+    start = _offset(call.query.get("after"))
     end = start + first
     more = end < len(items)
     return {
@@ -168,7 +168,7 @@ def _is_fastapis(api: str, status: int) -> bool:
 
 
 def _problem(api: str, problem: ProblemError) -> bytes:
-    told: object = {"type": "about:blank", "status": problem.status, "title": problem.title}
+    content: object = {"type": "about:blank", "status": problem.status, "title": problem.title}
     if _is_fastapis(api, problem.status):
-        told = {"detail": [{"loc": [], "msg": problem.title, "type": "value_error"}]}
-    return json.dumps(told).encode()
+        content = {"detail": [{"loc": [], "msg": problem.title, "type": "value_error"}]}
+    return json.dumps(content).encode()

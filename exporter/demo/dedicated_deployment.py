@@ -1,4 +1,4 @@
-"""What only a dedicated deployment tells: hypervisors and guardrail violations."""
+"""Responses that only a dedicated deployment has: hypervisors and guardrail violations."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ SIX_HOURS = 6 * 3_600
 
 
 def hypervisors(world: World, now: float) -> Sequence[Record]:
-    """Four machines, one of them restarting."""
+    """Four hypervisors, one of them restarting."""
     return [
         {
             "hypervisor_id": f"hypervisor-{number}",
@@ -28,7 +28,7 @@ def hypervisors(world: World, now: float) -> Sequence[Record]:
 
 
 def guardrail_violations(world: World, now: float, after: int, before: int) -> Sequence[Record]:
-    """One every six hours."""
+    """One violation every six hours."""
     first = max(after, world.founded * DAY) // SIX_HOURS + 1
     latest = min(int(now), before) // SIX_HOURS
     return [

@@ -1,6 +1,6 @@
-"""The simulated AIone gateway: teams that use models by day, told as its dashboard tells it. Pure.
+"""The simulated AIone gateway: the use of models by team and day, and its dashboard. Pure.
 
-Days are UTC's. Every sum that the answer holds is made of the same figures by team and day.
+Days are UTC days. All sums of a response are made from the same figures by team and day.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,16 @@ CHARACTERS_PER_CONVERSATION = 2_600
 
 
 class Chance(Protocol):
-    """A number in [0, 1) that depends on the keys alone."""
+    """Returns a number in [0, 1) that depends on the keys only."""
 
     def __call__(self, *keys: int) -> float:
-        """Give it."""
+        """Return the number."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TeamDay:
-    """What a team used on a day."""
+    """The use of one team on one day."""
 
     team: int
     day: int
@@ -44,24 +44,24 @@ class TeamDay:
 
     @property
     def tokens(self) -> int:
-        """All of them."""
+        """The number of all tokens."""
         return self.prompt + self.completion + self.cached
 
     @property
     def cost(self) -> Decimal:
-        """In RMB, to the cent."""
+        """The cost in RMB, rounded to cents."""
         micro_rmb = 4 * self.prompt + 12 * self.completion + self.cached
         return (Decimal(micro_rmb) / 1_000_000).quantize(Decimal("0.01"))
 
 
 class Gateway:
-    """The gateway at any moment."""
+    """The simulated gateway at any moment."""
 
     def __init__(self, chance: Chance) -> None:
         self._chance = chance
 
     def team_days(self, days: range, now: float) -> list[TeamDay]:
-        """What every team used on these days, as far as they had gone."""
+        """The use of every team on these days, until `now`."""
         return [self._team_day(team, day, now) for day in days for team in range(len(TEAMS))]
 
     def dashboard(self, range_days: int, now: float) -> Record:
@@ -78,7 +78,7 @@ class Gateway:
         }
 
     def team_id(self, team: int) -> str:
-        """A UUID."""
+        """The id of a team, a UUID."""
         return f"{int(self._chance(80, team) * 2**32):08x}-0000-4000-8000-{team:012x}"
 
     def _team_day(self, team: int, day: int, now: float) -> TeamDay:
@@ -168,7 +168,7 @@ class Gateway:
 
 
 def _shared_out(requests: int, tokens: int) -> list[Record]:
-    """By model, the first with what rounding leaves."""
+    """Requests and tokens by model; the first model has the rest from rounding."""
     parts = [
         {"model": model, "requests": int(requests * share), "tokens": int(tokens * share)}
         for model, share in MODELS[1:]

@@ -1,4 +1,4 @@
-"""The people of the simulated enterprise, and what each does on each day: pure, from a seed."""
+"""The people of the simulated enterprise and their use on each day. Pure, from a seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _SIZES = ((1.0, "xs"), (3.0, "s"), (6.0, "m"), (8.0, "l"))
 
 LATE_SHARE = 0.05
 LATE_SECONDS = 300
-"""This share of a day's IDE and terminal use arrives in its last minutes."""
+"""`LATE_SHARE` of a day's IDE and terminal use arrives in the last `LATE_SECONDS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user or a service user; `rate` is sessions on a working day at full growth."""
+    """A user or a service user; `rate` is the sessions per working day at full growth."""
 
     index: int
     id: str
@@ -76,14 +76,14 @@ class Session:
         return self.pull_request == "merged"
 
     def consumed(self, at: float) -> float:
-        """ACUs consumed by a moment, minute by minute."""
+        """The ACUs consumed until a moment (Unix seconds), in steps of a minute."""
         minutes = int(at - self.created) // 60
         return self.acus * min(1.0, max(0.0, minutes * 60 / self.duration))
 
 
 @dataclass(frozen=True, slots=True)
 class PersonDay:
-    """What a person does on a billing day; ACUs at its end."""
+    """The use of a person on a billing day; ACUs are those at its end."""
 
     person: Person
     day: int
@@ -94,7 +94,7 @@ class PersonDay:
     searched: int | None
 
     def consumed(self, at: float) -> dict[str, float]:
-        """ACUs by product, as far as the day had gone at a moment."""
+        """ACUs by product until a moment of the day (Unix seconds)."""
         elapsed = int(at - self.day * DAY - DAY_START) // 60 * 60
         ramp = min(1.0, max(0.0, (elapsed - 4 * 3_600) / (12 * 3_600)))
         share = (1 - LATE_SHARE) * ramp + (LATE_SHARE if elapsed >= DAY - LATE_SECONDS else 0.0)
@@ -110,13 +110,13 @@ class PersonDay:
 
 @dataclass(frozen=True)
 class Population:
-    """Everybody, and what they do; `founded` is the number of the first billing day."""
+    """All people and their use; `founded` is the number of the first billing day."""
 
     size: Size
     founded: int
 
     def chance(self, *keys: int) -> float:
-        """A number in [0, 1) that depends on the seed and the keys alone."""
+        """A number in [0, 1) that depends on the seed and the keys only."""
         mixed = self.size.seed + 0x9E3779B97F4A7C15
         for key in keys:
             mixed = ((mixed ^ (key & _MASK)) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & _MASK
@@ -126,7 +126,7 @@ class Population:
 
     @cached_property
     def organizations(self) -> Sequence[tuple[str, str]]:
-        """Ids and names."""
+        """The ids and names of organizations."""
         return tuple(
             (
                 f"org-{int(self.chance(7, index) * 2**32):08x}{index:04x}",
@@ -196,7 +196,7 @@ class Population:
         return self.people[1]
 
     def day_of(self, person: Person, day: int) -> PersonDay:
-        """What a person does on a billing day."""
+        """The use of a person on a billing day."""
         if not self.founded <= person.joined <= day:
             return PersonDay(person, day, (), 0.0, 0.0, 0.0, None)
         key = person.index

@@ -1,4 +1,4 @@
-"""What the simulated API says of the world: documented shapes, before any HTTP."""
+"""The responses of the simulated API, made from the world, without HTTP."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ class NoSuchEntityError(Exception):
 
 
 class Responses:
-    """One method for each kind of answer, told at the moment the clock shows."""
+    """One method for each kind of response, as of the current time of the clock."""
 
     def __init__(self, world: World, clock: Callable[[], float]) -> None:
         self._world = world
@@ -48,25 +48,25 @@ class Responses:
         days = range((after - DAY_START) // DAY, (before - DAY_START) // DAY + 1)
         person_id = ids.get("user_id", ids.get("service_user_id"))
         if person_id is not None:
-            told = self._world.personal_consumption(self._person(person_id), days, now)
+            usage = self._world.personal_consumption(self._person(person_id), days, now)
         elif "org_id" in ids:
-            told = self._world.consumption(days, now, org=self._org(ids["org_id"]))
+            usage = self._world.consumption(days, now, org=self._org(ids["org_id"]))
         else:
-            told = self._world.consumption(days, now)
+            usage = self._world.consumption(days, now)
         rows = [
             _day(day, use)
-            for day, use in sorted(told.items())
+            for day, use in sorted(usage.items())
             if after <= day * DAY + DAY_START < before
         ]
         return {
-            "total_acus": sum(sum(use.values()) for use in told.values()),
+            "total_acus": sum(sum(use.values()) for use in usage.values()),
             "consumption_by_date": rows,
         }
 
     def active_users(
         self, period: str, after: int, before: int, org_id: str | None
     ) -> Sequence[Record]:
-        """`…/metrics/{dau,wau,mau}`: ascending, clipped to the window asked for."""
+        """`…/metrics/{dau,wau,mau}`: ascending, clipped to the requested window."""
         now = self._clock()
         org = None if org_id is None else self._org(org_id)
         following = {"dau": _next_day, "wau": _next_week, "mau": _next_month}[period]
@@ -203,7 +203,7 @@ class Responses:
         ]
 
     def idp_users(self) -> Sequence[Record]:
-        """`/v3/enterprise/members/idp-users`: those who come in through a group."""
+        """`/v3/enterprise/members/idp-users`: those with a role through a group."""
         return [
             {
                 **_identity(user),
@@ -237,7 +237,7 @@ class Responses:
         return dedicated_deployment.guardrail_violations(self._world, self._clock(), after, before)
 
     def older_usage(self, after: int | None, before: int | None) -> Record:
-        """`/v2/enterprise/metrics/usage`; without bounds of the running cycle."""
+        """`/v2/enterprise/metrics/usage`; the running cycle if there are no bounds."""
         return v2_usage.usage(self._world, self._clock(), after, before)
 
     def gateway_dashboard(self, range_days: int) -> Record:
@@ -268,7 +268,7 @@ def _identity(user: Person) -> Record:
 
 
 def _day(day: int, use: Use) -> Record:
-    """One row; without any, `review` is null on even days and left out on odd ones."""
+    """One row. Without use, `review` is null on even days and left out on odd days."""
     by_product: dict[str, float | None] = dict(use)
     if not by_product.get("review"):
         by_product.pop("review", None)

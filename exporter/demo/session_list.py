@@ -1,4 +1,4 @@
-"""The list of sessions as the simulated API tells it, in no order."""
+"""The list of sessions of the simulated API, in no order of time."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How large the simulated enterprise is."""
+"""Settings of the simulated enterprise."""
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -8,7 +8,7 @@ from exporter.demo.people import Size
 
 
 class DemoSettings(Section):
-    """Read by `devin-exporter demo` alone."""
+    """Settings that only `devin-exporter demo` reads."""
 
     model_config = SettingsConfigDict(env_prefix="demo_")
 
@@ -24,7 +24,7 @@ class DemoSettings(Section):
     )
 
     def size(self) -> Size:
-        """The size as the simulation takes it."""
+        """The size of the simulated enterprise."""
         return Size(
             organizations=self.organizations, users=self.users, days=self.days, seed=self.seed
         )

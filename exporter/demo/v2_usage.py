@@ -1,4 +1,4 @@
-"""What the simulated v2 API says of the same enterprise. Pure."""
+"""The response of the simulated v2 API, for the same enterprise. Pure."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,9 @@ Record = Mapping[str, object]
 
 
 def usage(world: World, now: float, after: int | None, before: int | None) -> Record:
-    """`/v2/enterprise/metrics/usage`; without bounds of the running cycle.
+    """`/v2/enterprise/metrics/usage`; the running cycle if there are no bounds.
 
-    As with a git server on premises, what became of pull requests is known up to the last midnight.
+    As with a git server on premises, the states of pull requests are those of the last midnight.
     """
     begun, ends = world.cycles(now)[0]
     start, end = begun if after is None else after, ends if before is None else before

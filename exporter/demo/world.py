@@ -1,4 +1,4 @@
-"""The simulated enterprise as its API sees it: ledgers, activity, queue, at any moment. Pure."""
+"""The simulated enterprise at any moment: consumption, activity, queue. Pure."""
 
 import math
 from collections import Counter, defaultdict
@@ -15,14 +15,14 @@ ORGANIZATION_PRODUCTS = frozenset({"devin", "review"})
 """Cascade and terminal are tied to users, not to organizations."""
 
 KEPT_PERSON_DAYS = 30_000
-"""Days of people that are not worked out anew: in a small enterprise all that are asked for."""
+"""Cached days of people; enough for all requested days of a small enterprise."""
 
 Use = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Restatement:
-    """A billing day whose cloud sessions were billed anew, `factor` times as high, from `at` on."""
+    """A change of a billing day's cloud sessions by `factor`, from `at` (Unix seconds) on."""
 
     at: float
     factor: float
@@ -30,7 +30,7 @@ class Restatement:
 
 @dataclass(frozen=True, slots=True)
 class SessionTotals:
-    """Sessions created in a stretch of time, and the ACUs they have consumed."""
+    """The sessions created in an interval, and the ACUs that they have consumed."""
 
     created: int
     acus: float
@@ -57,7 +57,7 @@ class World:
 
     @property
     def organizations(self) -> Sequence[tuple[str, str]]:
-        """Ids and names."""
+        """The ids and names of organizations."""
         return self.population.organizations
 
     @property
@@ -86,28 +86,28 @@ class World:
         return Restatement(float(at), 0.85 + 0.3 * chance(42, day))
 
     def consumption(self, days: range, at: float, *, org: int | None = None) -> dict[int, Use]:
-        """ACUs by day and product of the enterprise or an organization, as told at a moment."""
-        told: dict[int, Use] = {}
+        """ACUs by day and product of the enterprise or an organization, as reported at a moment."""
+        usage: dict[int, Use] = {}
         for day in self._days_until(days, at):
             restated = self._restated(day, at)
             if at >= end_of(day):
-                told[day] = self._finished(day, restated)[org]
+                usage[day] = self._finished(day, restated)[org]
             else:
-                told[day] = self._add_up(self._recent(day), at, restated)[org]
-        return {day: use for day, use in told.items() if any(use.values())}
+                usage[day] = self._add_up(self._recent(day), at, restated)[org]
+        return {day: use for day, use in usage.items() if any(use.values())}
 
     def personal_consumption(self, person: Person, days: range, at: float) -> dict[int, Use]:
-        """ACUs by day and product of one user or service user, as told at a moment."""
-        told: dict[int, Use] = {}
+        """ACUs by day and product of one user or service user, as reported at a moment."""
+        usage: dict[int, Use] = {}
         for day in self._days_until(days, at):
             use = self._lived(person.index, day).consumed(at)
             use["devin"] *= self._factor(day, restated=self._restated(day, at))
             if any(use.values()):
-                told[day] = use
-        return told
+                usage[day] = use
+        return usage
 
     def active_users(self, start: float, end: float, at: float, *, org: int | None = None) -> int:
-        """Users with a session or a search in whole UTC days, as far as they had gone."""
+        """The number of users with a session or a search in whole UTC days, until `at`."""
         users: set[int] = set()
         for day in range(int(start) // DAY, min(int(end) // DAY, int(at) // DAY + 1)):
             finished = at >= (day + 1) * DAY
@@ -115,7 +115,7 @@ class World:
         return sum(1 for user in users if org is None or self.people[user].org == org)
 
     def sessions(self, start: float, end: float, at: float, *, org: int | None) -> SessionTotals:
-        """Sessions created from `start` to before `end`, as far as the present is told."""
+        """Sessions created from `start` to before `end`, until `at`."""
         parts: list[SessionTotals] = []
         for day in self._days_until(range(billing_day(start), billing_day(end) + 1), at):
             whole = start <= end_of(day - 1) and end_of(day) <= min(end, at)
@@ -135,7 +135,7 @@ class World:
         return _sum(parts)
 
     def searches(self, start: float, end: float, at: float, *, org: int | None) -> int:
-        """Searches made from `start` to before `end`, as far as the present is told."""
+        """Searches made from `start` to before `end`, until `at`."""
         return sum(
             start <= person_day.searched < end and person_day.searched <= at
             for day in self._days_until(range(billing_day(start), billing_day(end) + 1), at)
@@ -144,12 +144,12 @@ class World:
         )
 
     def person_days(self, days: range) -> Iterator[PersonDay]:
-        """What everybody does on each of these days."""
+        """The days of all people, day by day."""
         for day in days:
             yield from self._recent(day)
 
     def queue_size(self, at: float) -> int:
-        """Sessions that wait: a few, with a swell every hour that passes both thresholds."""
+        """Waiting sessions: a few, with a peak every hour that exceeds both thresholds."""
         minute = int(at) % 3_600 // 60
         calm = int(self.population.chance(50, int(at) // 60) * 8)
         swell = 72 * max(0.0, 1 - abs(minute - 30) / 12)
@@ -181,7 +181,7 @@ class World:
         at: float,
         restated: bool,  # noqa: FBT001 - as above
     ) -> dict[int | None, Use]:
-        """By organization, and under None the enterprise."""
+        """ACUs by organization, and for the enterprise under None."""
         parts: dict[int | None, dict[str, list[float]]] = {
             org: {"devin": [], "cascade": [], "terminal": [], "review": []}
             for org in (None, *range(len(self.organizations)))
@@ -220,12 +220,12 @@ class World:
 
 
 def billing_day(at: float) -> int:
-    """The number of the billing day that a moment lies in."""
+    """The number of the billing day of a moment."""
     return int(at - DAY_START) // DAY
 
 
 def end_of(day: int) -> float:
-    """When a billing day ends."""
+    """When a billing day ends (Unix seconds)."""
     return float((day + 1) * DAY + DAY_START)
 
 

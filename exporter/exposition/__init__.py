@@ -1,1 +1,1 @@
-"""Samples to bytes: the metrics page and OpenMetrics history."""
+"""Samples to bytes: the metrics page, and OpenMetrics text for a backfill."""

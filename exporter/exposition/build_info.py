@@ -1,4 +1,4 @@
-"""What is running."""
+"""The version of the running exporter, as a metric."""
 
 import platform
 from pathlib import Path
@@ -14,7 +14,7 @@ BUILD_INFO = Metric(
 
 
 def build_info() -> Sample:
-    """The build as a sample; the revision is what the build wrote beside this file."""
+    """The build as a sample; the revision is in a file that the build writes."""
     try:
         revision = (Path(__file__).parents[1] / "REVISION").read_text(encoding="ascii").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""The past as OpenMetrics text with timestamps, for `promtool tsdb create-blocks-from`."""
+"""History as OpenMetrics text with timestamps, for `promtool tsdb create-blocks-from`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ HOUR = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What one series held all through `start < moment < end` (Unix seconds)."""
+    """A series that has one value for all of `start < moment < end` (Unix seconds)."""
 
     start: float
     end: float
@@ -22,20 +22,20 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class BackfillRange:
-    """How much of the past is wanted: so many finished days, as seen at `until` (Unix seconds)."""
+    """What to backfill: the last `days` finished days, as of `until` (Unix seconds)."""
 
     days: int
     until: float
 
 
 class SampleTimes:
-    """The moments that get a sample: in the middle of every step, and the last of all.
+    """The moments that get a sample: the middle of every step, and the last moment.
 
-    No step longer than an hour has its middle on a full hour, where days and weeks end.
+    No middle of a step is on a full hour, where days and weeks end.
 
     Args:
-        every: seconds of a step, which divides an hour.
-        last: Unix seconds; a moment on a full hour is moved a second back.
+        every: seconds of a step; a divisor of an hour.
+        last: Unix seconds; a full hour is moved back by a second.
 
     Raises:
         ValueError: if the step does not divide an hour.
@@ -49,7 +49,7 @@ class SampleTimes:
         self._texts = lru_cache(maxsize=64)(self._timestamps)
 
     def timestamps(self, start: float, end: float) -> tuple[bytes, ...]:
-        """The moments with `start < moment < end`, each ending a line; `start` may be inf."""
+        """The moments with `start < moment < end`, as ends of lines; `start` may be inf."""
         return self._texts(start, end) if start < end else ()
 
     def _timestamps(self, start: float, end: float) -> tuple[bytes, ...]:
@@ -61,43 +61,43 @@ class SampleTimes:
 
 @dataclass(frozen=True, slots=True)
 class WriteSummary:
-    """How much was written."""
+    """The number of series and samples that were written."""
 
     series: int
     samples: int
 
 
 def write(
-    stretches: Iterable[Segment],
-    grid: SampleTimes,
+    segments: Iterable[Segment],
+    sample_times: SampleTimes,
     *,
     constant: Mapping[str, str],
     into: Callable[[bytes], object],
 ) -> WriteSummary:
-    """Write stretches, which come series by series and family by family, as they come.
+    """Write segments in their order, which must be by family and then by series.
 
     Args:
         constant: labels that every series gets, like `job`.
-        into: takes the text, a series at a time.
+        into: receives the text, a series at a time.
 
     Raises:
-        ExpositionError: if a family or series is taken up again, or a stretch begins before the
+        ExpositionError: if a family or series is not contiguous, or a segment begins before the
             one before it has ended.
     """
     finished: set[str] = set()
     series = samples = 0
-    for metric, family in groupby(stretches, key=lambda stretch: stretch.sample.metric):
+    for metric, family in groupby(segments, key=lambda segment: segment.sample.metric):
         if metric.name in finished:
             raise ExpositionError(f"{metric.name} is taken up again")
         finished.add(metric.name)
         into(family_header(metric).encode())
         seen: set[tuple[str, ...]] = set()
-        for labels, course in groupby(family, key=lambda stretch: stretch.sample.labels):
+        for labels, of_series in groupby(family, key=lambda segment: segment.sample.labels):
             if labels in seen:
                 raise ExpositionError(f"{metric.name}{labels} is taken up again")
             seen.add(labels)
             name = series_text(metric, labels, constant).encode("utf-8", errors="replace")
-            lines = list(_lines(name, course, grid))
+            lines = list(_lines(name, of_series, sample_times))
             into(b"".join(lines))
             series += bool(lines)
             samples += len(lines)
@@ -105,12 +105,12 @@ def write(
     return WriteSummary(series, samples)
 
 
-def _lines(name: bytes, course: Iterable[Segment], grid: SampleTimes) -> Iterable[bytes]:
+def _lines(name: bytes, of_series: Iterable[Segment], sample_times: SampleTimes) -> Iterable[bytes]:
     known_until = float("-inf")
-    for stretch in course:
-        if stretch.start < known_until:
+    for segment in of_series:
+        if segment.start < known_until:
             raise ExpositionError(f"{name.decode()} has two values at once")
-        known_until = stretch.end
-        line = b"%s %s" % (name, number_text(stretch.sample.value).encode())
-        for timestamp in grid.timestamps(stretch.start, stretch.end):
+        known_until = segment.end
+        line = b"%s %s" % (name, number_text(segment.sample.value).encode())
+        for timestamp in sample_times.timestamps(segment.start, segment.end):
             yield line + timestamp

@@ -1,4 +1,4 @@
-"""The metrics page: bytes, plain and gzip, replaced whole."""
+"""The metrics page as bytes, plain and gzip. A page is replaced whole."""
 
 import math
 import zlib
@@ -10,13 +10,13 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The part of a scrape that only changes when data does, ready to be copied out.
+    """The part of a scrape that changes only with the data, ready to be sent.
 
     Attributes:
         text: the families, uncompressed.
-        deflated: the same as a deflate stream that more can be appended to.
+        deflated: `text` as a deflate stream to which more can be appended.
         checksum: CRC-32 of `text`.
-        valid_until: Unix seconds after which the page must be made anew.
+        valid_until: Unix seconds from which the page must be rebuilt.
     """
 
     text: bytes = b""
@@ -33,11 +33,11 @@ class Page:
         return cls(text, deflated, zlib.crc32(text), valid_until)
 
     def plain(self, own: bytes) -> tuple[bytes, ...]:
-        """The page, then the exporter's `own` lines, in parts that are not copied."""
+        """The page, then the exporter's `own` lines, without copying them."""
         return self.text, own
 
     def gzipped(self, own: bytes) -> tuple[bytes, ...]:
-        """The same as one gzip member, for which only `own` is compressed now."""
+        """The same as one gzip member; only `own` is compressed now."""
         stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         tail = stream.compress(own) + stream.flush()
         checksum = zlib.crc32(own, self.checksum)

@@ -11,31 +11,31 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 class ExpositionError(ValueError):
-    """The samples cannot be published: a series stands twice, or a value is not finite."""
+    """The samples cannot be published: a series occurs twice, or a value is not finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Whole families as text, and how many series they hold."""
+    """Whole families as text, and the number of their series."""
 
     text: bytes = b""
     series: int = 0
 
 
 def number_text(value: float) -> str:
-    """A finite number as both formats write it."""
+    """A finite number as text for both formats."""
     if value.is_integer() and abs(value) < _LARGEST_PLAIN_INTEGER:
         return str(int(value))
     return repr(value)
 
 
 def family_header(metric: Metric) -> str:
-    """The lines that begin a family."""
+    """The `HELP` and `TYPE` lines of a family."""
     return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} gauge\n"
 
 
 def series_text(metric: Metric, values: tuple[str, ...], constant: Mapping[str, str]) -> str:
-    """A series' name and labels, those that are `constant` for all of them last."""
+    """The name and labels of a series; the `constant` labels come last."""
     labels = (*zip(metric.labels, values, strict=True), *constant.items())
     pairs = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
     return f"{metric.name}{{{pairs}}}" if pairs else metric.name
@@ -45,7 +45,7 @@ def render(samples: Iterable[Sample]) -> Rendered:
     """Render samples, family by family in the order of their first sample.
 
     Raises:
-        ExpositionError: if a series stands twice or a value is not finite.
+        ExpositionError: if a series occurs twice or a value is not finite.
     """
     families: dict[Metric, dict[tuple[str, ...], float]] = {}
     for sample in samples:

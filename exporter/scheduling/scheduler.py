@@ -1,4 +1,4 @@
-"""Polls tasks when they are due and publishes what they know, at every change and on time."""
+"""Polls tasks when they are due, and publishes their samples whenever these change or expire."""
 
 import logging
 import math
@@ -55,9 +55,8 @@ class Scheduler:
     """Runs every task at its interval, each at most once at a time.
 
     Args:
-        store: where outcomes and samples go.
-        registry: where `devin_exporter_task_failures_total` and `…_skipped_total` are kept.
-        timing: what decides what is due, fresh and within a window, and how long runs take.
+        registry: receives `devin_exporter_task_failures_total` and `…_skipped_total`.
+        timing: decides what is due, fresh and within a window, and measures runs.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class Scheduler:
         self._jobs.add_listener(self._count_skipped, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
 
     def start(self) -> None:
-        """Begin: tasks that wait for no other are due at once."""
+        """Start polling. Tasks that depend on no other are due at once."""
         self._jobs.start()
         self._ticker.start()
         self._publish([task for task in self._tasks.values() if task.poll is None])
@@ -100,7 +99,7 @@ class Scheduler:
                 self._plan(task, datetime.now(UTC))
 
     def stop(self) -> None:
-        """Start no further run; those under way are not waited for."""
+        """Start no further run; this does not wait for running ones."""
         self._ticker.stop()
         self._jobs.shutdown(wait=False)
 
@@ -113,7 +112,7 @@ class Scheduler:
         return left.total_seconds() * self._timing.speed
 
     def poll(self, task: Task) -> None:
-        """Run one task once and publish what changed. Never raises."""
+        """Run one task once and publish its samples. Never raises."""
         if task.poll is None:
             return
         began = self._timing.monotonic()
@@ -129,16 +128,16 @@ class Scheduler:
         except SwitchedOffError as off:
             self._switch_off(task, before, str(off))
             return
-        except Exception as failure:  # noqa: BLE001 - a fault of ours must not end the polling
+        except Exception as failure:  # noqa: BLE001 - an internal error must not end the polling
             error = failure
         duration = self._timing.monotonic() - began
         self._report(task, before, error)
-        # No page may show that it succeeded beside what was known before.
+        # No page may show the success together with the old samples.
         with self._publishing:
-            self._store.ended(task.name, self._judge(before.outcome, error, duration=duration))
-            self._publish([task, *self._readers(task)])
+            self._store.ended(task.name, self._outcome_of(before.outcome, error, duration=duration))
+            self._publish([task, *self._dependents(task)])
         with self._planning:
-            # Whether the window ends later or has ended in the middle of this run.
+            # Also if the window has ended during this run.
             self._due(task, window_ends + POLL_AFTER_WINDOW_SECONDS)
             if task.name in self._again:
                 self._again.discard(task.name)
@@ -150,7 +149,7 @@ class Scheduler:
         self._store.switched_off(task.name, why=why)
         if before.switched_off is None:
             logger.info("task is off: %s", why, extra={"task": task.name})
-        self._publish([task, *self._readers(task)])
+        self._publish([task, *self._dependents(task)])
         tomorrow = datetime.now(UTC) + timedelta(seconds=self._timing.timer(OFF_SECONDS))
         with suppress(JobLookupError):
             self._jobs.modify_job(task.name, next_run_time=tomorrow)
@@ -158,7 +157,7 @@ class Scheduler:
             self._release(task)
 
     def tick(self) -> None:
-        """Publish anew whatever time alone has changed, and what long runs have learned so far."""
+        """Publish again what has expired, and what long runs have received so far."""
         now = self._clock()
         with self._publishing:
             changed: list[Task] = []
@@ -166,21 +165,21 @@ class Scheduler:
                 if now >= state.valid_until:
                     changed.append(state.task)
                 elif state.running_since is not None:
-                    learned_since = max(state.running_since, state.published_at)
-                    if now - learned_since >= PROGRESS_SECONDS:
+                    received_since = max(state.running_since, state.published_at)
+                    if now - received_since >= PROGRESS_SECONDS:
                         changed.append(state.task)
             if changed:
                 self._publish(changed)
 
     def _clock_jumped(self, seconds: float) -> None:
-        """Publish and poll anew: what is due was planned, and answers dated, by another time."""
+        """Publish and poll everything again: plans and response times are from the old clock."""
         logger.warning("the clock was set by %+.0f s; everything is polled anew", seconds)
         self._publish(list(self._tasks.values()))
         for job in self._jobs.get_jobs():
             self._poll_soon(self._tasks[job.id])
         self._jobs.wakeup()
 
-    def _judge(
+    def _outcome_of(
         self, before: Outcome | None, error: Exception | None, *, duration: float
     ) -> Outcome:
         now = self._clock()
@@ -200,15 +199,15 @@ class Scheduler:
         if error is None:
             if before.switched_off is not None:
                 logger.info("task is on again", extra={"task": task.name})
-            elif not _told_elsewhere(known):
+            elif not _reported_elsewhere(known):
                 logger.info("task recovered", extra={"task": task.name})
         elif not isinstance(error, PollError):
             logger.error("task failed", extra={"task": task.name}, exc_info=error)
-        elif not _told_elsewhere(error) and error.log_key != getattr(known, "log_key", None):
+        elif not _reported_elsewhere(error) and error.log_key != getattr(known, "log_key", None):
             extra = {"task": task.name, "reason": ",".join(sorted(reasons_of(error)))}
             logger.warning("task failed: %s", error, extra=extra)
 
-    def _readers(self, task: Task) -> list[Task]:
+    def _dependents(self, task: Task) -> list[Task]:
         everyone = self._tasks.values()
         return [
             each
@@ -217,7 +216,7 @@ class Scheduler:
         ]
 
     def _is_news(self, task: Task, before: TaskState) -> bool:
-        """Whether the tasks that read this one have a reason to run now."""
+        """Whether the tasks that depend on this one have a reason to run now."""
         after = self._store.states()[task.name]
         if not before.attempted:
             return True
@@ -230,11 +229,11 @@ class Scheduler:
 
     def _release(self, task: Task) -> None:
         states = self._store.states()
-        for reader in self._readers(task):
-            if reader.poll is None or task.name not in reader.depends_on:
+        for dependent in self._dependents(task):
+            if dependent.poll is None or task.name not in dependent.depends_on:
                 continue
-            if all(states[name].attempted for name in reader.depends_on):
-                self._poll_soon(reader)
+            if all(states[name].attempted for name in dependent.depends_on):
+                self._poll_soon(dependent)
 
     def _poll_soon(self, task: Task) -> None:
         with self._planning:
@@ -243,10 +242,10 @@ class Scheduler:
             self._due(task, self._clock())
 
     def _due(self, task: Task, at: float) -> None:
-        """See to it that a task runs at a moment (Unix seconds) or soon after, at the latest."""
+        """Have a task run at a moment (Unix seconds), or soon after it, at the latest."""
         if at == math.inf:
             return
-        # A run that ends now must have ended before the next can start.
+        # The present run must have ended before the next can start.
         delay = max(self._timing.timer(at - self._clock()), RESTART_SECONDS)
         when = datetime.now(UTC) + timedelta(seconds=delay)
         job = self._jobs.get_job(task.name)
@@ -277,10 +276,7 @@ class Scheduler:
             self._store.refresh_page()
 
     def _max_age(self, task: Task, now: float) -> float:
-        """Three intervals, or what a run that takes longer than its interval needs.
-
-        For what is only derived, the longest of what it derives from.
-        """
+        """Seconds: three intervals, or more for long runs; for derived tasks as their inputs."""
         if task.poll is None:
             ages = [self._max_age(self._tasks[name], now) for name in task.depends_on]
             return max(ages, default=math.inf)
@@ -291,8 +287,8 @@ class Scheduler:
         self._skipped.labels(event.job_id).inc()
 
 
-def _told_elsewhere(error: Exception | None) -> bool:
-    """Nothing to tell, or a failure whose cause the client or another task tells once."""
+def _reported_elsewhere(error: Exception | None) -> bool:
+    """Whether the client or another task reports this failure; true for no failure."""
     return reasons_of(error) <= {KeyRefusedError.reason, EntitiesUnknownError.reason}
 
 

@@ -1,7 +1,7 @@
-"""The last good samples and the outcome of each task, and the page made of them.
+"""The last good samples and the outcome of each task, and the page made from them.
 
-The only state that the pollers and the web server share. Its parts are replaced whole, never
-changed in place, so a reader needs no lock.
+This is the only state that polls and web server share. Its parts are replaced whole and never
+changed in place, so readers need no lock.
 """
 
 import math
@@ -58,7 +58,7 @@ class Outcome:
         duration: seconds.
         error: why it failed; None if it succeeded.
         last_success: Unix seconds of the last attempt that succeeded; None if there was none.
-        full_run: seconds of the last attempt that asked for everything; None if there was none.
+        full_run: seconds of the last attempt that requested everything; None if there was none.
     """
 
     ended: float
@@ -70,12 +70,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """All that is known of a task.
+    """The state of one task.
 
     Attributes:
-        running_since: Unix seconds; None while it does not run.
+        running_since: Unix seconds; None while no poll is running.
         published_at: Unix seconds of the snapshot behind `rendered`.
-        valid_until: Unix seconds at which it no longer holds and is to be taken anew.
+        valid_until: Unix seconds from which a new snapshot is needed.
         unpublishable: why the last snapshot could not be published; None if it could.
         switched_off: why the task is off, which is no failure; None if it is on.
     """
@@ -92,12 +92,12 @@ class TaskState:
 
     @property
     def attempted(self) -> bool:
-        """Whether an attempt has ended, one way or the other."""
+        """Whether an attempt has ended, with or without success."""
         return self.outcome is not None or self.switched_off is not None
 
     @property
     def up(self) -> bool | None:
-        """None before the first attempt."""
+        """The value of `devin_exporter_task_up`; None before the first attempt."""
         if self.outcome is None:
             return None
         return not (self.outcome.error or self.snapshot.expired_entities or self.unpublishable)
@@ -118,11 +118,11 @@ class TaskState:
 
 
 class Store:
-    """The state of every task, and the page that scrapes are answered with.
+    """The state of every task, and the page that scrapes receive.
 
     Args:
-        tasks: all tasks; each family may be published by one of them only.
-        constant: samples that hold for the whole run (the build's).
+        tasks: all tasks; only one of them may publish a family.
+        constant: samples that never change (those of the build).
 
     Raises:
         ValueError: if two tasks share a name or a family.
@@ -140,11 +140,11 @@ class Store:
         self.page = Page.of((self._constant.text,), valid_until=math.inf)
 
     def states(self) -> Mapping[str, TaskState]:
-        """The present state of each task, by name."""
+        """The current state of each task, by name."""
         return MappingProxyType(self._states)
 
     def not_ready(self) -> tuple[str, ...]:
-        """The main data sets that are on and have not succeeded yet, by task name."""
+        """The names of tasks that are required for readiness, are on and have not succeeded yet."""
         return tuple(
             name
             for name, state in self._states.items()
@@ -154,11 +154,11 @@ class Store:
         )
 
     def started(self, name: str, *, now: float) -> None:
-        """Note that an attempt began."""
+        """Record that an attempt began (Unix seconds)."""
         self._change(name, lambda state: replace(state, running_since=now))
 
     def ended(self, name: str, outcome: Outcome) -> None:
-        """Note how an attempt ended; what it held on its way is let go."""
+        """Record how an attempt ended. The traceback of its error is dropped."""
         if outcome.error is not None:
             strip_traceback(outcome.error)
         self._change(
@@ -167,7 +167,7 @@ class Store:
         )
 
     def switched_off(self, name: str, *, why: str) -> None:
-        """Note that a task has nothing to do here, and publish nothing of it."""
+        """Record that a task is off, and publish nothing for it."""
         task = self._states[name].task
         self._change(name, lambda _: TaskState(task, switched_off=why))
 
@@ -175,8 +175,8 @@ class Store:
         """Replace what a task publishes.
 
         Raises:
-            ExpositionError: if the samples cannot be published; nothing has changed then.
-            ValueError: if a sample is of a family that the task does not declare.
+            ExpositionError: if the samples cannot be published; the old ones stay.
+            ValueError: if the task does not declare the family of a sample.
         """
         task = self._states[name].task
         declared = task.metrics
@@ -186,7 +186,7 @@ class Store:
         if foreign:
             raise ValueError(f"{name} does not declare {sorted(foreign)}")
         rendered = render(snapshot.samples)
-        # The many entities of a sweep expire one by one: not each deserves a page of its own.
+        # Many entities expire one by one; a new page for each would cost too much.
         pace = min(EXPIRY_PACE_SECONDS, EXPIRY_PACE_INTERVALS * task.interval)
         valid_until = min(task.next_window_end(now), max(snapshot.expires, now + pace))
         kept = replace(snapshot, samples=())
@@ -203,7 +203,7 @@ class Store:
         )
 
     def withdraw(self, name: str, *, why: str, now: float) -> None:
-        """Publish nothing for a task, as what it knows cannot be shown."""
+        """Publish nothing for a task, as its samples cannot be published."""
         empty = Snapshot(expired_entities=1)
         self._change(
             name,
@@ -222,7 +222,7 @@ class Store:
             self._states = {**self._states, name: change(self._states[name])}
 
     def refresh_page(self) -> None:
-        """Make the page anew from the present states."""
+        """Rebuild the page from the current states."""
         with self._lock:
             states = tuple(self._states.values())
             own = [sample for state in states for sample in state.samples()]

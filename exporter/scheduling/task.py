@@ -1,4 +1,4 @@
-"""The only contract between a source and the rest: a task that is polled and then published."""
+"""The contract between a source and the scheduler: a task is polled, then published."""
 
 import math
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from exporter.metrics import Metric, Sample
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a task knows at one moment.
+    """What a task publishes at one moment.
 
     Attributes:
-        samples: what to publish now.
+        samples: all samples of the task.
         expires: Unix seconds at which the oldest published data becomes too old.
         expired_entities: entities (1 for a data set without any) whose data has expired.
         newest_day: start of the newest billing day in the data, in Unix seconds.
@@ -26,19 +26,19 @@ class Snapshot:
 
 
 class TakeSnapshot(Protocol):
-    """Pure: from what was polled so far to what holds at `now`, without any I/O."""
+    """Makes a snapshot from what was polled so far. Pure: no I/O, no clock of its own."""
 
     def __call__(self, now: float, max_age: float) -> Snapshot:
-        """Leave out what is older than `max_age` seconds at `now` (Unix seconds)."""
+        """The snapshot at `now` (Unix seconds), without data older than `max_age` seconds."""
 
 
 def never_ends(_: float) -> float:
-    """When a window ends where there is none."""
+    """The next window end of a task without windows: never."""
     return math.inf
 
 
 def never_required() -> bool:
-    """Never."""
+    """Readiness of the exporter does not depend on the task."""
     return False
 
 
@@ -48,19 +48,19 @@ class Task:
 
     Attributes:
         name: the label value in `devin_exporter_task_*`.
-        source: the source whose key and client it uses.
+        source: the name of its source.
         interval: seconds from one poll's start to the next.
         metrics: the families that this task alone publishes.
         poll: requests the data and stores it; raises `errors.PollError`. None for a task that
-            derives its samples from what others have polled.
-        snapshot: what to publish of what is stored.
-        next_window_end: when the first of its windows that are running at a moment ends (both Unix
-            seconds). A poll is due five seconds later.
-        depends_on: tasks to be attempted before this one's first poll. This one is published again
-            after each of theirs.
-        republish_after: further tasks after whose polls this one is published again, without
-            waiting for their first.
-        notify_on_change: whether its dependents are due again when its published samples change.
+            derives its samples from other tasks.
+        snapshot: makes the samples from the stored data.
+        next_window_end: at a moment, when the first of the running windows ends (both Unix
+            seconds). A poll is due five seconds after that.
+        depends_on: tasks that must be attempted before this one's first poll. This one is
+            published again after each of their polls.
+        republish_after: further tasks after whose polls this one is published again. Its first
+            poll does not wait for them.
+        notify_on_change: whether a change of its samples makes its dependents due.
         required_for_ready: whether the exporter is ready only once this task has succeeded.
     """
 

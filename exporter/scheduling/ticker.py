@@ -1,6 +1,6 @@
-"""A second's beat that goes on whatever becomes of the machine's clock, and notices when it is set.
+"""Calls back every second, also while the clock is being set, and detects that it was set.
 
-Timers that wait for a time of day stand still while a clock that was set back catches up.
+A timer that waits for a time of day would stop until a clock that was set back has caught up.
 """
 
 import logging
@@ -19,22 +19,22 @@ TICK_SECONDS = 1.0
 
 
 class NonCatchingUpInterval(IntervalTrigger):  # type: ignore[misc] # APScheduler ships no type information
-    """Run again and again; runs that a clock's jump has left behind are not counted one by one."""
+    """An interval that skips the runs that a jump of the clock has passed."""
 
     def get_next_fire_time(
         self, previous_fire_time: datetime | None, now: datetime
     ) -> datetime | None:
-        """When to run after a run, at the earliest now."""
+        """When to run next, at the earliest now."""
         following: datetime | None = super().get_next_fire_time(previous_fire_time, now)
         return following and max(following, now)
 
 
 class Ticker:
-    """Calls back every second from a thread of its own, from `start` to `stop`.
+    """Calls back every second, from its own thread, from `start` to `stop`.
 
     Args:
-        tick: called at every beat.
-        jumped: called before it with the seconds, negative for back, by which the clock was set.
+        tick: called every second.
+        jumped: called before `tick` if the clock was set; takes the seconds, negative for back.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class Ticker:
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Beat no more."""
+        """Stop the thread; a running callback is not waited for."""
         self._stopped.set()
 
     def beat(self) -> None:
-        """One beat."""
+        """Check the clock, then call back."""
         ahead = self._clock_ahead()
         step, self._ahead = ahead - self._ahead, ahead
         if abs(step) > CLOCK_STEP_SECONDS:
@@ -64,7 +64,7 @@ class Ticker:
         self._tick()
 
     def _clock_ahead(self) -> float:
-        """By how much the clock is ahead of the monotonic one, which is read at the same time."""
+        """The seconds by which the clock is ahead of the monotonic clock."""
         while True:
             before = self._timing.monotonic()
             clock = self._timing.clock()

@@ -1,4 +1,4 @@
-"""What `devin-exporter check` found at one API: a row for each endpoint, and notes."""
+"""The report of `devin-exporter check` on one API: a row for each endpoint, and notes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Row:
 
 
 def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[Row, T | None]:
-    """Send a request to an endpoint; its response, if there was one."""
+    """Send a request and return its row, and its response if it succeeded."""
     try:
         response = request()
     except (NotFoundError, PermissionMissingError) as absent:
@@ -39,8 +39,8 @@ def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[R
 
 
 def report(rows: Sequence[Row], notes: Sequence[str]) -> CheckReport:
-    """The rows as a table, and the notes below it."""
-    table = [("endpoint", "feeds", "answer")]
+    """Format the rows as a table, with the notes below it."""
+    table = [("endpoint", "feeds", "result")]
     table += [(row.endpoint.path, row.endpoint.feeds, row.result) for row in rows]
     first, second = (max(len(row[column]) for row in table) for column in (0, 1))
     lines = [f"{path:<{first}}  {feeds:<{second}}  {result}" for path, feeds, result in table]

@@ -1,4 +1,4 @@
-"""Where Devin's API is, for both of its versions."""
+"""The address of Devin's API, which serves v3 and v2."""
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -8,7 +8,7 @@ from exporter.config.types import ApiUrl, CaFile
 
 
 class DevinApiSettings(Section):
-    """Address and authorities of the host that serves v3 and v2."""
+    """Address and certificate authorities of the host that serves v3 and v2."""
 
     model_config = SettingsConfigDict(env_prefix="devin_")
 

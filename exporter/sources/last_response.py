@@ -1,4 +1,4 @@
-"""One request whose last response is published while it is fresh."""
+"""A task that sends one request, and publishes its last response while that is fresh."""
 
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class LastResponse(Generic[T]):
-    """What one request was last responded with.
+    """The last response to one request.
 
     Args:
         fetch: sends the request; raises `PollError`.
-        samples: what the response says at a moment (Unix seconds), as long as it is fresh.
+        samples: makes the samples of a fresh response at a moment (Unix seconds).
     """
 
     def __init__(
@@ -31,12 +31,12 @@ class LastResponse(Generic[T]):
         self._last: Response[T] | None = None
 
     def poll(self) -> None:
-        """Send the request and remember its response. Raises `PollError`."""
+        """Send the request and store its response. Raises `PollError`."""
         requested_at = self._clock()
         self._last = Response(requested_at, self._fetch())
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """The samples of a fresh response; nothing before there is a response."""
+        """The samples of a fresh response; empty before the first response."""
         last = self._last
         if last is None:
             return Snapshot()

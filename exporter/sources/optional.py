@@ -1,4 +1,4 @@
-"""Endpoints that a deployment may not have: off, not broken."""
+"""Optional endpoints: where a deployment lacks one, its task is off and has not failed."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,15 @@ from exporter.errors import PollError, SwitchedOffError
 
 
 class OptionalEndpoint:
-    """A poll that switches its task off while the API says that there is nothing to poll.
+    """A poll that switches its task off while the API reports that the endpoint is absent.
 
-    Once that has been said, only a good answer turns it on again: an outage says nothing new.
+    Only a success turns the task on again. Other errors, as in an outage, leave it off.
 
     Args:
-        poll: what to do; raises `PollError`.
-        absent: the errors that say so.
-        because: what to tell people of such an error.
-        after_success: whether it is believed even of what was there before.
+        poll: the poll to wrap; raises `PollError`.
+        absent: the errors that mean that the endpoint is absent.
+        because: the text that people see for such an error.
+        after_success: whether such an error also counts after a success.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class OptionalEndpoint:
         self._off: str | None = None
 
     def __call__(self) -> None:
-        """Poll. Raises `SwitchedOffError`, or what the poll raises."""
+        """Poll. Raises `SwitchedOffError`, or an error of the poll."""
         try:
             self._poll()
         except self._absent as gone:

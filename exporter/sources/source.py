@@ -1,4 +1,4 @@
-"""What a source is to the rest: settings, metrics, endpoints, and four functions."""
+"""The interface of a source: its settings, metrics, endpoints and functions."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from exporter.metrics import Metric
 from exporter.scheduling.task import Task
 
 Fields = Mapping[type[Section], Mapping[str, str | None]]
-"""Values for some fields of some sections, as a command line gives them."""
+"""Values for fields of sections, in the form that the command line uses."""
 
 
 class NoSourceError(Exception):
@@ -29,10 +29,10 @@ class NoSourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all sources share.
+    """The objects that all sources share.
 
     Attributes:
-        stopping: set when the process is to end.
+        stopping: set when the process shuts down.
     """
 
     request_metrics: RequestMetrics
@@ -49,9 +49,9 @@ class Shared:
         ca_file: Path | None,
         open_endpoints: Sequence[Endpoint[object]] = (),
     ) -> Client | None:
-        """A client of one API, which shares nothing with any other but these.
+        """A client of one API, which shares only the attributes of this object with others.
 
-        None without an address or a key: the source is not turned on.
+        None without an address or a key, as the source is then off.
         """
         if base_url is None or key is None:
             return None
@@ -70,7 +70,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found, as lines of text, and whether all that is turned on can be fed."""
+    """The result of a check as lines of text, and whether all enabled data sets can be read."""
 
     lines: tuple[str, ...]
     passed: bool
@@ -78,13 +78,14 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill:
-    """What a source knows of finished days.
+    """How to read the history of a source: its finished days.
 
     Attributes:
-        owner: whose figures these are, as a text that never holds a secret.
-        left_out: what the key or the deployment does not open, a line each.
-        requests: all that must be asked for, in groups that one refusal is likely to hit whole.
-        stretches: the history in the order of `history.write`, from the responses to them.
+        owner: the API and key of the data, as a text without secrets.
+        left_out: what the key or the deployment has no access to, a line each.
+        requests: all requests to send, in groups; a refusal is likely to affect a whole group.
+        stretches: makes the history from the responses, in the order that `openmetrics.write`
+            needs.
     """
 
     client: Client
@@ -96,7 +97,7 @@ class Backfill:
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
-    """A source that is turned on, with its client and its own settings."""
+    """An enabled source with its client and its own settings."""
 
     source: "Source"
     client: Client
@@ -109,15 +110,15 @@ class Source:
     """One API.
 
     Attributes:
-        sections: the settings that it reads; it is handed no others.
-        enabled_by: the settings that turn it on, for people.
-        endpoints: all that it ever requests.
-        open_client: the client with the settings' key; None if it is not turned on.
-        tasks: the tasks that poll it.
+        sections: the settings that it reads; it receives no others.
+        enabled_by: the settings that enable it, in words for people.
+        endpoints: all endpoints that it ever requests.
+        open_client: opens a client with the settings' key; returns None if it is off.
+        tasks: returns the tasks that poll it.
         check: requests each of its endpoints once.
-        demo: what turns it on at a simulated API, from its address and the key that opens it.
-        demo_defaults: what holds in the demo where nothing is set.
-        backfill: finds out what to request for a history; None for an API that has none.
+        demo: returns the settings for a simulated API, from its address and key.
+        demo_defaults: settings that the demo uses unless they are set.
+        backfill: plans the requests for a history; None for an API without history.
     """
 
     name: str
@@ -137,10 +138,10 @@ class Source:
 def open_sources(
     sources: Sequence[Source], settings: Settings, shared: Shared
 ) -> Iterator[tuple[OpenSource, ...]]:
-    """Those of the sources that are turned on; their clients are closed at the end, come what may.
+    """Open the sources that are enabled. Their clients are closed at the end, also on errors.
 
     Raises:
-        NoSourceError: naming the settings that would turn one on.
+        NoSourceError: if none is enabled; names the settings that enable one.
         SettingsError: if the environment names a proxy that cannot be used.
     """
     with ExitStack() as stack:
@@ -157,5 +158,5 @@ def open_sources(
 
 
 def sections_of(sources: Sequence[Source]) -> tuple[type[Section], ...]:
-    """The sections that any of these sources reads, each once."""
+    """The sections that these sources read, each once."""
     return tuple(dict.fromkeys(kind for source in sources for kind in source.sections))

@@ -1,7 +1,7 @@
-"""Open connections: how long each may take for what, and how many there may be.
+"""Open connections, with limits on their number and on the time of each step.
 
-Whoever connects and then says nothing, says it slowly or does not read must not keep anybody else
-from being answered, and must not use up the files that the polls need.
+A client that sends nothing, sends slowly or does not read must not block the others, and must not
+use up the file descriptors that the polls need.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """What a connection may take, in seconds, and how many may be open.
+    """The time limits of a connection, in seconds, and the number of open connections.
 
     Attributes:
-        head: until a request's head is complete, from its first byte or from the connection's
-            opening, however slowly the bytes come.
+        head: until the head of a request is complete, from its first byte or from the opening of
+            the connection.
         response: until a response has been read.
-        idle: between a response and the next request; more than the usual scrape intervals.
-        connections: the one that has waited longest goes when there are more.
+        idle: between a response and the next request; longer than usual scrape intervals.
+        connections: the most open connections; beyond them the one that waits longest is closed.
     """
 
     head: float = 10.0
@@ -28,7 +28,7 @@ class ConnectionLimits:
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """An open connection and when it must have done its part."""
+    """An open connection and the deadline of its current step."""
 
     transport: asyncio.Transport
     deadline: asyncio.TimerHandle | None = field(default=None, init=False)
@@ -36,16 +36,16 @@ class Connection:
 
 
 class Connections:
-    """All open connections; to be used in one event loop only."""
+    """All open connections. Use it in one event loop only."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
-        # Each in the order of since when.
+        # Both are in the order in which the connections entered them.
         self._waiting: dict[Connection, None] = {}
         self._responding: dict[Connection, None] = {}
 
     def opened(self, transport: asyncio.Transport) -> Connection:
-        """A connection was accepted; if it is one too many, another is closed."""
+        """Record an accepted connection; if it is one too many, close another."""
         connection = Connection(transport)
         self._waiting[connection] = None
         self._limit(connection, self._limits.head)
@@ -54,20 +54,20 @@ class Connections:
         return connection
 
     def received(self, connection: Connection) -> None:
-        """Bytes have come; the first of a request begin its head."""
+        """Record received bytes; the first bytes of a request start its head."""
         if connection in self._waiting and not connection.in_head:
             connection.in_head = True
             self._limit(connection, self._limits.head)
 
     def responding(self, connection: Connection) -> None:
-        """A request's head is complete."""
+        """Record that the head of a request is complete."""
         if connection in self._waiting:
             del self._waiting[connection]
             self._responding[connection] = None
             self._limit(connection, self._limits.response)
 
     def responded(self, connection: Connection) -> None:
-        """The last byte of a response was handed to the system or waits to be."""
+        """Record that the last byte of a response was sent or buffered."""
         if connection in self._responding:
             del self._responding[connection]
             self._waiting[connection] = None
@@ -76,14 +76,14 @@ class Connections:
             self._limit(connection, self._limits.response if unread else self._limits.idle)
 
     def closed(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Record that a connection has ended."""
         self._waiting.pop(connection, None)
         self._responding.pop(connection, None)
         if connection.deadline is not None:
             connection.deadline.cancel()
 
     def make_room(self) -> None:
-        """Close the connection that has waited longest for a request, or else to be read."""
+        """Close the connection that waits longest for a request, else the one served longest."""
         oldest = next(iter(self._waiting), None) or next(iter(self._responding), None)
         if oldest is not None:
             self._end(oldest)

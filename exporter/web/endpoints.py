@@ -1,4 +1,4 @@
-"""The HTTP endpoints: metrics, a page for people, and the two health checks."""
+"""The HTTP endpoints: metrics, landing page and the two health checks."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,12 +19,12 @@ from exporter.web.request_target import OriginForm
 
 
 class Endpoints:
-    """What is served.
+    """The ASGI application of the exporter.
 
     Args:
         registry: the exporter's own counters, rendered at each scrape.
-        refresh: makes the page anew; called when it no longer holds.
-        refused: the sources whose API last answered that it does not accept the key.
+        refresh: rebuilds the page; called when the page has expired.
+        refused: returns the sources whose API refuses the key.
         due_in: seconds until a task's next run; None while none is planned.
         clock: Unix seconds.
     """
@@ -51,7 +51,7 @@ class Endpoints:
         self._version = version
 
     def app(self) -> Starlette:
-        """The ASGI application; anything else than its paths is 404, other methods are 405."""
+        """The application. Other paths are 404, other methods 405."""
         app = Starlette(
             routes=[
                 Route(self._telemetry_path, self._metrics),

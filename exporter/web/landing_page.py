@@ -1,4 +1,4 @@
-"""The page for people: each task's state, age and last error."""
+"""The landing page: state, age and last error of each task."""
 
 from collections.abc import Callable, Mapping
 from html import escape
@@ -33,7 +33,7 @@ def landing_page(
     """The page as HTML.
 
     Args:
-        states: by the tasks' names.
+        states: by task name.
         now: Unix seconds.
         due_in: seconds until a task's next run; None while none is planned.
     """

@@ -1,7 +1,6 @@
-"""Which form a client is given, by the `Accept` and `Accept-Encoding` of RFC 9110.
+"""Content negotiation by `Accept` and `Accept-Encoding`, as in RFC 9110.
 
-A client that accepts none of the forms is given the default one, as a page that may be of use
-is better than none.
+A client that accepts none of the formats gets the default one, which is more useful than an error.
 """
 
 import re
@@ -19,11 +18,11 @@ _GZIP = frozenset({"gzip", "x-gzip"})
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A way to write the metrics.
+    """A format of the metrics page.
 
     Attributes:
-        version: the one in the content type; a client that asks for another does not mean this.
-        openmetrics: whether it ends in `# EOF` and has OpenMetrics' names of counters.
+        version: the version in the content type; a request for another one does not match.
+        openmetrics: whether it ends in `# EOF` and names counters as OpenMetrics does.
     """
 
     media_type: str
@@ -32,7 +31,7 @@ class Form:
 
     @property
     def content_type(self) -> str:
-        """The header of the response."""
+        """The value of the response's `Content-Type` header."""
         return f"{self.media_type}; version={self.version}; charset=utf-8"
 
 
@@ -40,21 +39,21 @@ TEXT = Form("text/plain", "0.0.4", openmetrics=False)
 FORMS = (
     TEXT,
     Form("application/openmetrics-text", "1.0.0", openmetrics=True),
-    # The two versions do not differ in anything that the exporter writes.
+    # The exporter writes the same for both versions.
     Form("application/openmetrics-text", "0.0.1", openmetrics=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """One of the alternatives of a header."""
+    """One alternative of a header."""
 
     name: str
     parameters: MappingProxyType[str, str]
     quality: float
 
     def specificity(self, form: Form) -> int:
-        """How precisely it means this form; 0 if it does not."""
+        """How precisely it matches this form; 0 if it does not."""
         if self.name in {"*/*", "*"}:
             return 1
         if self.name == form.media_type.partition("/")[0] + "/*":
@@ -68,9 +67,9 @@ class _Range:
 
 
 def form_for(accept: Sequence[str]) -> Form:
-    """The form that a client likes best.
+    """The form that a client prefers.
 
-    Of those it likes equally, the one it names most precisely, then the one it names first.
+    Among equal weights, the one named most precisely wins, then the one named first.
 
     Args:
         accept: the values of all `Accept` headers.
@@ -88,7 +87,7 @@ def form_for(accept: Sequence[str]) -> Form:
 
 
 def accepts_gzip(accept_encoding: Sequence[str]) -> bool:
-    """Whether a client would rather have gzip than the page as it is.
+    """Whether a client prefers gzip to the uncompressed page.
 
     Args:
         accept_encoding: the values of all `Accept-Encoding` headers.
@@ -97,7 +96,7 @@ def accepts_gzip(accept_encoding: Sequence[str]) -> bool:
     anything = qualities.get("*")
     named = [quality for name, quality in qualities.items() if name in _GZIP]
     gzip = max(named) if named else anything or 0.0
-    # What nobody has refused is acceptable, but not what was asked for.
+    # `identity` is acceptable without being named, but then the client does not prefer it.
     identity = qualities.get("identity", 0.0 if anything is None else anything)
     return gzip > identity or (gzip == identity > 0 and bool(named))
 
@@ -113,6 +112,6 @@ def _ranges(headers: Sequence[str]) -> Iterator[_Range]:
             yield _Range(
                 name.strip().lower(),
                 MappingProxyType(parameters),
-                # A weight that nobody can read is none.
+                # An invalid weight counts as none.
                 float(quality) if _QUALITY.fullmatch(quality) else 1.0,
             )

@@ -1,4 +1,4 @@
-"""How many files the process may open, and how many of them connections may use."""
+"""The limit on open files, and the share of it that connections may use."""
 
 import resource
 from contextlib import suppress
@@ -7,15 +7,15 @@ MOST_CONNECTIONS = 512
 
 
 def raise_open_files() -> None:
-    """Raise the limit on open files as far as it may be raised."""
+    """Raise the soft limit on open files to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Where the system has a lower limit of its own than it says, the present one stays.
+    # A system may have a lower limit than it reports; the present one stays then.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def most_connections() -> int:
-    """How many connections may be open, so that the polls have files, too."""
+    """The most open connections that leave file descriptors for the polls."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS

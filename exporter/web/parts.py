@@ -1,4 +1,4 @@
-"""A response whose body is shared with others."""
+"""A response that shares its body with others instead of copying it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +9,9 @@ PIECE_BYTES = 2**17
 
 
 class Parts(Response):
-    """Sends a body piece by piece, no further than it is read.
+    """Sends a body in pieces, each once the one before was read.
 
-    Whoever reads slowly holds up one piece, and not a copy of the whole body.
+    A slow reader then holds one piece in memory, not a copy of the whole body.
     """
 
     def __init__(self, parts: Sequence[bytes], *, headers: Mapping[str, str]) -> None:
@@ -20,7 +20,7 @@ class Parts(Response):
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the headers and the body."""
         del scope, receive
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(head)

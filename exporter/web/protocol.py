@@ -8,7 +8,7 @@ from exporter.web.connections import Connections
 
 
 def limited_protocol(connections: Connections) -> type[H11Protocol]:
-    """Uvicorn's protocol, which tells these connections what each of them does."""
+    """Uvicorn's protocol, which reports the steps of each connection to `connections`."""
 
     class LimitedProtocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -21,7 +21,7 @@ def limited_protocol(connections: Connections) -> type[H11Protocol]:
 
         def eof_received(self) -> bool:  # type: ignore[override]
             if self._responding():
-                # Who has nothing more to say may still want to hear the rest.
+                # A client that has closed its sending side may still read the response.
                 self.cycle.keep_alive = False
                 return True
             return False

@@ -1,4 +1,4 @@
-"""Request targets as clients of a proxy write them."""
+"""Request targets in absolute form, as clients of a proxy send them."""
 
 from urllib.parse import unquote, urlsplit
 

@@ -1,4 +1,4 @@
-"""Listening sockets, and the HTTP server that answers on them."""
+"""The listening sockets and the HTTP server."""
 
 import asyncio
 import errno
@@ -17,23 +17,23 @@ from exporter.web.protocol import limited_protocol
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 2
-SAY_AGAIN_SECONDS = 3_600.0
+LOG_AGAIN_SECONDS = 3_600.0
 ACCEPT_AGAIN_SECONDS = 1.0
 BACKLOG = 512
 ACCEPTED_AT_ONCE = 16
-"""For a few turns of the loop, accepted connections are files without being counted."""
+"""Accepted connections use a file for a few turns of the event loop before they are counted."""
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class ListenError(Exception):
-    """An address cannot be listened on."""
+    """The exporter cannot listen on an address."""
 
 
 def listen(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
     """Bind and listen on all addresses; an empty host means every interface, v4 and v6.
 
     Raises:
-        ListenError: naming the address and what the system says.
+        ListenError: naming the address and the system's reason.
     """
     sockets: list[socket.socket] = []
     for host, port in addresses:
@@ -49,7 +49,7 @@ def listen(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
 
 
 def os_error_text(failure: OSError) -> str:
-    """What the system says, in a few words."""
+    """The system's text for an error, without details."""
     return str(failure.strerror or failure).partition(" (while")[0]
 
 
@@ -70,12 +70,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for opened in sockets or []:
-            # Those who wait to be accepted are more than those who are accepted at once.
+            # Uvicorn has set the number that it accepts at once; more may wait.
             opened.listen(BACKLOG)
 
 
 class WebServer:
-    """Serves an ASGI application on listening sockets from a thread of its own."""
+    """Serves an ASGI application on listening sockets, in its own thread."""
 
     def __init__(
         self, app: ASGIApp, sockets: Sequence[socket.socket], *, limits: ConnectionLimits
@@ -93,11 +93,11 @@ class WebServer:
             backlog=ACCEPTED_AT_ONCE,
             timeout_keep_alive=math.ceil(limits.idle),
             timeout_graceful_shutdown=STOP_SECONDS,
-            workers=1,  # else WEB_CONCURRENCY is read, which may be a word
+            workers=1,  # else Uvicorn reads WEB_CONCURRENCY, which may be no number
         )
         self._server = _Server(config)
         self._sockets = list(sockets)
-        self._same_until = self._silent_until = -math.inf
+        self._handled_until = self._silent_until = -math.inf
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def _run(self) -> None:
@@ -108,24 +108,24 @@ class WebServer:
         await self._server.serve(sockets=self._sockets)
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
-        """What asyncio reports, which it does once for each connection that it cannot accept."""
+        """Handle an error that asyncio reports, such as one connection that it cannot accept."""
         failure = context.get("exception")
         if not isinstance(failure, OSError) or failure.errno not in NO_ROOM:
             loop.default_exception_handler(dict(context))
             return
-        if loop.time() >= self._same_until:
-            self._same_until = loop.time() + ACCEPT_AGAIN_SECONDS / 2
+        if loop.time() >= self._handled_until:
+            self._handled_until = loop.time() + ACCEPT_AGAIN_SECONDS / 2
             self._connections.make_room()
         if loop.time() >= self._silent_until:
-            self._silent_until = loop.time() + SAY_AGAIN_SECONDS
+            self._silent_until = loop.time() + LOG_AGAIN_SECONDS
             logger.error("cannot accept connections: %s", os_error_text(failure))
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the answers under way, close the sockets, and return within a few seconds."""
+        """Finish the running responses, close the sockets, and return within a few seconds."""
         self._server.should_exit = True
         self._thread.join(STOP_SECONDS + 1)
         if not self._thread.is_alive():

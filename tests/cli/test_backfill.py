@@ -265,17 +265,17 @@ def test_a_damaged_answer_is_named_and_the_torn_end_of_a_file_is_not(tmp_path: P
     with path.open("ab") as torn:
         torn.write(b'"/v3/things/c?"\t[3')
     journal = Checkpoint.at(path, owner="me")
-    assert journal.answer(request) == [1, 2]
-    assert journal.answer(other) is None
+    assert journal.response(request) == [1, 2]
+    assert journal.response(other) is None
     journal.add(other, b"[3]")
     journal.close()
     journal = Checkpoint.at(path, owner="me")
-    assert journal.answer(other) == [3]
+    assert journal.response(other) == [3]
     journal.close()
     path.write_bytes(path.read_bytes().replace(b"[1,2]", b"[1,x]"))
     journal = Checkpoint.at(path, owner="me")
     with pytest.raises(CheckpointError, match="damaged"):
-        journal.answer(request)
+        journal.response(request)
     journal.close()
     with path.open("ab") as garbage:
         garbage.write(b"no request\n")

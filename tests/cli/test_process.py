@@ -15,6 +15,7 @@ from exporter import __version__
 from exporter.demo import DEMO_KEYS
 from exporter.demo.endpoints import V3
 from exporter.demo.people import DAY, Size
+from exporter.sources import SOURCES
 from exporter.sources.devin import SOURCE
 from tests.support import loopback
 from tests.support.limits import HANG_SECONDS
@@ -185,11 +186,9 @@ def test_without_a_key_one_line_says_what_to_set() -> None:
     ended = finished()
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert ended.stderr == (
-        "devin-exporter: set DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE, or "
-        "DEVIN_V2_API_KEY or DEVIN_V2_API_KEY_FILE, or AIONE_API_URL with AIONE_TOKEN or "
-        "AIONE_TOKEN_FILE; `devin-exporter demo` needs none\n"
-    )
+    named = ", or ".join(source.enabled_by for source in SOURCES)
+    assert named.startswith("DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE, or ")
+    assert ended.stderr == f"devin-exporter: set {named}; `devin-exporter demo` needs none\n"
 
 
 def test_bad_settings_are_one_line_each_from_environment_and_flags() -> None:

@@ -140,7 +140,7 @@ def test_a_refusal_with_a_body_that_the_api_never_sends_is_not_the_apis(
     with pytest.raises(errors.InterceptedError) as failed:
         client.get(QUEUE)
     assert str(failed.value) == (
-        f"/v3/queue answered {status}: something between us and the API answered ({told})"
+        f"/v3/queue answered {status}; sent by something between the exporter and the API ({told})"
     )
     assert not client.key_refused
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exporter.catalogue import ROOT
 
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 SHELL = {"sh", "shell", "bash", "console", "zsh"}
 FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*(?P<language>\S*)")
 HOURS = 3_600

@@ -72,6 +72,7 @@ def ready(tmp_path: Path) -> dict[str, str]:
     for each in Path(sys.prefix).iterdir():
         if each.suffix != ".stamp":
             (folder / each.name).symlink_to(each)
+    (folder / "build").mkdir(exist_ok=True)
     for stamp in ("run.stamp", "dev.stamp"):
         (folder / stamp).touch()
     return {"MAKEFLAGS": f"VENV={folder}", "PATH": HERE}
@@ -227,7 +228,7 @@ def test_a_release_is_built(copy: Path, ready: dict[str, str]) -> None:
     told = changelog.read_text()
     if f"## {__version__} - " not in told:
         changelog.write_text(told.replace("## Unreleased", f"## {__version__} - 2026-01-31"))
-    text = replaced(BLOCKS["docs/releasing.md: Making one"], {"v1.2.3": f"v{__version__}"})
+    text = replaced(BLOCKS["docs/releasing.md: Make a release"], {"v1.2.3": f"v{__version__}"})
     assert "### Added" in run(text, copy, **ready)
     built = {path.name for path in (copy / "dist").iterdir()}
     name = f"devin_exporter-{__version__}"
@@ -243,17 +244,19 @@ RUN = {
     "docs/install.md: pip and systemd": test_it_is_installed_for_systemd,
     "docs/other-sources.md: Devin's v2 metrics": test_another_source_runs_alone,
     "docs/other-sources.md: The AIone gateway": test_another_source_runs_alone,
-    "docs/releasing.md: Making one": test_a_release_is_built,
+    "docs/releasing.md: Make a release": test_a_release_is_built,
     "docs/runbook.md: Runbook": test_the_links_of_the_alerts_become_ones_own,
 }
 COMPOSE = "docs/install.md: Everything at once: Docker Compose"
 NOT_RUN = {
-    "README.md: Develop": "these are the checks themselves, and what takes ten minutes",
+    "CONTRIBUTING.md: Set-up": "these are the checks themselves, and what takes ten minutes",
+    "CONTRIBUTING.md: Tests": "it writes golden files, which tests compare",
     COMPOSE: "it wants Docker; test_compose_up.py runs its services without",
     f"{COMPOSE} (2)": "it wants Docker; the same",
     f"{COMPOSE} (3)": "it wants Docker; the same",
-    "docs/releasing.md: Checking one": "there must be a release",
-    "docs/releasing.md: Making one (2)": "it pushes",
+    "docs/install.md: With your own Prometheus": "it wants a cluster with the Prometheus operator",
+    "docs/releasing.md: Verify a release": "there must be a release",
+    "docs/releasing.md: Make a release (2)": "it pushes",
 }
 
 

@@ -50,7 +50,7 @@ exporter with all three sources asks real HTTPS servers, and these misbehave. In
 «Sources» are those that it is tried with, one after the other; `+` joins those that fail together,
 as the two APIs of one host do. `task_up` and `failures_total{reason}` stand for
 `devin_exporter_task_up` and `devin_exporter_task_failures_total` of the tasks that it breaks; «log»
-for a part of the line that tells of it, once at its beginning. The alerts fire where it lasts:
+for a part of the line that reports it, once at its beginning. The alerts fire where it lasts:
 `DevinTaskFailing` after two failed attempts and 15 minutes, `DevinKeyRefused` and
 `DevinExporterDown` after 5 minutes, `DevinEntitiesMissing` when the data has been gone for an hour.
 

@@ -36,7 +36,7 @@ USERS = "/v3/enterprise/members/users"
 FAST = 10.0
 """How fast time passes where a request is to run out of it."""
 
-RESET = "the answer broke off"
+RESET = "the response broke off"
 """What follows is the system's word for it, which not every version of Python hands on."""
 
 QUEUE = "/v3/enterprise/queue"
@@ -236,13 +236,13 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         name="403 with HTML, as firewalls send it",
         behaviour=status(403, HTML, Content_Type="text/html"),
         reason="intercepted",
-        log="something between us and the API answered (text/html)",
+        log="sent by something between the exporter and the API (text/html)",
     ),
     OneEndpoint(
         name="401 with HTML, as proxies send it",
         behaviour=status(401, HTML, Content_Type="text/html"),
         reason="intercepted",
-        log="something between us and the API answered (text/html)",
+        log="sent by something between the exporter and the API (text/html)",
     ),
     OneEndpoint(
         name="404 on one endpoint",
@@ -333,13 +333,13 @@ ONE_ENDPOINT: tuple[OneEndpoint, ...] = (
         name="a connection that is cut off",
         behaviour=cut_off,
         reason="connection",
-        log="the answer broke off or is no HTTP",
+        log="the response broke off or is no HTTP",
     ),
     OneEndpoint(
         name="an answer that is no HTTP and repeats the request",
         behaviour=repeat,
         reason="connection",
-        log="the answer broke off or is no HTTP",
+        log="the response broke off or is no HTTP",
     ),
     OneEndpoint(
         name="a connection that is reset",

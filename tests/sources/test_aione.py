@@ -16,7 +16,7 @@ from exporter.errors import PollError, ShapeError
 from exporter.exposition.render import render
 from exporter.sources.aione import SOURCE
 from exporter.sources.aione.dashboard import ENDPOINT, TASK
-from exporter.sources.aione.samples import Figures, day_of, next_midnight
+from exporter.sources.aione.samples import Dashboard, day_of, next_midnight
 from tests.conftest import Golden
 from tests.support.rig import Clock, Rig, Scrape, at, payload, rig_of
 
@@ -721,7 +721,7 @@ def test_whatever_is_told_can_be_published(
 ) -> None:
     body = json.dumps({"tech": tech, "business": business, "data_freshness": freshness}).encode()
     zone = ZoneInfo(SHANGHAI)
-    told = Figures(parse_response(ENDPOINT.path, ENDPOINT.response, body), zone)
+    told = Dashboard(parse_response(ENDPOINT.path, ENDPOINT.response, body), zone)
     samples = [*told.samples(), *told.samples_of_day(day_of(NOW, zone))]
     assert render(samples).series == len(samples)
 

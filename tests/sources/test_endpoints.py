@@ -81,7 +81,7 @@ def test_polls_request_every_listed_endpoint_that_is_for_the_key_and_no_other(
     key: str, kind: str
 ) -> None:
     with polled_with(key) as (_, polled):
-        requested = {dict(labels)["endpoint"] for labels in polled.own().family(REQUESTS.name)}
+        requested = {dict(labels)["path"] for labels in polled.own().family(REQUESTS.name)}
     listed = {each.path for each in devin.SOURCE.endpoints if each.is_for(kind)}
     assert requested == listed - {identity.OLDER_ENDPOINT.path}
 

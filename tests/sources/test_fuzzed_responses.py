@@ -7,7 +7,6 @@ every number on the page is one.
 
 import logging
 import math
-import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,10 +26,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
-from pydantic import TypeAdapter
 
 from exporter.client.checkpoint import Checkpoint
-from exporter.client.models import ListPage, ResponseModel, parse_response
 from exporter.client.request_metrics import RequestMetrics
 from exporter.errors import PartialError, PollError
 from exporter.exposition.openmetrics import BackfillRange, SampleTimes, write
@@ -41,62 +38,33 @@ from exporter.scheduling.store import METRICS as STORE_METRICS
 from exporter.scheduling.store import TaskState
 from exporter.scheduling.task import Task
 from exporter.sources import SOURCES
-from exporter.sources.aione.models import DashboardAnswer
-from exporter.sources.aione.samples import Figures
+from exporter.sources.aione.models import DashboardResponse
+from exporter.sources.aione.samples import Dashboard
 from exporter.sources.source import Backfill, Shared, open_sources
 from tests.sources.test_sources import all_sources
 from tests.support.fuzzing import mutated
+from tests.support.recorded import (
+    ANSWERS,
+    NAMES,
+    RECORDED,
+    SHAPE_OF,
+    SHAPES,
+    name_of,
+    read,
+)
 from tests.support.rig import (
     KEY,
-    PAYLOADS,
     Clock,
     Rig,
     Scrape,
     SkippedWaits,
     at,
-    payload,
     settings_at,
 )
 
 URL = "http://127.0.0.1:9"
 NOW = at("2026-03-20 15:30:00")
 RecordProperty = Callable[[str, object], None]
-
-# Recorded answers
-
-RECORDED: Mapping[str, object] = {
-    **{path.stem: payload(path.stem) for path in sorted(PAYLOADS.glob("*.json"))},
-    "hypervisors": {
-        "items": [
-            {"hypervisor_id": "h-1", "status": "available", "utilization_percentage": 41.5},
-            {"hypervisor_id": "h-2", "status": "restarting", "utilization_percentage": 0},
-        ],
-        "end_cursor": None,
-        "has_next_page": False,
-    },
-    "guardrails": {
-        "items": [
-            {
-                "violation_id": number,
-                "guardrail_name": 'No "secrets"',
-                "action_taken": action,
-                "created_at": int(NOW) - 86_400 * number,
-                "reasoning": "nobody's business",
-            }
-            for number, action in enumerate(("blocked", "warned", "blocked"))
-        ],
-        "end_cursor": None,
-        "has_next_page": False,
-    },
-}
-
-ENDPOINTS = tuple(endpoint for source in SOURCES for endpoint in source.endpoints)
-"""All that is ever requested."""
-
-
-def name_of(path: str) -> str:
-    """The recorded answer that a path is asked for."""
-    return next(name for pattern, name in NAMES if pattern.fullmatch(path))
 
 
 def seed_of(drawn: int, what: str) -> int:
@@ -119,48 +87,6 @@ WHOLE = {name: mutated(answer, 0) for name, answer in RECORDED.items()}
 
 BODIES = 12
 """Of each recorded answer in each example."""
-
-Shape = TypeAdapter[object]
-
-
-def told(value: object) -> int:
-    """How many fields of models an answer fills."""
-    if isinstance(value, ListPage):
-        return told(value.items)
-    if isinstance(value, ResponseModel):
-        return sum(1 + told(getattr(value, name)) for name in value.model_fields_set)
-    if isinstance(value, tuple):
-        return sum(told(item) for item in value)
-    return 0
-
-
-def read(name: str, shape: Shape, body: bytes) -> object:
-    """What a parser makes of a body; None where it refuses it with an error of the tree."""
-    try:
-        return parse_response(name, shape, body)
-    except PollError:
-        return None
-
-
-def answers_of(shape: Shape) -> list[str]:
-    """The recorded answers that fill fields of a shape."""
-    return [name for name, body in WHOLE.items() if told(read(name, shape, body))]
-
-
-SHAPES = {endpoint.path: endpoint.response for endpoint in ENDPOINTS}
-ANSWERS = {path: answers_of(shape) for path, shape in SHAPES.items()}
-SHAPE_OF = {name: SHAPES[path] for path, names in ANSWERS.items() for name in names}
-
-
-def recorded_for(path: str) -> str:
-    """The recorded answer of an endpoint: the one of its name, where several are of its shape."""
-    named = path.rpartition("/")[2].replace("-", "_")
-    names = [name for name in ANSWERS[path] if name == named] or ANSWERS[path] or [""]
-    return names[-1 if "{" in path else 0]
-
-
-NAMES = [(re.compile(re.sub("{[a-z_]+}", "[^/]+", path)), recorded_for(path)) for path in SHAPES]
-"""The recorded answer of each path."""
 
 
 def test_every_shape_has_a_recorded_answer_and_every_recorded_answer_has_a_shape() -> None:
@@ -186,7 +112,7 @@ def test_whatever_an_answer_is_a_parser_reads_it_or_refuses_it_with_an_error_of_
                     continue
                 result = read(name, SHAPES[place], body)
                 made["refused" if result is None else "read"] += 1
-                if isinstance(result, DashboardAnswer):
+                if isinstance(result, DashboardResponse):
                     render(gateway_samples(result))
 
     one_example()
@@ -195,9 +121,9 @@ def test_whatever_an_answer_is_a_parser_reads_it_or_refuses_it_with_an_error_of_
     record_property("answers that were fuzzed for the parsers", dict(made))
 
 
-def gateway_samples(answer: DashboardAnswer) -> Iterator[Sample]:
+def gateway_samples(answer: DashboardResponse) -> Iterator[Sample]:
     """All that is published of a gateway's answer."""
-    figures = Figures(answer, ZoneInfo("Asia/Shanghai"))
+    figures = Dashboard(answer, ZoneInfo("Asia/Shanghai"))
     yield from figures.samples()
     yield from figures.samples_of_day(date(2026, 3, 20))
 

@@ -1,11 +1,11 @@
-"""The AIone gateway for models of several vendors: one endpoint, one task."""
+"""The AIone gateway to models of several vendors: one endpoint, one task."""
 
 from exporter.client.http import Client
 from exporter.client.rate_limit import RateLimits
 from exporter.config.settings import Settings
 from exporter.scheduling.task import Task
 from exporter.sources.aione import dashboard, metrics
-from exporter.sources.aione.samples import Figures
+from exporter.sources.aione.samples import Dashboard
 from exporter.sources.aione.settings import AioneSettings
 from exporter.sources.check_report import report, request_row
 from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
@@ -15,7 +15,7 @@ LIMITS = RateLimits(requests_per_second=5, concurrency=1)
 
 
 def open_client(settings: Settings, shared: Shared) -> Client | None:
-    """The client with the settings' token; None if the source is not turned on."""
+    """Open a client with the settings' token; None if the source is off."""
     own = settings[AioneSettings]
     return shared.client(NAME, own.api_url, own.key(), limits=LIMITS, ca_file=own.ca_file)
 
@@ -26,7 +26,7 @@ def tasks(opened: OpenSource) -> tuple[Task, ...]:
 
 
 def check(opened: OpenSource) -> CheckReport:
-    """Request the endpoint once, and report what its response leaves out."""
+    """Request the endpoint once, and report missing sections and invalid values."""
     own = opened.settings[AioneSettings]
     row, response = request_row(
         dashboard.ENDPOINT, lambda: dashboard.fetch(opened.client, own.range_days)
@@ -35,13 +35,13 @@ def check(opened: OpenSource) -> CheckReport:
     if response is not None:
         sections = {"tech": response.tech, "business": response.business}
         notes += [f"the section {name} is not there" for name in sections if not sections[name]]
-        unreadable = dict.fromkeys(Figures(response, own.zone()).unreadable())
+        unreadable = dict.fromkeys(Dashboard(response, own.zone()).unreadable())
         notes += [f"{field}: makes no sense, and is absent" for field in unreadable]
     return report([row], notes)
 
 
 def demo(url: str, key: str) -> Fields:
-    """The simulated gateway in place of a real one; its days are UTC's."""
+    """Settings for the simulated gateway in place of a real one; its days are UTC days."""
     fields = {"api_url": url, "ca_file": None, "token": key, "token_file": None, "timezone": "UTC"}
     return {AioneSettings: fields}
 

@@ -1,4 +1,4 @@
-"""The gateway's dashboard, as one task: `GET /api/v1/obs/dashboard?range_days=N`."""
+"""The task that polls the gateway: `GET /api/v1/obs/dashboard?range_days=N`."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ from exporter.errors import NotFoundError, ShapeError
 from exporter.metrics import Sample
 from exporter.scheduling.task import Task
 from exporter.sources.aione import metrics
-from exporter.sources.aione.models import DashboardAnswer
-from exporter.sources.aione.samples import Figures, day_of, next_midnight
+from exporter.sources.aione.models import DashboardResponse
+from exporter.sources.aione.samples import Dashboard, day_of, next_midnight
 from exporter.sources.aione.settings import AioneSettings
 from exporter.sources.last_response import LastResponse
 
@@ -24,17 +24,17 @@ TASK = "aione_dashboard"
 DAY = 86_400
 
 ENDPOINT = Endpoint(
-    path="/api/v1/obs/dashboard", response=TypeAdapter(DashboardAnswer), feeds="AIone's figures"
+    path="/api/v1/obs/dashboard", response=TypeAdapter(DashboardResponse), feeds="AIone's figures"
 )
 
 
-def fetch(client: Client, range_days: int) -> DashboardAnswer:
-    """Request the totals of so many days.
+def fetch(client: Client, range_days: int) -> DashboardResponse:
+    """Request the totals of the last `range_days` days.
 
     Raises:
-        ShapeError: if it holds none of the figures that are known here.
-        NotFoundError: if there is no such endpoint.
-        PollError: whatever else goes wrong.
+        ShapeError: if the response has none of the known fields.
+        NotFoundError: if the gateway has no such endpoint.
+        PollError: for any other failure.
     """
     try:
         response = client.get(Request(endpoint=ENDPOINT, params={"range_days": range_days}))
@@ -48,28 +48,28 @@ def fetch(client: Client, range_days: int) -> DashboardAnswer:
 
 
 def task(client: Client, clock: Callable[[], float], settings: AioneSettings) -> Task:
-    """The task that publishes all of it while it is fresh; a day's figures until its midnight."""
+    """The task that publishes a fresh response; the figures of a day only until its midnight."""
     zone = settings.zone()
     reported: list[str] = []
 
-    def fetch_figures() -> Figures:
+    def fetch_dashboard() -> Dashboard:
         nonlocal reported
-        figures = Figures(fetch(client, settings.range_days), zone)
-        unreadable = sorted(set(figures.unreadable()))
+        dashboard = Dashboard(fetch(client, settings.range_days), zone)
+        unreadable = sorted(set(dashboard.unreadable()))
         if unreadable and unreadable != reported:
             fields = ", ".join(unreadable)
             logger.warning("values that make no sense are absent: %s", fields, extra={"task": TASK})
         reported = unreadable
-        return figures
+        return dashboard
 
-    def samples(response: Response[Figures], now: float) -> Iterator[Sample]:
+    def samples(response: Response[Dashboard], now: float) -> Iterator[Sample]:
         today = day_of(now, zone)
         yield metrics.RANGE(settings.range_days * DAY)
         yield from response.value.samples()
         if day_of(response.requested_at, zone) == today:
             yield from response.value.samples_of_day(today)
 
-    last = LastResponse(clock, fetch=fetch_figures, samples=samples)
+    last = LastResponse(clock, fetch=fetch_dashboard, samples=samples)
     return Task(
         name=TASK,
         source=client.source,

@@ -1,7 +1,7 @@
-"""Values as the gateway writes them: decimal strings, per cents, and whatever else comes.
+"""Lenient types for the gateway's values: decimal strings, percentages and anything else.
 
-A field that cannot be read takes nothing else with it: it becomes `INVALID`, which is counted
-and not published.
+A field that cannot be read does not affect the others. It becomes `INVALID`, which is counted and
+not published.
 """
 
 import re
@@ -30,50 +30,50 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Invalid:
-    """What stands for a value that is there and makes no sense."""
+    """Stands for a value that is present and invalid."""
 
 
 INVALID: Final = Invalid()
 
 
-def _or_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
+def _or_invalid(value: object, read: ValidatorFunctionWrapHandler) -> object:
     try:
         return read(value)
     except ValidationError:
         return INVALID
 
 
-Lenient = Annotated[T | InstanceOf[Invalid] | None, WrapValidator(_or_unreadable)]
-"""A value, `INVALID`, or None where nothing is told."""
+Lenient = Annotated[T | InstanceOf[Invalid] | None, WrapValidator(_or_invalid)]
+"""A value, `INVALID`, or None if it is missing or null."""
 
 Rows = Annotated[
-    tuple[Annotated[T | InstanceOf[Invalid], WrapValidator(_or_unreadable)], ...],
+    tuple[Annotated[T | InstanceOf[Invalid], WrapValidator(_or_invalid)], ...],
     Field(strict=False),
 ]
-"""A list; a row that makes no sense, or is null, is `INVALID` in its place."""
+"""A list; a row that is invalid or null becomes `INVALID`."""
 
 
 def unreadable_fields(model: ResponseModel, path: str = "") -> Iterator[str]:
-    """The path of every value below a model that could not be read, like `tech.total_cost_rmb`."""
+    """The path of every invalid value in a model, like `tech.total_cost_rmb`."""
     for name, value in model:
-        yield from _unreadable(value, f"{path}{name}")
+        yield from _invalid(value, f"{path}{name}")
 
 
-def _unreadable(value: object, path: str) -> Iterator[str]:
+def _invalid(value: object, path: str) -> Iterator[str]:
     if value is INVALID:
         yield path
     elif isinstance(value, ResponseModel):
         yield from unreadable_fields(value, f"{path}.")
     elif isinstance(value, tuple):
         for item in value:
-            yield from _unreadable(item, path)
+            yield from _invalid(item, path)
 
 
 def number(value: object) -> Decimal:
-    """A JSON number or a decimal string, with or without thousands separators.
+    """Parse a JSON number or a decimal string, with or without thousands separators.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if it is neither, or not finite.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _finite(Decimal(repr(value)))
@@ -89,7 +89,7 @@ def _finite(value: Decimal) -> Decimal:
 
 
 def ratio(value: object) -> Decimal:
-    """Per cent, with or without the sign, as a ratio. Raises ValueError."""
+    """Parse a percentage, with or without the sign, as a ratio. Raises `ValueError`."""
     if isinstance(value, str):
         value = value.strip().removesuffix("%")
     return number(value) / 100
@@ -114,22 +114,22 @@ def _day(value: object) -> date:
 
 
 Count = Annotated[Decimal, BeforeValidator(number), Field(ge=0, le=10**18, multiple_of=1)]
-"""A number of things."""
+"""A count, from 0."""
 
 Money = Annotated[Decimal, BeforeValidator(number), Field(ge=-(10**12), le=10**12)]
-"""RMB; a refund may exceed what was spent."""
+"""RMB; negative if refunds exceed the cost."""
 
 Ratio = Annotated[Decimal, BeforeValidator(ratio), Field(ge=0, le=1_000)]
-"""A share of a quota, which may be exceeded; told in per cent."""
+"""A share of a quota, which may be exceeded; in per cent in the response."""
 
 Share = Annotated[Decimal, BeforeValidator(ratio), Field(ge=0, le=1)]
-"""A share of all; told in per cent."""
+"""A share of all; in per cent in the response."""
 
 Seconds = Annotated[Decimal, BeforeValidator(_seconds), Field(ge=0, le=10**6)]
-"""A duration; told in milliseconds."""
+"""A duration in seconds; in milliseconds in the response."""
 
 Characters = Annotated[Decimal, BeforeValidator(_ones), Field(ge=0, le=10**18)]
-"""A number of characters; told in `wan`, which are 10,000 each."""
+"""A number of characters; in `wan` (10,000) in the response."""
 
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 """An id, or a text that is not published."""
@@ -138,7 +138,7 @@ Name = Annotated[Text, AfterValidator(as_name)]
 """A name of something that has an id."""
 
 Word = Annotated[Text, AfterValidator(as_word)]
-"""A text that series are told apart by."""
+"""A text that distinguishes series."""
 
 Day = Annotated[date, BeforeValidator(_day)]
 """A calendar day."""

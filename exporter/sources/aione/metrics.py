@@ -1,4 +1,4 @@
-"""The families of the gateway. Money is RMB, never to be added to another currency."""
+"""The metrics of the gateway. Money is in RMB and must not be added to another currency."""
 
 from exporter.metrics import Metric
 
@@ -10,12 +10,13 @@ DATA_TIMESTAMP = Metric(
 )
 INVALID = Metric(
     "aione_unreadable_values",
-    "Values of the last answer that make no sense and are therefore absent, by their place in it.",
+    "Values of the last response that make no sense and are therefore absent, by their place in "
+    "it.",
     ("field",),
 )
 TOKENS = Metric(
     "aione_tokens",
-    f"Tokens {_OVER}; other is what the total holds beyond what is told of prompt and completion, "
+    f"Tokens {_OVER}; other is what the total holds beyond the known prompt and completion, "
     "and is negative where they exceed it: the types add up to the total.",
     ("type",),
 )

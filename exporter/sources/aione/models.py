@@ -1,6 +1,6 @@
-"""What the gateway answers: `GET /api/v1/obs/dashboard?range_days=N`.
+"""The response models of `GET /api/v1/obs/dashboard?range_days=N`.
 
-Either section may be missing or null, whatever `view_mode` says, and so may each of their fields.
+Each section and each field may be missing or null, whatever `view_mode` says.
 """
 
 from exporter.client.models import ResponseModel
@@ -21,7 +21,7 @@ from exporter.sources.aione.lenient import (
 
 
 class ModelRow(ResponseModel):
-    """What one model was used for."""
+    """The use of one model."""
 
     model: Word
     requests: Lenient[Count] = None
@@ -29,7 +29,7 @@ class ModelRow(ResponseModel):
 
 
 class TeamRow(ResponseModel):
-    """What one team has cost."""
+    """The cost and use of one team."""
 
     team_id: Text
     team_name: Lenient[Name] = None
@@ -38,7 +38,7 @@ class TeamRow(ResponseModel):
 
 
 class DayRow(ResponseModel):
-    """One calendar day."""
+    """The figures of one calendar day."""
 
     date: Day
     requests: Lenient[Count] = None
@@ -47,7 +47,7 @@ class DayRow(ResponseModel):
 
 
 class Tech(ResponseModel):
-    """The section for engineers."""
+    """The section on technical figures."""
 
     total_tokens: Lenient[Count] = None
     prompt_tokens: Lenient[Count] = None
@@ -63,7 +63,7 @@ class Tech(ResponseModel):
 
 
 class Business(ResponseModel):
-    """The section for those who pay."""
+    """The section on business figures."""
 
     total_chars_wan: Lenient[Characters] = None
     total_conversations: Lenient[Count] = None
@@ -75,8 +75,8 @@ class Business(ResponseModel):
     daily_trend: Lenient[Rows[DayRow]] = None
 
 
-class DashboardAnswer(ResponseModel):
-    """The whole answer."""
+class DashboardResponse(ResponseModel):
+    """The whole response."""
 
     tech: Lenient[Tech] = None
     business: Lenient[Business] = None

@@ -1,4 +1,4 @@
-"""From an answer of the gateway to what is published of it. Pure."""
+"""From a response of the gateway to samples. Pure."""
 
 import re
 from collections import defaultdict
@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from exporter.metrics import Metric, Sample
 from exporter.sources.aione import metrics as m
 from exporter.sources.aione.lenient import INVALID, Invalid, unreadable_fields
-from exporter.sources.aione.models import Business, DashboardAnswer, DayRow, Tech
+from exporter.sources.aione.models import Business, DashboardResponse, DayRow, Tech
 
 R = TypeVar("R")
 Figure = Decimal | Invalid | None
-"""What a field tells: a number, something unreadable, or nothing."""
+"""The value of a field: a number, `INVALID`, or None if it is missing."""
 
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
@@ -32,7 +32,7 @@ YESTERDAY = dict(
 
 
 class _Days:
-    """A trend by day; a day is unreadable where two of its rows contradict each other."""
+    """The daily trend of a section; a day is invalid if two of its rows differ."""
 
     def __init__(self, rows: Sequence[DayRow | Invalid] | Invalid | None) -> None:
         listed = rows if isinstance(rows, tuple) else ()
@@ -40,31 +40,33 @@ class _Days:
         for row in listed:
             if isinstance(row, DayRow):
                 self._rows[row.date] = row if self._rows.get(row.date, row) == row else INVALID
-        # What cannot be read may have been of any day that is not there.
+        # An invalid row may be that of any missing day.
         self._elsewhere = INVALID if INVALID in (rows, *listed) else None
 
     @property
     def contradictions(self) -> int:
-        """Days that are unreadable."""
+        """The number of invalid days."""
         return list(self._rows.values()).count(INVALID)
 
     def figure(self, day: date, field: str) -> Figure:
-        """One of the figures of a day."""
+        """One figure of a day; None if the trend does not have it."""
         row = self._rows.get(day, self._elsewhere)
         if not isinstance(row, DayRow):
             return row
         return {"requests": row.requests, "tokens": row.tokens, "cost_rmb": row.cost_rmb}[field]
 
 
-class Figures:
-    """An answer, its sections empty where they are not there."""
+class Dashboard:
+    """A response; missing sections are empty."""
 
-    def __init__(self, answer: DashboardAnswer, zone: ZoneInfo) -> None:
-        self._answer = answer
+    def __init__(self, response: DashboardResponse, zone: ZoneInfo) -> None:
+        self._response = response
         self._zone = zone
-        self._tech = answer.tech if isinstance(answer.tech, Tech) else Tech()
-        self._business = answer.business if isinstance(answer.business, Business) else Business()
-        lost = answer.tech is INVALID
+        self._tech = response.tech if isinstance(response.tech, Tech) else Tech()
+        self._business = (
+            response.business if isinstance(response.business, Business) else Business()
+        )
+        lost = response.tech is INVALID
         self._costs = (
             INVALID if lost else self._tech.total_cost_rmb,
             self._business.total_cost_rmb,
@@ -75,20 +77,20 @@ class Figures:
         }
 
     def unreadable(self) -> list[str]:
-        """The place of every value that makes no sense, as often as it occurs."""
-        fields = list(unreadable_fields(self._answer))
+        """The field path of every invalid value, as often as it occurs."""
+        fields = list(unreadable_fields(self._response))
         for section, days in self._trends.items():
             fields += [f"{section}.daily_trend"] * days.contradictions
-        if isinstance(self._answer.data_freshness, str) and self._fresh_at() is None:
+        if isinstance(self._response.data_freshness, str) and self._fresh_at() is None:
             fields.append("data_freshness")
         return sorted(fields)
 
     def samples(self) -> Iterator[Sample]:
-        """Everything that does not depend on the day."""
+        """The samples that do not depend on the current day."""
         tech, business = self._tech, self._business
         single: tuple[tuple[Metric, Figure], ...] = (
             (m.REQUESTS, tech.total_requests),
-            (m.COST, _first_told(*self._costs)),
+            (m.COST, _first_reported(*self._costs)),
             (m.LATENCY_AVERAGE, tech.avg_latency_ms),
             (m.LATENCY_P99, tech.p99_latency_ms),
             (m.ERROR_RATIO, tech.error_rate_pct),
@@ -113,32 +115,34 @@ class Figures:
             yield m.INVALID(fields.count(field), field=field)
 
     def samples_of_day(self, today: date) -> Iterator[Sample]:
-        """The figures of a day and of the one before."""
+        """The samples of a day and the day before."""
         for day, families in ((today, TODAY), (today - timedelta(days=1), YESTERDAY)):
             for field, metric in families.items():
-                figure = _first_told(*(days.figure(day, field) for days in self._trends.values()))
+                figure = _first_reported(
+                    *(days.figure(day, field) for days in self._trends.values())
+                )
                 if isinstance(figure, Decimal):
                     yield metric(float(figure))
 
     def _fresh_at(self) -> float | None:
-        told = self._answer.data_freshness
-        if not isinstance(told, str) or not _TIMESTAMP.fullmatch(told):
+        freshness = self._response.data_freshness
+        if not isinstance(freshness, str) or not _TIMESTAMP.fullmatch(freshness):
             return None
         try:
-            at = datetime.fromisoformat(told.upper())
+            at = datetime.fromisoformat(freshness.upper())
             seconds = (at if at.tzinfo else at.replace(tzinfo=self._zone)).timestamp()
         except (ValueError, OverflowError):
             return None
         return seconds if seconds > 0 else None
 
 
-def _first_told(*figures: Figure) -> Figure:
-    """The first that is told at all, so that what is unreadable is not replaced by another's."""
+def _first_reported(*figures: Figure) -> Figure:
+    """The first that is not missing, so that no other section replaces an invalid value."""
     return next((figure for figure in figures if figure is not None), None)
 
 
 def _added(figures: Iterable[Figure]) -> Decimal | None:
-    """The sum, as far as every part of it is known."""
+    """The sum; None unless every part is known."""
     total = Decimal()
     for figure in figures:
         if not isinstance(figure, Decimal):
@@ -148,7 +152,7 @@ def _added(figures: Iterable[Figure]) -> Decimal | None:
 
 
 def _tokens(tech: Tech) -> Iterator[Sample]:
-    """By type, as long as the types add up to the total."""
+    """Tokens by type, if the types add up to the total."""
     total, prompt, completion = tech.total_tokens, tech.prompt_tokens, tech.completion_tokens
     if INVALID in (total, prompt, completion):
         return
@@ -168,7 +172,7 @@ def _tokens(tech: Tech) -> Iterator[Sample]:
 def _by_key(
     rows: Sequence[R | Invalid] | Invalid | None, key: Callable[[R], str]
 ) -> Iterator[tuple[str, list[R]]]:
-    """The rows of each model or team, in the order of their keys."""
+    """The rows of each model or team, ordered by key."""
     grouped: defaultdict[str, list[R]] = defaultdict(list)
     for row in rows if isinstance(rows, tuple) else ():
         if not isinstance(row, Invalid):
@@ -177,7 +181,7 @@ def _by_key(
 
 
 def _sum_of(metric: Metric, figures: Iterable[Figure], **labels: str) -> Iterator[Sample]:
-    """The sum of a model's or a team's rows, if every one of them is known."""
+    """The sum of the rows of a model or team, if every part is known."""
     total = _added(figures)
     if total is not None:
         yield metric(float(total), **labels)
@@ -206,11 +210,11 @@ def _status(metric: Metric, usual: str, present: str | Invalid | None) -> Iterat
 
 
 def day_of(at: float, zone: ZoneInfo) -> date:
-    """The calendar day that a moment (Unix seconds) lies in."""
+    """The calendar day of a moment (Unix seconds)."""
     return datetime.fromtimestamp(at, UTC).astimezone(zone).date()
 
 
 def next_midnight(at: float, zone: ZoneInfo) -> float:
-    """When that day ends, in Unix seconds."""
+    """When the day of a moment ends (both Unix seconds)."""
     tomorrow = day_of(at, zone) + timedelta(days=1)
     return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).timestamp()

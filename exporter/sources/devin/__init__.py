@@ -1,4 +1,4 @@
-"""Devin's enterprise API v3: which data sets are read, and the tasks that keep them."""
+"""Devin's enterprise API v3: its data sets, and the tasks that poll them."""
 
 from dataclasses import replace
 from functools import partial
@@ -33,7 +33,7 @@ NAME = "devin"
 
 
 def open_client(settings: Settings, shared: Shared) -> Client | None:
-    """The client with the settings' key; None if no key is set."""
+    """Open a client with the settings' key; None if no key is set."""
     own, api = settings[DevinSettings], settings[DevinApiSettings]
     limits = RateLimits(requests_per_second=own.requests_per_second, concurrency=own.concurrency)
     return shared.client(
@@ -57,7 +57,7 @@ def check(opened: OpenSource) -> CheckReport:
 
 
 def demo(url: str, key: str) -> Fields:
-    """The simulated API in place of the real one."""
+    """Settings for the simulated API in place of the real one."""
     return {
         DevinApiSettings: {"api_url": url, "ca_file": None},
         DevinSettings: {"service_user_token": key, "service_user_token_file": None},
@@ -83,7 +83,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     organizations, users, user_names, service_users = people.tasks(
         interval, ranked_by=scopes.USER_SCOPE.task
     )
-    known_key = DataSet(context.identity.task(interval), (identity.ENDPOINT,), needs_none=True)
+    key_kind = DataSet(context.identity.task(interval), (identity.ENDPOINT,), needs_none=True)
     waiting = [
         DataSet(context.cycles.task(interval), (cycles.ENDPOINT,), needs_none=True),
         DataSet(
@@ -131,7 +131,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             each, task=plan.guard(replace(task, depends_on=(identity.TASK, *task.depends_on)))
         )
 
-    return [known_key, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
+    return [key_kind, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
 
 
 ORG_QUERIES = (

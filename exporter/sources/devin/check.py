@@ -1,4 +1,4 @@
-"""`devin-exporter check`: one request per endpoint, what each feeds, and what polls will cost."""
+"""`devin-exporter check`: one request per endpoint, and an estimate of the requests per hour."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from exporter.sources.source import CheckReport, OpenSource
 
 T = TypeVar("T")
 HOUR = 3_600
-NOT_ASKED = "not asked: "
+NOT_REQUESTED = "not requested: "
 KEY_REFUSED = "the API refuses the key: it is wrong, revoked or expired; nothing else was requested"
 OPENS_NOTHING = (
     "every endpoint that needs a permission is refused (403): the API accepts the key, but "
@@ -33,7 +33,7 @@ NO_IDS: Mapping[str, Sequence[str]] = {"org_id": (), "user_id": (), "service_use
 
 
 class Check:
-    """Requests every endpoint once with the key at hand."""
+    """Requests every endpoint once with the configured key."""
 
     def __init__(
         self,
@@ -53,16 +53,16 @@ class Check:
         self._notes: list[str] = []
 
     def run(self) -> CheckReport:
-        """What was found, and what the polls of all data sets will cost."""
+        """Send the requests. The report ends with the requests per hour of all data sets."""
         who = self._identity()
         if self._client.key_refused:
             self._notes.append(KEY_REFUSED)
             return report(self._rows, self._notes)
         if who is not None and who.org_id is not None:
             self._kind = who.kind
-            self._organizations_own(who.org_id)
+            self._organization_lists(who.org_id)
         else:
-            self._enterprises(who)
+            self._enterprise_lists(who)
         known = {row.endpoint for row in self._rows} | {identity.OLDER_ENDPOINT}
         for endpoint in self._endpoints:
             if endpoint.is_for(self._kind) and endpoint not in known:
@@ -73,14 +73,14 @@ class Check:
         return report(self._rows, self._notes)
 
     def _identity(self) -> identity.KeyOwner | None:
-        answer = self._get(identity.ENDPOINT)
-        if answer is None and self._rows[-1].passed:
-            answer = self._get(identity.OLDER_ENDPOINT)
-        if answer is None:
+        response = self._get(identity.ENDPOINT)
+        if response is None and self._rows[-1].passed:
+            response = self._get(identity.OLDER_ENDPOINT)
+        if response is None:
             return None
         try:
             who = identity.owner_of(
-                answer, self._client, enterprise_endpoints=ENTERPRISE_ENDPOINTS, now=self._now
+                response, self._client, enterprise_endpoints=ENTERPRISE_ENDPOINTS, now=self._now
             )
         except PollError as failure:
             result = f"what the key opens could not be found out: {failure}"
@@ -96,13 +96,15 @@ class Check:
         """Name no permission where the key opens nothing at all that needs one."""
         needing = [row for row in self._rows if row.endpoint.permission]
         forbidden = [row for row in needing if row.forbidden]
-        if forbidden and all(row.forbidden or row.result.startswith(NOT_ASKED) for row in needing):
+        if forbidden and all(
+            row.forbidden or row.result.startswith(NOT_REQUESTED) for row in needing
+        ):
             self._rows = [
                 replace(row, result="answered 403") if row.forbidden else row for row in self._rows
             ]
             self._notes.append(OPENS_NOTHING)
 
-    def _enterprises(self, who: identity.KeyOwner | None) -> None:
+    def _enterprise_lists(self, who: identity.KeyOwner | None) -> None:
         """The lists of an enterprise, which say what the other endpoints can be asked for."""
         self._ids["org_id"] = [item.org_id for item in self._get_list(models.ORGANIZATIONS)]
         users = [*self._get_list(models.USERS), *self._get_list(models.IDP_USERS)]
@@ -117,8 +119,8 @@ class Check:
         windows = [Window(seconds(item.after), seconds(item.before)) for item in found]
         self._note_cycle(covering(windows, self._now))
 
-    def _organizations_own(self, org_id: str) -> None:
-        """The same for an organization's key, to which its recent sessions show who there is."""
+    def _organization_lists(self, org_id: str) -> None:
+        """The same for an organization's key, whose recent sessions give the ids of users."""
         self._note_cycle(None)
         self._ids["org_id"] = [org_id]
         page = self._get(sessions.ORG_ENDPOINT)
@@ -135,7 +137,7 @@ class Check:
         }
         lacking = [name for name, known in ids.items() if not known]
         if lacking:
-            result = f"{NOT_ASKED}no {lacking[0]} is known"
+            result = f"{NOT_REQUESTED}no {lacking[0]} is known"
             self._rows.append(Row(endpoint, result, passed=True))
             return None
         request = Request(

@@ -1,4 +1,4 @@
-"""What every data set of the v3 API stands on: the key's kind, cycles, sessions and people."""
+"""What all data sets of the v3 API share: the key's kind, cycles, sessions and members."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -26,7 +26,7 @@ ENTERPRISE_ENDPOINTS = (
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Whose key it is, which cycles there are, and which entities can be requested."""
+    """The identity of the key, the billing cycles, and the entities that can be requested."""
 
     identity: Identity
     cycles: Cycles
@@ -36,7 +36,7 @@ class Context:
 
     @classmethod
     def of(cls, opened: OpenSource) -> Self:
-        """Nothing is known yet; each part is filled by its own polls."""
+        """Create all parts. They are empty until their own polls."""
         client, clock, settings = opened.client, opened.clock, opened.settings[DevinSettings]
         identity = Identity(client, clock, enterprise_endpoints=ENTERPRISE_ENDPOINTS)
         policy = UserPolicy(

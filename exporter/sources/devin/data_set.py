@@ -1,4 +1,4 @@
-"""A data set: a task, and the endpoints that its polls request."""
+"""A data set: a task and the endpoints that its polls request."""
 
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,12 @@ from exporter.sources.optional import OptionalEndpoint
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A task, and what one of its polls requests.
+    """A task and the endpoints that one of its polls requests.
 
     Attributes:
-        endpoints: each as often as it is requested, and that for every entity in its path; those
-            that are for another kind of key are not.
-        needs_none: whether its poll has a result even for a key that none of them is for.
+        endpoints: one entry per request, which is sent for every entity in the path. Endpoints
+            for another kind of key are not requested.
+        needs_none: whether a poll succeeds even if none of them is for the key.
     """
 
     task: Task
@@ -24,7 +24,7 @@ class DataSet:
     needs_none: bool = False
 
     def for_key(self, identity: Identity) -> Task:
-        """The task, off where no endpoint is for the key, or where all are optional and absent."""
+        """The task; it is off if no endpoint is for the key, or if all are optional and absent."""
         poll = self.task.poll
         if poll is None or self.needs_none:
             return self.task

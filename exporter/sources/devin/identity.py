@@ -1,4 +1,4 @@
-"""Whose key it is: `GET /v3/self`, on older deployments `GET /v3/enterprise/self`.
+"""The identity of the key: `GET /v3/self`, on older deployments `GET /v3/enterprise/self`.
 
 A key for one organization opens that organization's endpoints and nothing of the enterprise. Of a
 service user the response says which of the two it is. Of a personal token it names the person's own
@@ -28,7 +28,7 @@ PAT_USER = "pat_user"
 ADVICE = "a service user is meant for this"
 
 
-class SelfAnswer(ResponseModel):
+class SelfResponse(ResponseModel):
     """The fields read of it."""
 
     principal_type: str | None = None
@@ -74,7 +74,7 @@ class KeyOwner:
 
 ENDPOINT = Endpoint(
     path="/v3/self",
-    response=TypeAdapter(SelfAnswer),
+    response=TypeAdapter(SelfResponse),
     feeds="which kind of key this is",
     optional="not on older deployments",
 )
@@ -82,7 +82,7 @@ OLDER_ENDPOINT = replace(ENDPOINT, path="/v3/enterprise/self", optional="")
 ENDPOINTS = (ENDPOINT, OLDER_ENDPOINT)
 
 
-def request_self(client: Client) -> SelfAnswer:
+def request_self(client: Client) -> SelfResponse:
     """Request it from the endpoint that the deployment has. Raises `PollError`."""
     try:
         return client.get(Request(endpoint=ENDPOINT))
@@ -91,7 +91,7 @@ def request_self(client: Client) -> SelfAnswer:
 
 
 def owner_of(
-    answer: SelfAnswer,
+    response: SelfResponse,
     client: Client,
     *,
     enterprise_endpoints: Sequence[Endpoint[object]],
@@ -107,20 +107,23 @@ def owner_of(
         PollError: if an endpoint neither lets the key in nor refuses it: that decides nothing.
     """
     tried: list[bool | None] = []
-    if answer.org_id is not None and answer.principal_type != SERVICE_USER:
+    if response.org_id is not None and response.principal_type != SERVICE_USER:
         for endpoint in enterprise_endpoints:
             tried.append(_opens(client, endpoint, now))
             if tried[-1]:
                 break
         opens_enterprise = True in tried or False not in tried
     else:
-        opens_enterprise = answer.org_id is None
+        opens_enterprise = response.org_id is None
     return KeyOwner(
         kind=keys.ENTERPRISE if opens_enterprise else keys.ORGANIZATION,
-        org_id=None if opens_enterprise else answer.org_id,
-        principal_type=answer.principal_type,
-        service_user_id=answer.service_user_id,
-        name=answer.service_user_name or answer.service_user_id or answer.user_name or "unknown",
+        org_id=None if opens_enterprise else response.org_id,
+        principal_type=response.principal_type,
+        service_user_id=response.service_user_id,
+        name=response.service_user_name
+        or response.service_user_id
+        or response.user_name
+        or "unknown",
         tried=len(tried),
     )
 
@@ -139,7 +142,7 @@ def _opens(client: Client, endpoint: Endpoint[object], now: float) -> bool | Non
 
 
 class Identity:
-    """The key as last seen; taken for an enterprise's until the API has told.
+    """The key as last reported by the API; taken for an enterprise's until the first response.
 
     Args:
         enterprise_endpoints: what a key is tried at whose type says nothing of what it opens.
@@ -159,7 +162,7 @@ class Identity:
 
     @property
     def org_id(self) -> str | None:
-        """The only organization that the key opens; None for an enterprise's key."""
+        """The organization of the key; None for an enterprise's key."""
         return self.known.org_id if self.known else None
 
     @property
@@ -168,7 +171,7 @@ class Identity:
         return self.known.kind if self.known else keys.ENTERPRISE
 
     def task(self, poll_interval: float) -> Task:
-        """The task that every other one waits for."""
+        """The task that all others wait for."""
         return Task(
             name=TASK,
             source=self._client.source,

@@ -17,4 +17,4 @@ VIEW_ORG_MEMBERSHIP = "ViewOrgMembership"
 VIEW_ORG_SESSIONS = "ViewOrgSessions"
 
 NOT_HERE = "not on this deployment"
-"""Why it is no fault that an endpoint of dedicated deployments is not there."""
+"""Why it is no failure if an endpoint of dedicated deployments is absent."""

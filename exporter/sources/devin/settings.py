@@ -13,7 +13,7 @@ from exporter.sources.devin.members.user_policy import Mode
 
 
 class DevinSettings(Section):
-    """Key and pace of the v3 source."""
+    """Key, limits and poll interval of the v3 source."""
 
     model_config = SettingsConfigDict(env_prefix="devin_")
 

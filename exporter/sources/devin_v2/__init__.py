@@ -15,7 +15,7 @@ LIMITS = RateLimits(requests_per_second=5, concurrency=1)
 
 
 def open_client(settings: Settings, shared: Shared) -> Client | None:
-    """The client with the settings' key; None if no key is set."""
+    """Open a client with the settings' key; None if no key is set."""
     key, api = settings[DevinV2Settings].key(), settings[DevinApiSettings]
     return shared.client(NAME, api.api_url, key, limits=LIMITS, ca_file=api.ca_file)
 
@@ -33,7 +33,7 @@ def check(opened: OpenSource) -> CheckReport:
 
 
 def demo(url: str, key: str) -> Fields:
-    """The simulated API in place of the real one."""
+    """Settings for the simulated API in place of the real one."""
     return {
         DevinApiSettings: {"api_url": url, "ca_file": None},
         DevinV2Settings: {"api_key": key, "api_key_file": None},

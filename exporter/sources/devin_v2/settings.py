@@ -12,7 +12,7 @@ from exporter.config.types import PollInterval, check_secret
 
 
 class DevinV2Settings(Section):
-    """Key and pace of the v2 source."""
+    """Key and poll interval of the v2 source."""
 
     model_config = SettingsConfigDict(env_prefix="devin_v2_")
 

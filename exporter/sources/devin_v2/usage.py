@@ -1,7 +1,7 @@
 """Sessions, searches and pull requests of the cycle: `GET /v2/enterprise/metrics/usage`.
 
-Without dates the server tells the running billing cycle. It does not tell when that began, so an
-answer holds until the next 08:00 UTC, at which a cycle may have ended.
+Without dates the server reports the running billing cycle, but not when the cycle began. So a
+response is valid until the next 08:00 UTC, when the cycle may end.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ PULL_REQUESTS = Metric(
 METRICS = (SESSIONS, SEARCHES, PULL_REQUESTS)
 
 
-class UsageAnswer(ResponseModel):
+class UsageResponse(ResponseModel):
     """The fields read of the usage endpoint."""
 
     sessions_count: Count
@@ -51,18 +51,18 @@ class UsageAnswer(ResponseModel):
 
 ENDPOINT = Endpoint(
     path="/v2/enterprise/metrics/usage",
-    response=TypeAdapter(UsageAnswer),
+    response=TypeAdapter(UsageResponse),
     feeds="the older figures of the cycle",
     permission="of an Enterprise Admin, whose personal key it must be",
 )
 
 
-def fetch(client: Client) -> UsageAnswer:
-    """Request the running cycle's.
+def fetch(client: Client) -> UsageResponse:
+    """Request the figures of the running cycle.
 
     Raises:
-        NotFoundError: once the vendor has taken the API away.
-        PollError: whatever else goes wrong.
+        NotFoundError: once the vendor has removed the API.
+        PollError: for any other failure.
     """
     try:
         return client.get(Request(endpoint=ENDPOINT))
@@ -71,7 +71,7 @@ def fetch(client: Client) -> UsageAnswer:
 
 
 def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:
-    """The task that publishes them while they are fresh and no cycle can have ended since."""
+    """The task that publishes a fresh response until the cycle may have ended."""
     last = LastResponse(clock, fetch=lambda: fetch(client), samples=_samples)
     return Task(
         name=TASK,
@@ -86,11 +86,11 @@ def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Ta
 
 
 def next_billing_day(now: float) -> float:
-    """When the billing day ends that `now` lies in, both in Unix seconds."""
+    """When the billing day of `now` ends (both Unix seconds)."""
     return (now - BILLING_DAY_START) // DAY * DAY + DAY + BILLING_DAY_START
 
 
-def _samples(response: Response[UsageAnswer], now: float) -> Iterator[Sample]:
+def _samples(response: Response[UsageResponse], now: float) -> Iterator[Sample]:
     usage = response.value
     if now < next_billing_day(response.requested_at):
         yield SESSIONS(usage.sessions_count)

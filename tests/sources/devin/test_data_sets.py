@@ -13,9 +13,10 @@ from exporter import errors
 from exporter.client.fan_out import MOST_FAILURES, for_each_entity
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.settings import load
-from exporter.sources.devin import SOURCE
+from exporter.sources.devin import SOURCE, keys
 from exporter.sources.source import Shared, open_sources
 from tests.conftest import Golden
+from tests.support.recorded import RECORDED, pattern_of, recorded_for
 from tests.support.rig import KEY, Clock, Rig, SkippedWaits, at, fields_of, payload, rig
 
 URL = "https://api.test"
@@ -74,35 +75,13 @@ FEBRUARY = {"after": int(at("2026-02-05 08:00:00")), "before": int(at("2026-03-0
 
 def answer_everything(api: Api) -> None:
     """Recorded answers for every endpoint, with values and fields that are not documented yet."""
-    for path in ("/v3/enterprise/hypervisors", "/v3beta1/enterprise/guardrail-violations"):
-        api.get(path).respond(404)
-    for name, path in {
-        "self": "/v3/self",
-        "cycles": CYCLES,
-        "organizations": ORGANIZATIONS,
-        "users": USERS,
-        "idp_users": IDP_USERS,
-        "service_users": SERVICE_USERS,
-        "queue": QUEUE,
-        "session_metrics": "/v3/enterprise/metrics/sessions",
-        "limits": "/v3/enterprise/consumption/acu-limits/devin",
-        "sessions": "/v3/enterprise/sessions",
-        "prs": "/v3/enterprise/metrics/prs",
-        "searches": "/v3/enterprise/metrics/searches",
-        "categories": "/v3/enterprise/metrics/sessions-by-category",
-        "consumption_enterprise": DAILY,
-    }.items():
-        api.get(path).respond(json=payload(name))
-    for period in ("dau", "wau", "mau"):
-        api.get(f"/v3/enterprise/metrics/{period}").respond(json=payload(period))
-        path = re.escape(f"{URL}/v3/organizations/") + rf"[^/]+/metrics/{period}"
-        api.get(url__regex=path).respond(json=payload(period))
-    for name, what in (("session_metrics", "sessions"), ("prs", "prs"), ("searches", "searches")):
-        path = re.escape(f"{URL}/v3/organizations/") + rf"[^/]+/metrics/{what}$"
-        api.get(url__regex=path.replace("$", r"\?")).respond(json=payload(name))
-    for kind in ("organizations", "users", "service-users"):
-        path = re.escape(f"{URL}{DAILY}/{kind}/")
-        api.get(url__regex=path).respond(json=payload("consumption_entity"))
+    for endpoint in SOURCE.endpoints:
+        any_entity = re.escape(URL) + pattern_of(endpoint.path).pattern + r"(\?|$)"
+        route = api.get(url__regex=any_entity) if "{" in endpoint.path else api.get(endpoint.path)
+        if endpoint.optional == keys.NOT_HERE:
+            route.respond(404)
+        else:
+            route.respond(json=RECORDED[recorded_for(endpoint.path)])
 
 
 def test_recorded_answers_become_this_page(api: Api, polled: Rig, golden: Golden) -> None:

@@ -27,39 +27,39 @@ def window_of(*days: int) -> Window:
 
 
 def test_a_day_that_a_good_answer_leaves_out_is_zero() -> None:
-    account = EntityUsage.of([DailyUsage(104, 2.0, {"devin": 2.0})], sent=NOON, days=DAYS)
+    account = EntityUsage.of([DailyUsage(104, 2.0, {"devin": 2.0})], requested_at=NOON, days=DAYS)
     assert account.total(window_of(103)) == {"devin": 0.0}
     assert account.total(window_of(103, 104)) == {"devin": 2.0}
 
 
 def test_days_outside_of_what_was_asked_for_are_cut_off() -> None:
     uses = [DailyUsage(99, 5.0, {"devin": 5.0}), DailyUsage(110, 7.0, {"devin": 7.0})]
-    assert EntityUsage.of(uses, sent=NOON, days=DAYS).total(window_of(*DAYS)) == {}
+    assert EntityUsage.of(uses, requested_at=NOON, days=DAYS).total(window_of(*DAYS)) == {}
 
 
 def test_a_total_above_its_products_shows_the_difference_as_unknown() -> None:
-    account = EntityUsage.of([DailyUsage(104, 3.0, {"devin": 2.0})], sent=NOON, days=DAYS)
+    account = EntityUsage.of([DailyUsage(104, 3.0, {"devin": 2.0})], requested_at=NOON, days=DAYS)
     assert account.total(window_of(104)) == {"devin": 2.0, "unknown": 1.0}
 
 
 def test_a_total_below_its_products_shows_a_negative_unknown() -> None:
-    account = EntityUsage.of([DailyUsage(104, 1.5, {"devin": 2.0})], sent=NOON, days=DAYS)
+    account = EntityUsage.of([DailyUsage(104, 1.5, {"devin": 2.0})], requested_at=NOON, days=DAYS)
     assert account.total(window_of(104)) == {"devin": 2.0, "unknown": -0.5}
 
 
 def test_a_difference_of_rounding_is_no_unknown_product() -> None:
     use = DailyUsage(104, 0.3, {"devin": 0.1, "cascade": 0.2})
-    assert "unknown" not in EntityUsage.of([use], sent=NOON, days=DAYS).products
+    assert "unknown" not in EntityUsage.of([use], requested_at=NOON, days=DAYS).products
 
 
 def test_a_day_that_stands_twice_is_refused() -> None:
     uses = [DailyUsage(104, 1.0, {"devin": 1.0}), DailyUsage(104, 2.0, {"devin": 2.0})]
     with pytest.raises(ValueError, match="stands twice"):
-        EntityUsage.of(uses, sent=NOON, days=DAYS)
+        EntityUsage.of(uses, requested_at=NOON, days=DAYS)
 
 
 def test_a_window_that_starts_before_what_was_asked_for_is_not_told() -> None:
-    account = EntityUsage.of([], sent=NOON, days=DAYS)
+    account = EntityUsage.of([], requested_at=NOON, days=DAYS)
     assert account.is_final_at(window_of(100, 105), NOON)
     assert not account.is_final_at(window_of(99, 105), NOON)
 
@@ -76,7 +76,7 @@ def test_an_entity_is_missing_once_asked_for_without_a_fresh_answer() -> None:
     assert ledger.missing(NOON, 900.0) == frozenset()
     ledger.attempts.note("a", NOON)
     assert ledger.missing(NOON, 900.0) == {"a"}
-    ledger.record("a", EntityUsage.of([], sent=NOON, days=DAYS))
+    ledger.record("a", EntityUsage.of([], requested_at=NOON, days=DAYS))
     assert ledger.missing(NOON + 899, 900.0) == frozenset()
     assert ledger.missing(NOON + 900, 900.0) == {"a"}
     assert ledger.expires(NOON + 899, 900.0) == NOON + 900
@@ -84,9 +84,9 @@ def test_an_entity_is_missing_once_asked_for_without_a_fresh_answer() -> None:
 
 def test_whoever_left_is_kept_while_a_window_holds_their_use() -> None:
     ledger = Ledger()
-    ledger.record("idle", EntityUsage.of([], sent=NOON, days=DAYS))
+    ledger.record("idle", EntityUsage.of([], requested_at=NOON, days=DAYS))
     ledger.record(
-        "gone", EntityUsage.of([DailyUsage(104, 1.0, {"devin": 1.0})], sent=NOON, days=DAYS)
+        "gone", EntityUsage.of([DailyUsage(104, 1.0, {"devin": 1.0})], requested_at=NOON, days=DAYS)
     )
     assert ledger.with_use([window_of(104)]) == {"gone"}
     assert ledger.with_use([window_of(105)]) == frozenset()
@@ -136,7 +136,7 @@ class Truth:
             for day, split in self.days.items()
             if any(split.values())
         ]
-        ledger.record("it", EntityUsage.of(uses, sent=self.now, days=days))
+        ledger.record("it", EntityUsage.of(uses, requested_at=self.now, days=days))
         self.told = {day: dict(split) for day, split in self.days.items()}
         self.told_at = self.now
 

@@ -1,8 +1,8 @@
 """Active users by UTC day, week and month.
 
-`GET /v3/enterprise/metrics/{dau,wau,mau}` and the organizations' own
-`/v3/organizations/{org_id}/metrics/{dau,wau,mau}`: their path names the organization, where a
-filter that a server ignored would pass the enterprise's figure off as an organization's.
+`GET /v3/enterprise/metrics/{dau,wau,mau}`, and per organization
+`GET /v3/organizations/{org_id}/metrics/{dau,wau,mau}`. That path names the organization. A server
+could ignore a filter in the query, and return the enterprise's figure as an organization's.
 """
 
 import threading
@@ -32,7 +32,7 @@ from exporter.sources.devin.members import directory
 from exporter.sources.devin.types import Timestamp
 
 ORGANIZATIONS_INTERVALS = 4
-"""Organizations are asked this many times as slowly: three requests for each of them."""
+"""The interval for organizations is this many times longer, as each needs three requests."""
 
 
 class ActiveUsers(ResponseModel):
@@ -44,7 +44,7 @@ class ActiveUsers(ResponseModel):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A kind of UTC window, its endpoints and what is published of it."""
+    """A kind of UTC window, with its endpoints and metrics."""
 
     name: str
     endpoint: Endpoint[tuple[ActiveUsers, ...]]
@@ -97,7 +97,7 @@ _Known = Response[Mapping[int, int]]
 
 
 class Activity:
-    """Active users as last seen: of the enterprise and of each organization."""
+    """Active users as last reported: of the enterprise and of each organization."""
 
     def __init__(
         self, client: Client, clock: Callable[[], float], people: directory.Directory
@@ -111,7 +111,7 @@ class Activity:
         self._lock = threading.Lock()
 
     def enterprise_task(self, poll_interval: float) -> Task:
-        """The task that keeps the enterprise's."""
+        """The task that polls the enterprise's figures."""
         return Task(
             name="activity",
             source=self._client.source,
@@ -123,7 +123,7 @@ class Activity:
         )
 
     def organizations_task(self, poll_interval: float) -> Task:
-        """The task that keeps the organizations'."""
+        """The task that polls the organizations' figures."""
         return Task(
             name="organization_activity",
             source=self._client.source,
@@ -188,7 +188,7 @@ class Activity:
         )
 
     def snapshot_organizations(self, now: float, max_age: float) -> Snapshot:
-        """The running window of each kind for each organization."""
+        """The running window of each kind, for each organization."""
         with self._lock:
             known = {org_id: dict(lists) for org_id, lists in self._organizations.items()}
         attempted = self._attempts.entities()
@@ -211,12 +211,18 @@ class Activity:
 def request(
     period: Period, first: float, last: float, *, org_id: str | None = None
 ) -> Request[tuple[ActiveUsers, ...]]:
-    """The request for all windows from the one before `first`'s to `last`'s (Unix seconds)."""
+    """The request for the windows from the one before that of `first` to that of `last`.
+
+    Args:
+        first: Unix seconds.
+        last: Unix seconds.
+        org_id: None for the enterprise.
+    """
     before = period.running(period.running(first).start - 1)
     return Request(
         endpoint=period.endpoint if org_id is None else period.org_endpoint,
         ids={} if org_id is None else {"org_id": org_id},
-        # The API's bounds may or may not be inclusive: a day more on each side.
+        # The API's bounds may be inclusive or not: request a day more on each side.
         params=Window(before.start - DAY, utc_day(last).end + DAY).params,
     )
 

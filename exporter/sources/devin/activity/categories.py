@@ -1,7 +1,7 @@
 """Sessions and ACUs by category: `GET /v3/enterprise/metrics/sessions-by-category`.
 
-One row per subcategory, and what a category holds beyond them as `subcategory=""`, so that the
-rows of a category add up to it.
+There is one row per subcategory. The rest of a category has `subcategory=""`, so that the rows of a
+category add up to its total.
 """
 
 from collections import defaultdict
@@ -32,7 +32,7 @@ METRICS = (SESSIONS, ACUS)
 
 
 class Subcategory(ResponseModel):
-    """A part of a category; known by its id, else by its name."""
+    """A part of a category; labelled by its id, else by its name."""
 
     subcategory_id: str | None
     display_name: Word
@@ -41,7 +41,7 @@ class Subcategory(ResponseModel):
 
 
 class Category(ResponseModel):
-    """A category with its parts."""
+    """A category with its subcategories."""
 
     category: Word
     sessions_count: Count
@@ -58,10 +58,10 @@ class Categories(ResponseModel):
 ENDPOINT = metrics_endpoints("sessions-by-category", TypeAdapter(Categories), feeds="categories")[0]
 
 
-def _samples(answer: Categories, _: Ids) -> Iterator[Sample]:
+def _samples(response: Categories, _: Ids) -> Iterator[Sample]:
     sessions: defaultdict[tuple[str, str], int] = defaultdict(int)
     acus: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for category in answer.categories:
+    for category in response.categories:
         rest = (category.category, REMAINDER)
         sessions[rest] += category.sessions_count
         acus[rest] += category.acus

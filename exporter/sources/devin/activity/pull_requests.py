@@ -25,7 +25,7 @@ ORGANIZATION_METRICS = (ORGANIZATION_MERGED,)
 
 
 class PullRequests(ResponseModel):
-    """The fields read of the endpoint; `opened` are those open now."""
+    """The fields read of the endpoint; `prs_opened_count` counts those open now."""
 
     prs_created_count: Count
     prs_opened_count: Count
@@ -38,15 +38,15 @@ ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
 )
 
 
-def _samples(answer: PullRequests, _: Ids) -> Iterator[Sample]:
-    yield CREATED(answer.prs_created_count)
-    yield MERGED(answer.prs_merged_count)
-    yield CLOSED(answer.prs_closed_count)
-    yield OPEN(answer.prs_opened_count)
+def _samples(response: PullRequests, _: Ids) -> Iterator[Sample]:
+    yield CREATED(response.prs_created_count)
+    yield MERGED(response.prs_merged_count)
+    yield CLOSED(response.prs_closed_count)
+    yield OPEN(response.prs_opened_count)
 
 
-def _organization_samples(answer: PullRequests, ids: Ids) -> Iterator[Sample]:
-    yield ORGANIZATION_MERGED(answer.prs_merged_count, **ids)
+def _organization_samples(response: PullRequests, ids: Ids) -> Iterator[Sample]:
+    yield ORGANIZATION_MERGED(response.prs_merged_count, **ids)
 
 
 QUERIES = (window_query("cycle", ENDPOINT, _samples),)

@@ -30,12 +30,12 @@ ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
 )
 
 
-def _samples(answer: Searches, _: Ids) -> Iterator[Sample]:
-    yield SEARCHES(answer.searches_created_count)
+def _samples(response: Searches, _: Ids) -> Iterator[Sample]:
+    yield SEARCHES(response.searches_created_count)
 
 
-def _organization_samples(answer: Searches, ids: Ids) -> Iterator[Sample]:
-    yield ORGANIZATION_SEARCHES(answer.searches_created_count, **ids)
+def _organization_samples(response: Searches, ids: Ids) -> Iterator[Sample]:
+    yield ORGANIZATION_SEARCHES(response.searches_created_count, **ids)
 
 
 QUERIES = (window_query("cycle", ENDPOINT, _samples),)

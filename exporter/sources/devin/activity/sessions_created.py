@@ -1,4 +1,4 @@
-"""How many sessions were created: `GET /v3/enterprise/metrics/sessions`, and per organization."""
+"""Sessions created: `GET /v3/enterprise/metrics/sessions`, and per organization."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -59,7 +59,7 @@ ORGANIZATION_METRICS = tuple(ORGANIZATION_CREATED.values())
 
 
 class SessionMetrics(ResponseModel):
-    """The fields read of the endpoint; both maps are open."""
+    """The fields read of the endpoint; both maps may have any keys."""
 
     sessions_created_count: Count
     sessions_with_merged_prs_count: Count
@@ -73,19 +73,19 @@ ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
 )
 
 
-def _created(metric: Metric, answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:
-    yield metric(answer.sessions_created_count, **ids)
+def _created(metric: Metric, response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
+    yield metric(response.sessions_created_count, **ids)
 
 
-def _cycle(answer: SessionMetrics, ids: Ids) -> Iterator[Sample]:
-    yield from _created(CREATED["cycle"], answer, ids)
-    for origin, sessions in answer.sessions_created_by_origin.items():
+def _cycle(response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
+    yield from _created(CREATED["cycle"], response, ids)
+    for origin, sessions in response.sessions_created_by_origin.items():
         yield BY_ORIGIN(sessions, origin=origin)
-    for size, sessions in answer.sessions_created_by_size.items():
+    for size, sessions in response.sessions_created_by_size.items():
         yield BY_SIZE(sessions, size=size)
-    yield WITH_MERGED_PRS(answer.sessions_with_merged_prs_count)
-    if answer.sessions_created_count:
-        yield AVERAGE_ACUS(answer.avg_acus_per_session)
+    yield WITH_MERGED_PRS(response.sessions_with_merged_prs_count)
+    if response.sessions_created_count:
+        yield AVERAGE_ACUS(response.avg_acus_per_session)
 
 
 def on_complete_days(
@@ -93,9 +93,9 @@ def on_complete_days(
     of_organizations: Callable[[Metric, float], float | None],
     now: float,
 ) -> float | None:
-    """Sessions created in the running cycle before the running day; None if not known.
+    """Sessions created in the running cycle before the running day; None if unknown.
 
-    For an organization's key, yesterday's stand for them, or a cycle without any at all.
+    For an organization's key it is yesterday's count, or 0 if the whole cycle has none.
     """
     cycle, today = (of_enterprise(CREATED[window], now) for window in ("cycle", "today"))
     if cycle is None or today is None:

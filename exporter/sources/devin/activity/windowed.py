@@ -1,6 +1,6 @@
-"""Counts that the API makes over exactly the window asked for, of one or of many entities.
+"""Counts that the API makes over exactly the requested window, for one or many entities.
 
-Whether the API counts what was created in the very second of a bound is not documented.
+It is not documented whether the bounds of a window are inclusive.
 """
 
 import math
@@ -48,7 +48,7 @@ def metrics_endpoints(
 
 @dataclass(frozen=True, slots=True)
 class WindowQuery:
-    """One request per entity: the window it is for, and what becomes of its response."""
+    """One request per entity: its window, and how its response becomes samples."""
 
     window: str
     endpoint: Endpoint[object]
@@ -62,7 +62,8 @@ def window_query(
 
     Args:
         window: `today`, `yesterday` or `cycle`.
-        endpoint: the parameters of its path are the entity's labels.
+        endpoint: the parameters of its path are also the labels of an entity.
+        samples: makes samples from a response and the entity's labels.
     """
 
     def fetch(client: Client, ids: Ids, over: Window) -> tuple[Sample, ...]:
@@ -74,14 +75,14 @@ def window_query(
 
 @dataclass(frozen=True, slots=True)
 class WindowSamples:
-    """What a response says of a window."""
+    """The samples of a response, and the window that was requested."""
 
     window: Window
     samples: tuple[Sample, ...]
 
 
 class WindowedMetrics:
-    """The last responses to a set of queries, for each entity."""
+    """The last response to each of a set of queries, for each entity."""
 
     def __init__(
         self,
@@ -107,7 +108,7 @@ class WindowedMetrics:
         list_entities: Callable[[], Mapping[str, Ids]] | None = None,
         after: tuple[str, ...] = (),
     ) -> DataSet:
-        """The task that sends them for the enterprise, or for each entity that is listed."""
+        """The task that sends the queries for the enterprise, or for each listed entity."""
         each = None if list_entities is None else partial(self._poll_each, list_entities)
         task = Task(
             name=name,
@@ -158,13 +159,13 @@ class WindowedMetrics:
             self._responses[entity][number] = response
 
     def value(self, metric: Metric, now: float) -> float | None:
-        """The sum over all entities of a family that is known now; None if none of it is."""
+        """The sum of a family over all entities, as far as known at `now`; None if none is."""
         taken = self.snapshot(now, math.inf).samples
         values = [sample.value for sample in taken if sample.metric is metric]
         return math.fsum(values) if values else None
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """The fresh responses about windows that are still the same, where they cover them."""
+        """The samples of fresh responses whose window is the current one and that cover it."""
         windows = self._windows(now).by_name()
         with self._lock:
             known = {entity: dict(self._responses[entity]) for entity in sorted(self._responses)}

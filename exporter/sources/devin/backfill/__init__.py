@@ -1,1 +1,1 @@
-"""The history of finished days."""
+"""Backfill: the history of finished days."""

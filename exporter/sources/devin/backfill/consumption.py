@@ -1,4 +1,4 @@
-"""Consumption of finished days and cycles, for a backfill."""
+"""Backfill of consumption, by finished days and cycles."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ from exporter.sources.devin.consumption.scopes import (
     SCOPES,
     SERVICE_USER_SCOPE,
     USER_SCOPE,
-    DailyAnswer,
+    DailyResponse,
     Scope,
 )
 from exporter.sources.devin.context import Context
@@ -37,14 +37,14 @@ Cycle = tuple[Window, Window, Window | None]
 
 @dataclass(frozen=True, slots=True)
 class FinishedPeriods:
-    """The finished stretches that a backfill tells.
+    """The finished periods that a backfill covers.
 
     Attributes:
         shown: from the first to the last moment that gets samples (Unix seconds).
         days: the numbers of the finished billing days.
-        cycles: which cycle ran when: the stretch, the cycle, the one before.
-        ranking: the cycles by whose use users are ranked now.
-        now: when the requests are sent.
+        cycles: the cycles, each as the time it was running, the cycle, the one before.
+        ranking: the cycles whose use ranks the users.
+        now: when the requests are sent (Unix seconds).
     """
 
     shown: Window
@@ -54,16 +54,16 @@ class FinishedPeriods:
     now: float
 
     def cut(self, start: float, end: float) -> Window:
-        """The part of a stretch that gets samples."""
+        """The part of an interval (Unix seconds) that gets samples."""
         return Window(max(start, self.shown.start), min(end, self.shown.end))
 
     def yesterday_shown(self, day: int) -> Window:
-        """When a finished day was yesterday."""
+        """When a finished day was `yesterday`."""
         return self.cut(billing_day_start(day + 1), billing_day_start(day + 2))
 
     @property
-    def asked(self) -> range:
-        """The days to ask for: one more on each side, as the API's bounds may be inclusive."""
+    def requested_days(self) -> range:
+        """The days to request: one more on each side, as the API's bounds may be inclusive."""
         windows = [*self.ranking, *(before for _, _, before in self.cycles if before is not None)]
         first = min([self.days.start, *(window.days.start for window in windows)])
         return range(first - 1, day_number(billing_day(self.now).start) + 2)
@@ -71,13 +71,13 @@ class FinishedPeriods:
 
 @dataclass(frozen=True, slots=True)
 class UsageTotals:
-    """What must be known of all answers before the first series is told.
+    """What must be known from all responses before the first series is written.
 
     Attributes:
-        products: all that are named anywhere.
+        products: all products of all entities.
         used: whether there is any ACU at all.
-        first_use: start of the enterprise's first day with any use.
-        unknown_users: users without an answer.
+        first_use: start of the first day with any use (Unix seconds).
+        unknown_users: users without a response.
     """
 
     products: tuple[str, ...]
@@ -87,7 +87,7 @@ class UsageTotals:
 
 
 class ConsumptionBackfill:
-    """Asks for the ledgers of all entities, and tells their finished days."""
+    """Requests the daily usage of all entities, and makes segments of their finished days."""
 
     def __init__(self, context: Context, finished: FinishedPeriods) -> None:
         self._finished = finished
@@ -95,13 +95,13 @@ class ConsumptionBackfill:
         self._org_id = context.identity.org_id
         people = context.directory
         self._entities = {
-            ORGANIZATION_SCOPE.task: _those(people.org_ids),
-            SERVICE_USER_SCOPE.task: _those(people.service_user_ids),
+            ORGANIZATION_SCOPE.task: _ids(people.org_ids),
+            SERVICE_USER_SCOPE.task: _ids(people.service_user_ids),
         }
         if self._org_id is None:
             self._entities[ENTERPRISE_SCOPE.task] = (ENTERPRISE,)
         if self._policy.mode != "off":
-            self._entities[USER_SCOPE.task] = _those(people.user_ids)
+            self._entities[USER_SCOPE.task] = _ids(people.user_ids)
         self._created = {
             item.org_id: seconds(item.created_at)
             for item in people.organizations(finished.now, math.inf)
@@ -110,38 +110,42 @@ class ConsumptionBackfill:
 
     @property
     def org_ids(self) -> tuple[str, ...]:
-        """The organizations that are asked for."""
+        """The organizations that are requested."""
         return self._entities[ORGANIZATION_SCOPE.task]
 
     def created(self, org_id: str, otherwise: float) -> float:
-        """When an organization was created, or `otherwise` where that is not known."""
+        """When an organization was created (Unix seconds); `otherwise` if that is unknown."""
         return self._created.get(org_id, otherwise)
 
-    def requests(self) -> Iterator[list[Request[DailyAnswer]]]:
-        """One for each entity, in a group for each scope."""
+    def requests(self) -> Iterator[list[Request[DailyResponse]]]:
+        """One request for each entity, in a group for each scope."""
         for scope in SCOPES:
             yield [self._request(scope, entity) for entity in self._entities.get(scope.task, ())]
 
-    def _request(self, scope: Scope, entity: str) -> Request[DailyAnswer]:
-        return daily.request(scope, entity, self._finished.asked, org_id=self._org_id)
+    def _request(self, scope: Scope, entity: str) -> Request[DailyResponse]:
+        return daily.request(scope, entity, self._finished.requested_days, org_id=self._org_id)
 
-    def _accounts(self, journal: Checkpoint, scope: Scope) -> Iterator[tuple[str, EntityUsage]]:
+    def _accounts(self, checkpoint: Checkpoint, scope: Scope) -> Iterator[tuple[str, EntityUsage]]:
         for entity in self._entities.get(scope.task, ()):
-            answer = journal.answer(self._request(scope, entity))
-            if answer is not None:
+            response = checkpoint.response(self._request(scope, entity))
+            if response is not None:
                 yield (
                     entity,
-                    daily.to_account(answer, sent=self._finished.now, days=self._finished.asked),
+                    daily.to_usage(
+                        response,
+                        requested_at=self._finished.now,
+                        days=self._finished.requested_days,
+                    ),
                 )
 
-    def survey(self, journal: Checkpoint) -> UsageTotals:
-        """Read all answers once, and rank the users by their use."""
+    def usage_totals(self, checkpoint: Checkpoint) -> UsageTotals:
+        """Read all responses once, and rank the users by their use."""
         named: set[str] = set()
         used = False
         first_use = math.inf
         use: dict[str, float] = {}
         for scope in SCOPES:
-            for entity, account in self._accounts(journal, scope):
+            for entity, account in self._accounts(checkpoint, scope):
                 named.update(account.products)
                 used = used or any(any(column) for column in account.products.values())
                 if scope is USER_SCOPE:
@@ -162,27 +166,29 @@ class ConsumptionBackfill:
             frozenset(users) - use.keys(),
         )
 
-    def enterprise_began(self, survey: UsageTotals) -> float:
-        """The earliest moment at which the enterprise is known to have been there."""
-        return min([survey.first_use, *self._created.values()])
+    def enterprise_began(self, totals: UsageTotals) -> float:
+        """The earliest moment at which the enterprise is known to exist (Unix seconds)."""
+        return min([totals.first_use, *self._created.values()])
 
-    def stretches(self, journal: Checkpoint, survey: UsageTotals) -> Iterator[Segment]:
-        """What was `yesterday` and what was the previous cycle, family by family."""
-        if not survey.used:
+    def stretches(self, checkpoint: Checkpoint, totals: UsageTotals) -> Iterator[Segment]:
+        """The segments of `yesterday` and the previous cycle, family by family."""
+        if not totals.used:
             return
-        for window, tell in (("yesterday", self._days), ("previous_cycle", self._cycles)):
+        for window, values in (("yesterday", self._days), ("previous_cycle", self._cycles)):
             for scope in (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE):
-                for entity, account in self._accounts(journal, scope):
-                    known = self.enterprise_began(survey)
+                for entity, account in self._accounts(checkpoint, scope):
+                    known = self.enterprise_began(totals)
                     began = min(self.created(entity, known), _first_use(account))
                     labels = {scope.label: entity} if scope.label else {}
                     metric = scope.metrics[window]
-                    for product in survey.products:
-                        for shown, acus in tell(account, product):
+                    for product in totals.products:
+                        for shown, acus in values(account, product):
                             start = max(shown.start, began)
                             yield Segment(start, shown.end, metric(acus, product=product, **labels))
-        yield from self._personal(USER_SCOPE, self._users(journal, survey))
-        yield from self._personal(SERVICE_USER_SCOPE, self._accounts(journal, SERVICE_USER_SCOPE))
+        yield from self._personal(USER_SCOPE, self._users(checkpoint, totals))
+        yield from self._personal(
+            SERVICE_USER_SCOPE, self._accounts(checkpoint, SERVICE_USER_SCOPE)
+        )
 
     def _personal(
         self, scope: Scope, accounts: Iterable[tuple[str, EntityUsage]]
@@ -197,19 +203,21 @@ class ConsumptionBackfill:
                             shown.start, shown.end, metric(acus, product=product, **labels)
                         )
 
-    def _users(self, journal: Checkpoint, survey: UsageTotals) -> Iterator[tuple[str, EntityUsage]]:
-        """Those with series of their own, then the others' sum, unless one of them is unknown."""
-        for user_id, account in self._accounts(journal, USER_SCOPE):
+    def _users(
+        self, checkpoint: Checkpoint, totals: UsageTotals
+    ) -> Iterator[tuple[str, EntityUsage]]:
+        """Users with their own series, then the sum of the others if all of them are known."""
+        for user_id, account in self._accounts(checkpoint, USER_SCOPE):
             if self._policy.own(user_id):
                 yield self._policy.label(user_id), account
-        if all(self._policy.own(user_id) for user_id in survey.unknown_users):
+        if all(self._policy.own(user_id) for user_id in totals.unknown_users):
             others = (
                 account
-                for user_id, account in self._accounts(journal, USER_SCOPE)
+                for user_id, account in self._accounts(checkpoint, USER_SCOPE)
                 if not self._policy.own(user_id)
             )
-            days = self._finished.asked
-            yield OTHER, EntityUsage.summed(others, sent=self._finished.now, days=days)
+            days = self._finished.requested_days
+            yield OTHER, EntityUsage.summed(others, requested_at=self._finished.now, days=days)
 
     def _days(self, account: EntityUsage, product: str) -> Iterator[tuple[Window, float]]:
         for day in self._finished.days:
@@ -222,14 +230,14 @@ class ConsumptionBackfill:
                 yield shown, account.acus(product, previous.days)
 
 
-def _those(listed: Callable[[], frozenset[str]]) -> tuple[str, ...]:
+def _ids(list_entities: Callable[[], frozenset[str]]) -> tuple[str, ...]:
     with suppress(EntitiesUnknownError):
-        return tuple(sorted(listed()))
+        return tuple(sorted(list_entities()))
     return ()
 
 
 def _first_use(account: EntityUsage) -> float:
-    """When the first day with any use starts; never if there is none."""
+    """When the first day with any use starts (Unix seconds); inf if there is none."""
     used = (
         day
         for column in account.products.values()

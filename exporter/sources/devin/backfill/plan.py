@@ -1,8 +1,8 @@
-"""What finished days fix, for a backfill: the same families, labels and values as live.
+"""The backfill of the v3 API: finished days, with the families, labels and values of live polls.
 
-The ledger's days, the cycles' totals and bounds, active users of complete UTC windows and the
-sessions created by day; prices and names, which are told as they are now. Nothing is told of the
-course of a day or a cycle, which no endpoint knows.
+It covers the days of the ledger, totals and bounds of cycles, active users of complete UTC windows
+and sessions created by day. Prices and names are those of now. The course within a day or a cycle
+is left out, as no endpoint has it.
 """
 
 import math
@@ -41,30 +41,30 @@ REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
 
 def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
-    """Find out whom to ask for what.
+    """Request the lists of entities and plan the requests for their history.
 
     Raises:
-        PollError: if a list cannot be had for another reason than a lacking permission.
+        PollError: if a list fails for another reason than a missing permission or endpoint.
     """
     settings = opened.settings[DevinSettings]
     context = Context.of(opened)
     left_out = [*_polled((context.identity.task(settings.poll_interval),))]
     listing = _listing(opened.client.source, context, settings)
     left_out += _polled(listing)
-    past = _Past(context, _finished(context, span, opened.clock()), listing)
+    plan = _Plan(context, _finished(context, span, opened.clock()), listing)
     who = context.identity.known
     principal = (who.org_id or who.service_user_id or "") if who else ""
     return Backfill(
         client=opened.client,
         owner=f"{opened.settings[DevinApiSettings].api_url} {principal}",
         left_out=tuple(left_out),
-        requests=tuple(past.requests()),
-        stretches=past.stretches,
+        requests=tuple(plan.requests()),
+        stretches=plan.stretches,
     )
 
 
 def _listing(source: str, context: Context, settings: DevinSettings) -> tuple[Task, ...]:
-    """The tasks whose polls tell who there is; an organization's key needs its sessions, too."""
+    """The tasks that list the entities; an organization's key needs its sessions, too."""
     interval = settings.poll_interval
     organizations, users, user_names, service_users = context.directory.tasks(
         interval, ranked_by=""
@@ -82,7 +82,7 @@ def _listing(source: str, context: Context, settings: DevinSettings) -> tuple[Ta
 
 
 def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
-    """Poll each once, and tell what the key does not open."""
+    """Poll each task once, and yield what the key has no access to."""
     for task in listing:
         try:
             if task.poll is not None:
@@ -109,8 +109,8 @@ def _finished(context: Context, span: BackfillRange, now: float) -> FinishedPeri
     )
 
 
-class _Past:
-    """What is asked for, and what becomes of the answers."""
+class _Plan:
+    """The requests of a backfill, and the segments made from their responses."""
 
     def __init__(
         self, context: Context, finished: FinishedPeriods, listing: tuple[Task, ...]
@@ -122,7 +122,7 @@ class _Past:
         self._org_ids = self._consumption.org_ids
 
     def requests(self) -> Iterator[Sequence[Request[object]]]:
-        """Everything, in groups that one refusal is likely to hit whole."""
+        """All requests, in groups; a refusal is likely to affect a whole group."""
         yield from self._consumption.requests()
         if not self._own:
             yield [self._active_users(period) for period in active_users.PERIODS]
@@ -142,17 +142,17 @@ class _Past:
             params=Window(billing_day_start(day), billing_day_start(day + 1)).params,
         )
 
-    def stretches(self, journal: Checkpoint) -> Iterator[Segment]:
-        """The whole history, family by family and series by series."""
-        survey = self._consumption.survey(journal)
-        began = self._consumption.enterprise_began(survey)
+    def stretches(self, checkpoint: Checkpoint) -> Iterator[Segment]:
+        """The whole history, by family and then by series."""
+        totals = self._consumption.usage_totals(checkpoint)
+        began = self._consumption.enterprise_began(totals)
         yield from self._bounds()
-        yield from self._consumption.stretches(journal, survey)
+        yield from self._consumption.stretches(checkpoint, totals)
         for period in active_users.PERIODS:
-            yield from self._previous(period, journal, began)
-        yield from self._sessions(journal, "", began)
+            yield from self._previous(period, checkpoint, began)
+        yield from self._sessions(checkpoint, "", began)
         for org_id in self._org_ids:
-            yield from self._sessions(journal, org_id, began)
+            yield from self._sessions(checkpoint, org_id, began)
         yield from self._infos()
 
     def _bounds(self) -> Iterator[Segment]:
@@ -162,10 +162,10 @@ class _Past:
             yield Segment(shown.start, shown.end, cycles.END(cycle.end))
 
     def _previous(
-        self, period: active_users.Period, journal: Checkpoint, began: float
+        self, period: active_users.Period, checkpoint: Checkpoint, began: float
     ) -> Iterator[Segment]:
-        answer = journal.answer(self._active_users(period))
-        users = {day_number(item.start_time): item.active_users for item in answer or ()}
+        response = checkpoint.response(self._active_users(period))
+        users = {day_number(item.start_time): item.active_users for item in response or ()}
         running = period.running(self._finished.shown.start)
         while running.start < self._finished.shown.end:
             active = users.get(day_number(period.running(running.start - 1).start))
@@ -174,15 +174,15 @@ class _Past:
                 yield Segment(max(shown.start, began), shown.end, period.previous(active))
             running = period.running(running.end)
 
-    def _sessions(self, journal: Checkpoint, org_id: str, began: float) -> Iterator[Segment]:
+    def _sessions(self, checkpoint: Checkpoint, org_id: str, began: float) -> Iterator[Segment]:
         created = sessions_created.ORGANIZATION_CREATED if org_id else sessions_created.CREATED
         labels = {"org_id": org_id} if org_id else {}
         began = self._consumption.created(org_id, began) if org_id else began
         for day in self._finished.days:
-            answer = journal.answer(self._created(org_id, day))
+            response = checkpoint.response(self._created(org_id, day))
             shown = self._finished.yesterday_shown(day)
-            if answer is not None:
-                sample = created["yesterday"](answer.sessions_created_count, **labels)
+            if response is not None:
+                sample = created["yesterday"](response.sessions_created_count, **labels)
                 yield Segment(max(shown.start, began), shown.end, sample)
 
     def _infos(self) -> Iterator[Segment]:

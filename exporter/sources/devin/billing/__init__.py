@@ -1,1 +1,1 @@
-"""Billing cycles and the windows that end with them."""
+"""Billing cycles, and windows of time."""

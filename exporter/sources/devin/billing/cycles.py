@@ -66,19 +66,19 @@ ENDPOINT = Endpoint(
 
 
 class Cycles:
-    """The billing cycles as last seen, and the calendar month where the API has none for now."""
+    """The billing cycles as last reported; the calendar month if the API has none for now."""
 
     def __init__(self, client: Client, clock: Callable[[], float], identity: Identity) -> None:
         self._client = client
         self._identity = identity
         self._clock = clock
         self._known: Response[tuple[Window, ...]] = Response(-math.inf, ())
-        self._told_at = -math.inf
+        self._reported_at = -math.inf
         self._fell_back = False
         self._doubted = False
 
     def task(self, poll_interval: float) -> Task:
-        """The task that keeps them."""
+        """The task that polls them."""
         return Task(
             name=TASK,
             source=self._client.source,
@@ -91,29 +91,32 @@ class Cycles:
         )
 
     def poll(self) -> None:
-        """Ask for the cycles. Raises `PollError`."""
-        sent = self._clock()
+        """Request the cycles. Raises `PollError`."""
+        requested_at = self._clock()
         if self._identity.org_id is not None:
-            # No endpoint tells an organization's key of cycles: calendar months it is.
-            self._known, self._told_at = Response(sent, ()), sent
+            # An organization's key has no access to cycles; calendar months stand in.
+            self._known, self._reported_at = Response(requested_at, ()), requested_at
             return
         try:
             items = self._client.get_list(Request(endpoint=ENDPOINT))
         except (PermissionMissingError, NotFoundError) as refusal:
-            self._told_at = sent
+            self._reported_at = requested_at
             raise type(refusal)(f"{refusal}; {STANDS_IN}") from None
         windows = tuple(Window(seconds(item.after), seconds(item.before)) for item in items)
-        self._told_at = sent
-        lost = covering(windows, sent) is None and covering(self._known.value, sent) is not None
-        # As of all lists, it is believed at the second time that what was there is gone.
+        self._reported_at = requested_at
+        lost = (
+            covering(windows, requested_at) is None
+            and covering(self._known.value, requested_at) is not None
+        )
+        # As in all lists, an entry is dropped only when it is absent for the second time.
         self._doubted = lost and not self._doubted
         if self._doubted:
             return
-        self._known = Response(sent, windows)
-        self._note_fallback(sent)
+        self._known = Response(requested_at, windows)
+        self._note_fallback(requested_at)
 
     def windows(self, now: float) -> BillingWindows:
-        """Today, yesterday and the cycles, as far as they are known at `now`."""
+        """Today, yesterday and the cycles known at `now` (Unix seconds)."""
         known = self._known.value
         cycle = covering(known, now)
         if cycle is not None:
@@ -125,9 +128,9 @@ class Cycles:
         return billing_windows(now, cycle=month, previous_cycle=previous)
 
     def over(self, start: float, end: float) -> Iterator[tuple[Window, Window, Window | None]]:
-        """Which cycle ran when, from `start` to `end`: the stretch, the cycle, the one before.
+        """The cycles from `start` to `end`: the time each was running, the cycle, the one before.
 
-        Calendar months stand in where the API knows of no cycle at all.
+        Calendar months stand in if the API has no cycle at all.
         """
         known = sorted(self._known.value, key=lambda cycle: (cycle.start, cycle.end))
         if not known:
@@ -143,19 +146,19 @@ class Cycles:
             before = None
 
     def _calendar_months(self, now: float) -> bool:
-        """Whether the API has said, since the last cycle ended, that it has none for now."""
+        """Whether the API has reported, since the last cycle ended, that it has none for now."""
         last_end = max((w.end for w in self._known.value if w.end <= now), default=-math.inf)
-        return self._told_at > -math.inf and self._told_at >= last_end
+        return self._reported_at > -math.inf and self._reported_at >= last_end
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """The running cycle's bounds, as long as the answer is young enough."""
-        if self._told_at == -math.inf:
+        """The bounds of the running cycle while the response is fresh."""
+        if self._reported_at == -math.inf:
             return Snapshot()
-        if not is_fresh(self._told_at, now, max_age):
+        if not is_fresh(self._reported_at, now, max_age):
             return Snapshot(expired_entities=1)
         windows = self.windows(now)
         samples = tuple(_samples(windows.cycle)) if windows.cycle else ()
-        return Snapshot(samples, expires=self._told_at + max_age)
+        return Snapshot(samples, expires=self._reported_at + max_age)
 
     def _note_fallback(self, now: float) -> None:
         fell_back = covering(self._known.value, now) is None

@@ -1,6 +1,6 @@
 """The two calendars: billing days and cycles at 08:00 UTC, activity at 00:00 UTC.
 
-Everything here is pure; moments are Unix seconds.
+All functions are pure; moments are Unix seconds.
 """
 
 import math
@@ -13,7 +13,7 @@ BILLING_OFFSET = 8 * 3_600
 """A billing day starts at 08:00:00 UTC all year."""
 
 TWO_CYCLES_DAYS = 62
-"""Two billing cycles are not longer, unless they are no months."""
+"""Two billing cycles of a month each are not longer."""
 
 LARGEST_SECONDS = 10**11
 """A timestamp above this is in milliseconds."""
@@ -21,7 +21,7 @@ LARGEST_SECONDS = 10**11
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The half-open stretch `start <= moment < end`."""
+    """The half-open interval `start <= moment < end`."""
 
     start: float
     end: float
@@ -29,17 +29,17 @@ class Window:
     def __contains__(self, moment: float) -> bool:
         return self.start <= moment < self.end
 
-    def covers(self, sent: float, now: float) -> bool:
-        """Whether an answer to a request sent at `sent` tells this window's figure at `now`.
+    def covers(self, requested_at: float, now: float) -> bool:
+        """Whether the response to a request has this window's figure at `now`.
 
-        A running window is told by any request sent within it; a finished one only by a request
-        sent after its end, as usage still arrived in its last minutes.
+        For a running window, any request sent within it will do. For a finished one, the request
+        must be sent after its end, as usage still arrives in its last minutes.
         """
-        return sent >= (self.start if now < self.end else self.end)
+        return requested_at >= (self.start if now < self.end else self.end)
 
     @property
     def params(self) -> dict[str, int]:
-        """The query that asks an endpoint for this window."""
+        """The query parameters for this window."""
         return {"time_after": int(self.start), "time_before": int(self.end)}
 
     @property
@@ -56,7 +56,7 @@ def seconds(timestamp: float) -> float:
 def day_number(timestamp: float) -> int:
     """Days since 1970 of the UTC calendar date of a timestamp (seconds or milliseconds).
 
-    A billing day is known by this number whether a server dates it 00:00, 07:00 or 08:00 UTC.
+    The number is the same whether a server dates a billing day 00:00, 07:00 or 08:00 UTC.
     """
     return math.floor(seconds(timestamp) / DAY)
 
@@ -107,7 +107,7 @@ def billing_month(now: float) -> Window:
 
 @dataclass(frozen=True, slots=True)
 class BillingWindows:
-    """What today, yesterday and the cycles are at one moment; None for a cycle not known."""
+    """Today, yesterday and the cycles at one moment; None for an unknown cycle."""
 
     today: Window
     yesterday: Window
@@ -115,7 +115,7 @@ class BillingWindows:
     previous_cycle: Window | None
 
     def by_name(self) -> dict[str, Window]:
-        """The known windows by the names that metrics use."""
+        """The known windows by the names in metrics."""
         named = {
             "today": self.today,
             "yesterday": self.yesterday,
@@ -126,12 +126,12 @@ class BillingWindows:
 
     @property
     def next_window_end(self) -> float:
-        """When the next of the running ones ends."""
+        """When the first of the running windows ends."""
         return min(self.today.end, self.cycle.end if self.cycle else math.inf)
 
     @property
     def earliest(self) -> float:
-        """The start of the earliest of them; while no cycle is known, early enough for two."""
+        """The earliest start; if no cycle is known, early enough for two cycles."""
         starts = [window.start for window in self.by_name().values()]
         if self.cycle is None:
             starts.append(self.today.start - TWO_CYCLES_DAYS * DAY)
@@ -147,7 +147,7 @@ def billing_windows(
 
 
 def covering(windows: Iterable[Window], moment: float) -> Window | None:
-    """The window that holds a moment, the latest-starting one where several do."""
+    """The window that contains a moment; the latest-starting one if there are several."""
     return max((window for window in windows if moment in window), key=_start, default=None)
 
 

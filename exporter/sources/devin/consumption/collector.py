@@ -1,6 +1,6 @@
 """ACUs per billing day and product, of the enterprise and of each entity.
 
-`GET /v3/enterprise/consumption/daily` and, one request per entity as there is no bulk list,
+`GET /v3/enterprise/consumption/daily`, and one request per entity, as there is no bulk endpoint:
 `…/daily/organizations/{org_id}`, `…/daily/users/{user_id}`,
 `…/daily/service-users/{service_user_id}`.
 """
@@ -35,7 +35,7 @@ from exporter.sources.devin.operations import sessions
 
 
 class Consumption:
-    """The ledgers of all scopes and the tasks that keep them."""
+    """The ledgers of all scopes, and the tasks that poll them."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Consumption:
         self.ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
 
     def data_sets(self, poll_interval: float) -> Iterator[DataSet]:
-        """The ledgers, by scope."""
+        """The data set of each scope."""
         people, data_set = self._people, partial(self._data_set, poll_interval)
         yield data_set(ENTERPRISE_SCOPE, self.enterprise, lambda: frozenset({ENTERPRISE}))
         yield data_set(
@@ -95,7 +95,7 @@ class Consumption:
 
     @property
     def used(self) -> bool:
-        """Whether any ACU was ever seen, of anybody."""
+        """Whether any ACU of any entity was ever seen."""
         return any(ledger.used for ledger in self.ledgers)
 
     def _main_scope(self) -> Scope:
@@ -104,20 +104,20 @@ class Consumption:
     def _poll(
         self, scope: Scope, ledger: Ledger, list_entities: Callable[[], frozenset[str]]
     ) -> None:
-        """Ask for all listed entities, and for those that have left while a window holds use."""
+        """Request all listed entities, and those that have left but have use in a window."""
         windows = self._windows(self._clock())
         cycle = windows.cycle or Window(windows.earliest, windows.today.end)
         entities = list_entities() | ledger.with_use((cycle, windows.yesterday))
         ledger.retain(entities)
         if scope is ENTERPRISE_SCOPE:
-            self._ask(scope, ledger, ENTERPRISE)
+            self._request(scope, ledger, ENTERPRISE)
             return
         if scope is USER_SCOPE:
             self._policy.listed(entities)
         try:
             for_each_entity(
                 ledger.attempts.least_recent_first(entities),
-                lambda entity: self._ask(scope, ledger, entity),
+                lambda entity: self._request(scope, ledger, entity),
                 threads=self._client.concurrency,
             )
         finally:
@@ -125,7 +125,7 @@ class Consumption:
                 self._rank(entities)
 
     def _rank(self, user_ids: Iterable[str]) -> None:
-        """Decide for the billing day who has series of their own."""
+        """Decide for the billing day which users have their own series."""
         windows = self._windows(self._clock())
         cycles_known = [w for w in (windows.cycle, windows.previous_cycle) if w is not None]
         accounts = self.users.accounts()
@@ -140,17 +140,17 @@ class Consumption:
         }
         self._policy.rank(use, day=day_number(windows.today.start))
 
-    def _ask(self, scope: Scope, ledger: Ledger, entity: str) -> None:
-        sent = self._clock()
-        windows = self._windows(sent)
-        # The API's bounds may or may not be inclusive: a day more on each side.
+    def _request(self, scope: Scope, ledger: Ledger, entity: str) -> None:
+        requested_at = self._clock()
+        windows = self._windows(requested_at)
+        # The API's bounds may be inclusive or not: request a day more on each side.
         days = range(day_number(windows.earliest) - 1, day_number(windows.today.start) + 2)
         request = daily.request(scope, entity, days, org_id=self._identity.org_id)
         try:
             response = self._client.get(request)
-            ledger.record(entity, daily.to_account(response, sent=sent, days=days))
+            ledger.record(entity, daily.to_usage(response, requested_at=requested_at, days=days))
         finally:
-            ledger.attempts.note(entity, sent)
+            ledger.attempts.note(entity, requested_at)
 
     def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
         windows = self._windows(now).by_name()
@@ -169,7 +169,7 @@ class Consumption:
     def _groups(
         self, scope: Scope, accounts: Mapping[str, EntityUsage], missing: frozenset[str]
     ) -> dict[str, list[EntityUsage]]:
-        """The accounts behind each label value: one, but for users that are summed up."""
+        """The usage behind each label value: of one entity, or of all users that are summed."""
         if scope is not USER_SCOPE:
             return {entity: [account] for entity, account in sorted(accounts.items())}
         if self._policy.mode == "off" or not self._policy.decided or not accounts:
@@ -182,7 +182,7 @@ class Consumption:
         return groups
 
     def _others_known(self, accounts: Mapping[str, EntityUsage], missing: frozenset[str]) -> bool:
-        """Whether there is an account of everybody who is summed up, so that the sum is whole."""
+        """Whether the usage of all users in the sum is known, so that the sum is complete."""
         try:
             unknown = (self._people.all_user_ids() | missing) - accounts.keys()
         except EntitiesUnknownError:

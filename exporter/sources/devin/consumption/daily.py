@@ -1,13 +1,20 @@
-"""The request for an entity's days, and the account that its response is."""
+"""The request for the days of an entity, and the parser of its response."""
 
 from exporter.client.endpoint import Request
 from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
 from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage
-from exporter.sources.devin.consumption.scopes import DailyAnswer, DayItem, Scope
+from exporter.sources.devin.consumption.scopes import DailyResponse, DayItem, Scope
 
 
-def request(scope: Scope, entity: str, days: range, *, org_id: str | None) -> Request[DailyAnswer]:
-    """The request for these days of an entity, with an enterprise's or an organization's key."""
+def request(
+    scope: Scope, entity: str, days: range, *, org_id: str | None
+) -> Request[DailyResponse]:
+    """The request for these days (numbers) of an entity.
+
+    Args:
+        entity: its id; empty for the enterprise.
+        org_id: the organization of the key; None for an enterprise's key.
+    """
     own = scope.org_endpoint if org_id is not None else None
     return Request(
         endpoint=own or scope.endpoint,
@@ -16,9 +23,11 @@ def request(scope: Scope, entity: str, days: range, *, org_id: str | None) -> Re
     )
 
 
-def to_account(answer: DailyAnswer, *, sent: float, days: range) -> EntityUsage:
-    """What an answer to a request sent at `sent` says of these days."""
-    return EntityUsage.of(map(_day_use, answer.consumption_by_date), sent=sent, days=days)
+def to_usage(response: DailyResponse, *, requested_at: float, days: range) -> EntityUsage:
+    """The usage on these days, from the response to a request of `requested_at` (Unix seconds)."""
+    return EntityUsage.of(
+        map(_day_use, response.consumption_by_date), requested_at=requested_at, days=days
+    )
 
 
 def _day_use(item: DayItem) -> DailyUsage:

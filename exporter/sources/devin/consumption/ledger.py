@@ -1,8 +1,8 @@
 """Consumption by entity, billing day and product. Pure: no I/O and no clock of its own.
 
-An entity is the enterprise, an organization, a user or a service user. Each good answer replaces
-all that was known of its entity, so a restated day takes its new value, and carries the moment
-its request was sent, which decides the windows it can tell (see `windows.Window.covers`).
+An entity is the enterprise, an organization, a user or a service user. Each good response replaces
+all that was known of its entity, so a restated day takes its new value. It is stored with the time
+of its request, which decides the windows that it covers (see `windows.Window.covers`).
 """
 
 import math
@@ -17,12 +17,12 @@ from exporter.sources.devin.billing.windows import Window, billing_day, day_numb
 
 UNKNOWN_PRODUCT = "unknown"
 TOLERANCE = 1e-9
-"""ACUs by which a day's total may differ from the sum of its products by rounding."""
+"""ACUs by which rounding may change a day's total against the sum of its products."""
 
 
 @dataclass(frozen=True, slots=True)
 class DailyUsage:
-    """One billing day of one entity: the vendor's total and its split."""
+    """One billing day of one entity: the vendor's total and its split by product."""
 
     day: int
     acus: float
@@ -31,29 +31,29 @@ class DailyUsage:
 
 @dataclass(frozen=True, slots=True)
 class EntityUsage:
-    """What one answer says of one entity.
+    """The usage of one entity, from one response.
 
     Attributes:
-        sent: Unix seconds at which the request was sent.
-        days: the day numbers that were asked for; a day that the answer left out is 0.
+        requested_at: Unix seconds at which the request was sent.
+        days: the requested day numbers; a day that the response leaves out is 0.
         products: ACUs per product and day, one number for each of `days`.
-        newest_day: number of the newest day that the answer named; None if it named none.
+        newest_day: number of the newest day in the response; None if it has no day.
     """
 
-    sent: float
+    requested_at: float
     days: range
     products: Mapping[str, "array[float]"]
     newest_day: int | None
 
     @classmethod
-    def of(cls, uses: Iterable[DailyUsage], *, sent: float, days: range) -> "EntityUsage":
-        """Sort an answer into an account; days outside of `days` are cut off.
+    def of(cls, uses: Iterable[DailyUsage], *, requested_at: float, days: range) -> "EntityUsage":
+        """Sort the days of a response by product; days outside of `days` are cut off.
 
-        A day whose products do not add up to its total shows the difference, which may be
-        negative, as the product `unknown`.
+        If the products of a day do not add up to its total, the difference becomes the product
+        `unknown`. It may be negative.
 
         Raises:
-            ValueError: if a day stands twice.
+            ValueError: if a day occurs twice.
         """
         products: dict[str, array[float]] = {}
         seen: set[int] = set()
@@ -70,40 +70,40 @@ class EntityUsage:
             for product, acus in split.items():
                 column = products.setdefault(product, array("d", bytes(8 * len(days))))
                 column[use.day - days.start] = acus
-        running = day_number(billing_day(sent).start)
+        running = day_number(billing_day(requested_at).start)
         newest = max((day for day in seen if day <= running), default=None)
-        return cls(sent, days, products, newest)
+        return cls(requested_at, days, products, newest)
 
     @classmethod
     def summed(
-        cls, accounts: Iterable["EntityUsage"], *, sent: float, days: range
+        cls, accounts: Iterable["EntityUsage"], *, requested_at: float, days: range
     ) -> "EntityUsage":
-        """Several accounts of the same days as one."""
+        """The sum of several entities' usage on the same days."""
         products: dict[str, array[float]] = {}
         for account in accounts:
             for product, column in account.products.items():
                 sums = products.setdefault(product, array("d", bytes(8 * len(days))))
                 for place, acus in enumerate(column):
                     sums[place] += acus
-        return cls(sent, days, products, None)
+        return cls(requested_at, days, products, None)
 
     def total(self, window: Window) -> dict[str, float]:
-        """ACUs per product over a window's days, whether or not the answer can tell it yet."""
+        """ACUs per product over a window's days, whether or not the response covers it."""
         return {product: self.acus(product, window.days) for product in self.products}
 
     def acus(self, product: str, days: range) -> float:
-        """ACUs of one product over these days; 0 for a product that the answer does not name."""
+        """ACUs of one product over these days; 0 for a product that is not in the response."""
         first = max(0, days.start - self.days.start)
         end = max(0, days.stop - self.days.start)
         return math.fsum(self.products.get(product, ())[first:end])
 
     def is_final_at(self, window: Window, now: float) -> bool:
         """Whether `total` is this window's figure at `now`."""
-        return self.days.start <= window.days.start and window.covers(self.sent, now)
+        return self.days.start <= window.days.start and window.covers(self.requested_at, now)
 
 
 def total(accounts: Sequence[EntityUsage], window: Window) -> dict[str, float]:
-    """ACUs per product of several accounts together over a window's days."""
+    """ACUs per product over a window's days, summed over several entities."""
     if len(accounts) == 1:
         return accounts[0].total(window)
     parts: dict[str, list[float]] = {}
@@ -115,16 +115,16 @@ def total(accounts: Sequence[EntityUsage], window: Window) -> dict[str, float]:
 
 @dataclass(slots=True)
 class Ledger:
-    """The accounts of all entities of one kind. Safe to use from several threads."""
+    """The usage of all entities of one kind. Safe to use from several threads."""
 
     _accounts: dict[str, EntityUsage] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     attempts: Attempts = field(default_factory=Attempts)
     used: bool = False
-    """Whether any account has ever held any ACU."""
+    """Whether any entity has ever used any ACU."""
 
     def record(self, entity: str, account: EntityUsage) -> None:
-        """Replace what is known of an entity."""
+        """Replace the usage of an entity."""
         with self._lock:
             self._accounts[entity] = account
             self.used = self.used or any(any(column) for column in account.products.values())
@@ -137,37 +137,37 @@ class Ledger:
         self.attempts.retain(kept)
 
     def with_use(self, windows: Iterable[Window]) -> frozenset[str]:
-        """The entities with any use in one of the windows, as far as their last answers say."""
-        asked = tuple(windows)
+        """The entities with any use in one of the windows, by their last responses."""
+        requested = tuple(windows)
         return frozenset(
             entity
             for entity, account in self.accounts().items()
-            if any(any(account.total(window).values()) for window in asked)
+            if any(any(account.total(window).values()) for window in requested)
         )
 
     def accounts(self) -> dict[str, EntityUsage]:
-        """All accounts by entity, as they are now."""
+        """The current usage by entity."""
         with self._lock:
             return dict(self._accounts)
 
     def fresh(self, now: float, max_age: float) -> dict[str, EntityUsage]:
-        """The accounts whose answer is young enough to be published."""
+        """The usage by entity, from fresh responses only."""
         return {
             entity: account
             for entity, account in self.accounts().items()
-            if is_fresh(account.sent, now, max_age)
+            if is_fresh(account.requested_at, now, max_age)
         }
 
     def expires(self, now: float, max_age: float) -> float:
-        """When the next of the fresh accounts becomes too old (Unix seconds)."""
+        """When the first of the fresh responses becomes too old (Unix seconds)."""
         fresh = self.fresh(now, max_age).values()
-        return first_expiry((account.sent for account in fresh), max_age)
+        return first_expiry((account.requested_at for account in fresh), max_age)
 
     def missing(self, now: float, max_age: float) -> frozenset[str]:
-        """Entities that were asked for and of which there is no answer young enough."""
+        """Entities that were requested and have no fresh response."""
         return self.attempts.entities() - self.fresh(now, max_age).keys()
 
     def products(self) -> Iterator[str]:
-        """Every product that any account names, with repetitions."""
+        """The products of all entities, with repetitions."""
         for account in self.accounts().values():
             yield from account.products

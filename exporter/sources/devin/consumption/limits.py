@@ -60,7 +60,7 @@ ENDPOINT = Endpoint(
 
 
 class Limits:
-    """The limits as last seen."""
+    """The limits as last reported."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Limits:
         self._last: Response[tuple[LimitItem, ...]] | None = None
 
     def task(self, poll_interval: float) -> Task:
-        """The task that keeps them; who is told of follows the users' ranking."""
+        """The task that polls the limits. The users that get series follow their ranking."""
         return Task(
             name="limits",
             source=self._client.source,
@@ -88,18 +88,18 @@ class Limits:
         )
 
     def poll(self) -> None:
-        """Ask for all limits. Raises `PollError`."""
+        """Request all limits. Raises `PollError`."""
         requested_at = self._clock()
         items = self._client.get_list(Request(endpoint=ENDPOINT))
         self._last = Response(requested_at, tuple(items))
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """Each limit that exists; the list of limits counts before an organization's own entry."""
+        """All limits. The list of limits has precedence over an organization's own entry."""
         response = self._last if self._last and self._last.is_fresh(now, max_age) else None
         organizations = self._people.organizations(now, max_age)
         lowest = _lowest(response.value if response else ())
         cycle: dict[str | None, float | None] = {}
-        # The organizations' own entries say nothing while the list that counts is too old.
+        # The organizations' own entries are not used while the list of limits is too old.
         if response or self._last is None:
             cycle = {org.org_id: org.max_cycle_acu_limit for org in organizations}
         cycle |= {item.org_id: item.cycle_acu_limit for item in lowest if item.scope == "org"}
@@ -124,17 +124,17 @@ class Limits:
         )
 
     def _of_users(self, items: Iterable[LimitItem]) -> Iterator[Sample]:
-        """Of those who have series of their own, and of no more than may have them."""
-        told = (
+        """Limits of users that have their own series, up to the limit on such users."""
+        samples = (
             USER(item.cycle_acu_limit, user_id=self._policy.label(item.user_id))
             for item in items
             if item.scope == "user" and item.user_id and self._policy.own(item.user_id)
         )
-        return islice(told, self._policy.limit)
+        return islice(samples, self._policy.limit)
 
 
 def _lowest(items: Iterable[LimitItem]) -> list[LimitItem]:
-    """The lowest limit of each that has several, as that is the one that holds."""
+    """One limit for each; the lowest if there are several, as that one applies."""
     lowest: dict[tuple[str, str | None], LimitItem] = {}
     for item in items:
         ids = {"org": item.org_id, "user": item.user_id}

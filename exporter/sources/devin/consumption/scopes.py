@@ -1,4 +1,4 @@
-"""Whose consumption the API tells, and what is published of it."""
+"""The scopes of consumption: kinds of entities with their endpoints and metrics."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from exporter.sources.devin.billing.windows import billing_month, day_number
 from exporter.sources.devin.types import Acus, Timestamp
 
 PRODUCTS = ("devin", "cascade", "terminal")
-"""Products that are published even where nobody has used them; others once they are seen."""
+"""Products that are published even without use; others are published once they are seen."""
 
 ENTERPRISE = ""
 
@@ -38,14 +38,14 @@ def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> di
 
 
 class DayItem(ResponseModel):
-    """One billing day; `acus_by_product` is an open map whose values may be null."""
+    """One billing day; `acus_by_product` may have any keys, and null values."""
 
     date: Timestamp
     acus: Acus
     acus_by_product: dict[Word, Acus | None] = Field(default_factory=dict)
 
 
-class DailyAnswer(ResponseModel):
+class DailyResponse(ResponseModel):
     """The fields read of every `…/consumption/daily…` endpoint."""
 
     consumption_by_date: tuple[DayItem, ...]
@@ -60,30 +60,30 @@ class DailyAnswer(ResponseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """One kind of entity whose consumption the API tells.
+    """One kind of entity whose consumption the API reports.
 
     Attributes:
-        org_endpoint: the one for an organization's key; None where it has none.
+        org_endpoint: the endpoint for an organization's key; None if there is none.
         label: the label (and path parameter) that holds an entity's id; None for the enterprise.
         metrics: the metric of each window.
         zeros: whether products without use are published as 0.
     """
 
     task: str
-    endpoint: Endpoint[DailyAnswer]
-    org_endpoint: Endpoint[DailyAnswer] | None
+    endpoint: Endpoint[DailyResponse]
+    org_endpoint: Endpoint[DailyResponse] | None
     label: str | None
     metrics: Mapping[str, Metric]
     zeros: bool
 
     @property
-    def endpoints(self) -> tuple[Endpoint[DailyAnswer], ...]:
-        """Those that there are."""
+    def endpoints(self) -> tuple[Endpoint[DailyResponse], ...]:
+        """The endpoints for both kinds of keys."""
         return (self.endpoint, *([self.org_endpoint] if self.org_endpoint else []))
 
 
 def _scope(
-    whose: str,
+    kind: str,
     of: str,
     windows: Iterable[str],
     *,
@@ -92,8 +92,8 @@ def _scope(
     org_path: str | None,
     zeros: bool,
 ) -> Scope:
-    """A scope, by the beginning of its task's name and the ends of its endpoints' paths."""
-    task = f"{whose}_consumption"
+    """A scope, from the start of its task's name and the ends of its endpoints' paths."""
+    task = f"{kind}_consumption"
     endpoint = Endpoint(
         path=f"/v3/enterprise/consumption/daily{path}",
         response=_RESPONSE,
@@ -113,12 +113,12 @@ def _scope(
         endpoint=endpoint,
         org_endpoint=None if org_path is None else org_endpoint,
         label=label,
-        metrics=_metrics(f"{whose}_" if label else "", of, (label,) if label else (), *windows),
+        metrics=_metrics(f"{kind}_" if label else "", of, (label,) if label else (), *windows),
         zeros=zeros,
     )
 
 
-_RESPONSE = TypeAdapter(DailyAnswer)
+_RESPONSE = TypeAdapter(DailyResponse)
 _PERSONAL = ("today", "yesterday", "cycle")
 
 ENTERPRISE_SCOPE = _scope(

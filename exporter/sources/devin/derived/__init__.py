@@ -1,1 +1,1 @@
-"""Figures that are computed from other data sets."""
+"""Metrics that are computed from other data sets."""

@@ -1,4 +1,4 @@
-"""Whether the plan is metered at all: on some, the API says 0 ACUs of work that was done."""
+"""Detects unmetered plans, for which the API reports 0 ACUs whatever work was done."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,17 +28,17 @@ ACU_METRICS = frozenset(
         categories.ACUS,
     }
 )
-"""The families of any task whose zeros are not true where the plan is not metered."""
+"""The families whose zeros are false on an unmetered plan, in any task."""
 DECIDED_BY = (sessions_created.TASK, ORGANIZATION_METRICS_TASK, sessions.TASK)
-"""The tasks whose polls show whether the plan is metered, besides those of consumption."""
+"""The tasks, besides those of consumption, whose polls show whether the plan is metered."""
 
 
 class Metering:
-    """Tells whether zeros are true.
+    """Decides whether zeros are true.
 
     Args:
         sessions_on_complete_days: sessions created in the running cycle before the running day;
-            None while that is not known.
+            None while unknown.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Metering:
         self._sessions_on_complete_days = sessions_on_complete_days
 
     def metered(self, now: float) -> bool | None:
-        """None while it is not known; once it is, only an ACU changes it."""
+        """Whether the plan is metered; None while unknown. Once False, only an ACU changes it."""
         if self._seen or self._ledgers.used or self._listed.acus_seen:
             return True
-        answered = self._ledgers.enterprise.accounts() or self._ledgers.organizations.accounts()
-        if answered and self._sessions_on_complete_days(now):
+        polled = self._ledgers.enterprise.accounts() or self._ledgers.organizations.accounts()
+        if polled and self._sessions_on_complete_days(now):
             self._unmetered = True
         return False if self._unmetered else None
 
@@ -68,7 +68,7 @@ class Metering:
         return bool(metered) or (metered is None and self._sessions_on_complete_days(now) == 0)
 
     def guard(self, task: Task) -> Task:
-        """The same task, without those of its zeros that are not known to be true."""
+        """The same task without zeros that are not known to be true."""
         if ACU_METRICS.isdisjoint(task.metrics):
             return task
 
@@ -85,7 +85,7 @@ class Metering:
         return replace(task, snapshot=snapshot, republish_after=(*task.republish_after, *others))
 
     def task(self, source: str, poll_interval: float) -> Task:
-        """The task that publishes it."""
+        """The task that publishes whether the plan is metered."""
 
         def snapshot(now: float, max_age: float) -> Snapshot:
             metered = self.metered(now)

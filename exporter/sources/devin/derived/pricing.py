@@ -1,4 +1,4 @@
-"""Price and purchased pool, which no endpoint tells: they are settings."""
+"""Price and purchased pool. They are settings, as no endpoint has them."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ METRICS = (PRICE, POOL)
 
 
 def task(source: str, settings: DevinSettings) -> Task:
-    """The task that publishes them, where they are set."""
+    """The task that publishes price and pool if they are set."""
     samples = tuple(_samples(settings))
     return Task(
         name="money",

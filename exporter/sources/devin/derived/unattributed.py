@@ -1,4 +1,4 @@
-"""What the enterprise's total holds and no part accounts for: derived from the ledgers alone."""
+"""ACUs in the enterprise's total that no part has. Derived from the ledgers alone."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from exporter.sources.devin.members import directory
 from exporter.sources.devin.members.directory import Directory
 
 ROUNDING = 1e-9
-"""Share of the total below which a difference is rounding."""
+"""Share of the total up to which a difference is taken as rounding."""
 
 UNATTRIBUTED = Metric(
     "devin_exporter_unattributed_cycle_acus",
@@ -35,15 +35,15 @@ def task(
     people: Directory,
     windows: Callable[[float], BillingWindows],
 ) -> Task:
-    """The task that compares the ledgers whenever one of them has changed."""
+    """The task that compares the ledgers after each of their polls."""
 
     def snapshot(now: float, max_age: float) -> Snapshot:
         cycle = windows(now).cycle
         if cycle is None:
             return Snapshot()
 
-        def known(ledger: Ledger, listed: Callable[[], AbstractSet[str]]) -> float | None:
-            return _sum(ledger, listed, cycle, now, max_age)
+        def known(ledger: Ledger, list_entities: Callable[[], AbstractSet[str]]) -> float | None:
+            return _sum(ledger, list_entities, cycle, now, max_age)
 
         total = known(ledgers.enterprise, lambda: {ENTERPRISE})
         parts = {
@@ -82,15 +82,15 @@ def _unless_rounding(difference: float, total: float) -> float:
 
 def _sum(
     ledger: Ledger,
-    listed: Callable[[], AbstractSet[str]],
+    list_entities: Callable[[], AbstractSet[str]],
     cycle: Window,
     now: float,
     max_age: float,
 ) -> float | None:
-    """ACUs of a cycle over all entities; None if a listed one or any account is not known."""
+    """ACUs of a cycle over all entities; None unless every one of them is known."""
     accounts = ledger.fresh(now, max_age)
     try:
-        complete = accounts.keys() >= listed() and not ledger.missing(now, max_age)
+        complete = accounts.keys() >= list_entities() and not ledger.missing(now, max_age)
     except EntitiesUnknownError:
         return None
     if not complete or not all(account.is_final_at(cycle, now) for account in accounts.values()):

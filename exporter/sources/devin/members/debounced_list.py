@@ -1,4 +1,4 @@
-"""A list of the API as it is believed: an entity goes after two good lists without it."""
+"""A debounced list: an entity is dropped only after two good lists without it."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class DebouncedList(Generic[T]):
-    """One list of the API; an entity goes after two good lists in a row without it.
+    """One list of the API; an entity is dropped after two good lists in a row without it.
 
     Attributes:
         last: the entities of the list, by id; None before the first good one.
@@ -32,7 +32,7 @@ class DebouncedList(Generic[T]):
         self.last: Response[Mapping[str, T]] | None = None
 
     def poll(self) -> None:
-        """Fetch the whole list. Raises `PollError`."""
+        """Request the whole list. Raises `PollError`."""
         requested_at = self._clock()
         listed = {self._id_of(item): item for item in self._fetch()}
         with self._lock:
@@ -46,7 +46,7 @@ class DebouncedList(Generic[T]):
             self.last = Response(requested_at, {**listed, **missed_once})
 
     def known(self) -> Mapping[str, T]:
-        """Who is known, by id, whatever the list's age.
+        """The entities by id, whatever the age of the list.
 
         Raises:
             EntitiesUnknownError: before the first good list.

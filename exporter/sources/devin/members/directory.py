@@ -1,4 +1,4 @@
-"""Who there is: organizations, users (from both lists) and service users."""
+"""The members of an enterprise: organizations, users (from both lists) and service users."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -61,11 +61,11 @@ T = TypeVar("T")
 
 
 class Directory:
-    """The rosters, and who is to be asked for.
+    """The lists of members, and the ids to request data for.
 
     Args:
-        seen: users (`user`) and service users (`service`) of recent sessions, for keys that may
-            not read any list of them.
+        seen: users (`user`) and service users (`service`) of recent sessions, for keys that have
+            no access to the lists.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class Directory:
         )
 
     def _fetch_organizations(self) -> Iterable[Organization]:
-        """All of them; no endpoint tells an organization's key its organization's name."""
+        """All organizations. An organization's key has no access to names, so the id stands in."""
         org_id = self._identity.org_id
         if org_id is not None:
             return (Organization(org_id=org_id, name=org_id),)
         return self._client.get_list(Request(endpoint=models.ORGANIZATIONS))
 
     def _fetch_users(self) -> Iterable[Member]:
-        """Those with a direct role; for an organization's key its members, else who was seen."""
+        """Users with a direct role; for an organization's key its members, else those seen."""
         org_id = self._identity.org_id
         if org_id is None:
             return self._client.get_list(Request(endpoint=models.USERS))
@@ -125,7 +125,7 @@ class Directory:
         return self._client.get_list(Request(endpoint=models.IDP_USERS))
 
     def tasks(self, poll_interval: float, *, ranked_by: str) -> Iterator[Task]:
-        """The tasks that keep it; `ranked_by` is the task whose polls rank the users."""
+        """The tasks that poll the lists; `ranked_by` is the task whose polls rank the users."""
         yield Task(
             name=ORGANIZATIONS_TASK,
             source=self._client.source,
@@ -175,7 +175,7 @@ class Directory:
         try:
             run_all({"direct": self._direct.poll, "by_group": self._by_group.poll})
         finally:
-            # Later on the ledger decides, which knows of those who have left, too.
+            # Later the ledger decides, as it also knows users who have left.
             if not self._policy.decided:
                 self._policy.listed(self._users_or_seen())
 
@@ -189,7 +189,7 @@ class Directory:
         )
 
     def organizations(self, now: float, max_age: float) -> tuple[Organization, ...]:
-        """The organizations of a list that is young enough."""
+        """The organizations of a fresh list; none if the list is too old."""
         last = self._organizations.last
         if last is None or not last.is_fresh(now, max_age):
             return ()
@@ -200,12 +200,12 @@ class Directory:
         return frozenset(self._organizations.known())
 
     def user_ids(self) -> frozenset[str]:
-        """All users that either list knows.
+        """The users of both lists.
 
         Raises:
             EntitiesUnknownError: while neither list has been good.
         """
-        lists = [roster.last for roster in (self._direct, self._by_group)]
+        lists = [each.last for each in (self._direct, self._by_group)]
         if not any(lists):
             raise EntitiesUnknownError("no good list of users yet")
         return frozenset().union(*(each.value for each in lists if each))
@@ -231,17 +231,17 @@ class Directory:
 
 
 def _listing(
-    rosters: tuple[DebouncedList[T], ...],
+    debounced: tuple[DebouncedList[T], ...],
     samples: Callable[[Iterable[T]], Iterable[Sample]],
     count: Metric | None,
     now: float,
     max_age: float,
 ) -> Snapshot:
-    """Publish what the lists that are young enough hold, and the count once all of them are."""
-    lists = [roster.last for roster in rosters if roster.last is not None]
+    """The samples of the fresh lists, and the count if all lists are fresh."""
+    lists = [each.last for each in debounced if each.last is not None]
     fresh = [each for each in lists if each.is_fresh(now, max_age)]
     published = list(samples(chain.from_iterable(each.value.values() for each in fresh)))
-    if count is not None and len(fresh) == len(rosters):
+    if count is not None and len(fresh) == len(debounced):
         entities = frozenset().union(*(each.value for each in fresh))
         published.append(count(len(entities)))
     return Snapshot(
@@ -272,7 +272,7 @@ def _nothing(_: Iterable[Member]) -> Iterator[Sample]:
 
 
 def _user_samples(items: Iterable[Member], policy: UserPolicy) -> Iterator[Sample]:
-    """What either list knows of the users that may be named, and that have series of their own."""
+    """Names and memberships of the users that may be shown and have their own series."""
     if not policy.shows_ids:
         return
     users: dict[str, list[Member]] = {}

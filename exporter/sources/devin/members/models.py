@@ -1,4 +1,4 @@
-"""Organizations, users and service users as the API's lists tell them."""
+"""Response models and endpoints of the lists of organizations, users and service users."""
 
 from dataclasses import replace
 from itertools import chain
@@ -30,7 +30,7 @@ class RoleAssignment(ResponseModel):
 
 
 class Member(ResponseModel):
-    """The fields read of both lists of users."""
+    """The fields read of a user, in both lists."""
 
     user_id: Id
     email: Name | None = None
@@ -39,7 +39,7 @@ class Member(ResponseModel):
     idp_role_assignments: tuple[RoleAssignment, ...] = ()
 
     def org_ids(self) -> frozenset[str]:
-        """The organizations that this list puts the user in."""
+        """The organizations that the user has a role in."""
         roles = chain(self.role_assignments, self.idp_role_assignments)
         return frozenset(role.org_id for role in roles if role.org_id)
 

@@ -1,7 +1,7 @@
-"""What may be told of users: whether, under which label, and how many of them.
+"""What may be published about users: whether, under which label, and for how many.
 
-A user beyond the limit is summed into `other`. Who that is, is decided once a billing day, by the
-use of the running and the previous cycle.
+Users beyond the limit are summed into `other`. They are chosen once a billing day, by their use
+in the running and the previous cycle.
 """
 
 import hmac
@@ -19,11 +19,11 @@ HASH_DIGITS = 16
 
 
 class UserPolicy:
-    """Decides on labels of users.
+    """Decides which label users get.
 
     Args:
-        key: the key of the hashes; needed in mode `hash`.
-        limit: users that may have series of their own.
+        key: the key of the hashes; required in mode `hash`.
+        limit: the most users with their own series.
     """
 
     def __init__(self, mode: Mode, *, key: Key | None, limit: int) -> None:
@@ -41,14 +41,14 @@ class UserPolicy:
         return self.mode in {"id", "full"}
 
     def listed(self, user_ids: Iterable[str]) -> None:
-        """Note who there is: where all fit within the limit, no ranking is needed."""
+        """Record all users. If they all fit within the limit, no ranking is needed."""
         self._all_fit = len(frozenset(user_ids)) <= self.limit
 
     def rank(self, use: Mapping[str, float], *, day: int) -> None:
-        """Decide who has series of their own, unless that was decided for this billing day.
+        """Decide which users have their own series, once per billing day.
 
         Args:
-            use: ACUs of the running and the previous cycle, for everybody.
+            use: ACUs of the running and the previous cycle, for all users.
             day: the billing day's number.
         """
         self.listed(use)
@@ -58,20 +58,21 @@ class UserPolicy:
             self._ranked_on = day
 
     def own(self, user_id: str) -> bool:
-        """Whether a user has series of their own."""
+        """Whether a user has their own series."""
         if self.mode == "off":
             return False
         return self._all_fit or (self._own is not None and user_id in self._own)
 
     @property
     def decided(self) -> bool:
-        """Whether it is known who has series of their own."""
+        """Whether it is decided which users have their own series."""
         return self._all_fit or self._own is not None
 
     def label(self, user_id: str) -> str:
-        """The label value of one user, who has series of their own or is summed up.
+        """The label value of a user: the id or its hash, `other`, or empty if undecided.
 
-        Empty while that is not decided.
+        Raises:
+            CredentialError: if the key of the hashes could never be read.
         """
         if self.mode == "off" or not self.decided:
             return ""
@@ -82,7 +83,7 @@ class UserPolicy:
         return hmac.new(self._hash_key(), user_id.encode(), sha256).hexdigest()[:HASH_DIGITS]
 
     def _hash_key(self) -> bytes:
-        """The present key; the last one while its file cannot be read."""
+        """The current key, or the last one while its file cannot be read."""
         if self._key is not None:
             try:
                 self._last_key = self._key().encode()

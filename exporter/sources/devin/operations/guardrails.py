@@ -1,6 +1,6 @@
 """Guardrail violations of the running cycle: `GET /v3beta1/enterprise/guardrail-violations`.
 
-What a violation says of its reasons and of a user's message is never read.
+The reasoning and the user's message of a violation are never read.
 """
 
 from collections import Counter
@@ -51,7 +51,7 @@ ENDPOINT = Endpoint(
 
 @dataclass(frozen=True, slots=True)
 class CycleViolations:
-    """How many violations a cycle has, by guardrail and action."""
+    """The number of violations in a cycle, by guardrail and action."""
 
     cycle: Window
     counts: Counter[tuple[str, str]]
@@ -63,13 +63,13 @@ def task(
     windows: Callable[[float], BillingWindows],
     poll_interval: float,
 ) -> Task:
-    """The task that keeps the running cycle's."""
+    """The task that polls the violations of the running cycle."""
 
     def fetch() -> CycleViolations:
         cycle = windows(clock()).cycle
         if cycle is None:
             raise EntitiesUnknownError("the running cycle is not known yet")
-        # The API's bounds may or may not be inclusive: a day more on each side, cut here.
+        # The API's bounds may be inclusive or not: request a day more on each side, and cut here.
         params = Window(cycle.start - DAY, cycle.end + DAY).params
         within = {
             item.violation_id: (item.guardrail_name, item.action_taken)

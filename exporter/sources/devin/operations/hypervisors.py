@@ -47,7 +47,7 @@ ENDPOINT = Endpoint(
 
 
 def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:
-    """The task that keeps all of them, whatever their status."""
+    """The task that polls all hypervisors, whatever their status."""
     request = Request(endpoint=ENDPOINT, params={"status": "all"})
     last = LastResponse(clock, fetch=lambda: client.get_list(request), samples=_samples)
     return Task(

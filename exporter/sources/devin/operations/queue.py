@@ -1,4 +1,4 @@
-"""How many sessions wait to start: `GET /v3/enterprise/queue`."""
+"""Sessions that wait to start: `GET /v3/enterprise/queue`."""
 
 from collections.abc import Callable, Iterator
 
@@ -26,7 +26,7 @@ STATUS = Metric(
 METRICS = (SIZE, STATUS)
 
 
-class QueueAnswer(ResponseModel):
+class QueueResponse(ResponseModel):
     """The fields read of the queue endpoint."""
 
     queue_size: Count
@@ -35,7 +35,7 @@ class QueueAnswer(ResponseModel):
 
 ENDPOINT = Endpoint(
     path="/v3/enterprise/queue",
-    response=TypeAdapter(QueueAnswer),
+    response=TypeAdapter(QueueResponse),
     feeds="queue",
     permission=keys.VIEW_METRICS,
     keys=keys.ENTERPRISE_ONLY,
@@ -43,7 +43,7 @@ ENDPOINT = Endpoint(
 
 
 def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:
-    """The task that keeps it: every minute, or as often as everything else."""
+    """The task that polls the queue: every minute, or more often if `poll_interval` is shorter."""
     last = LastResponse(
         clock, fetch=lambda: client.get(Request(endpoint=ENDPOINT)), samples=_samples
     )
@@ -57,7 +57,7 @@ def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Ta
     )
 
 
-def _samples(response: Response[QueueAnswer], _: float) -> Iterator[Sample]:
+def _samples(response: Response[QueueResponse], _: float) -> Iterator[Sample]:
     queue = response.value
     yield SIZE(queue.queue_size)
     for status in dict.fromkeys((*KNOWN_STATUSES, queue.status)):

@@ -1,6 +1,6 @@
 """Sessions: `GET /v3/enterprise/sessions`, those updated in the last 24 hours.
 
-Only what changed since the last poll is asked for; the rest is remembered.
+A poll requests only what has changed since the last one; the rest is stored.
 """
 
 import math
@@ -27,10 +27,10 @@ from exporter.sources.devin.types import Acus, Id, Timestamp
 TASK = "sessions"
 LONGEST_INTERVAL = 60.0
 OVERLAP_SECONDS = 600.0
-"""So much is asked for again, as the API's clock and its bounds may differ from ours."""
+"""Polls overlap by this, as the API's clock and its bounds may differ from ours."""
 
 FURTHER_BACK_DAYS = (7, 30)
-"""How far back the first poll goes while there are too few sessions for the table."""
+"""How far back the first poll goes if there are too few sessions for the table."""
 
 SESSIONS = Metric(
     "devin_sessions",
@@ -87,7 +87,7 @@ class SessionItem(ResponseModel):
 
     @property
     def known_as(self) -> str:
-        """The id without its prefix, which the API gives or not."""
+        """The id without its prefix, which the API does not always send."""
         return self.session_id.removeprefix("devin-")
 
 
@@ -111,14 +111,14 @@ ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """How many of the newest sessions are shown, and whether with their titles."""
+    """How many of the newest sessions are published, and whether with their titles."""
 
     rows: int
     titles: bool
 
 
 class Sessions:
-    """The sessions of the last 24 hours, and the newest ones whenever they last changed."""
+    """The sessions of the last 24 hours, and the newest sessions of any time."""
 
     def __init__(
         self,
@@ -140,10 +140,10 @@ class Sessions:
         self.acus_seen = False
 
     def task(self, poll_interval: float, *, labelled_after: tuple[str, ...] = ()) -> Task:
-        """The task that keeps them: every minute, or as often as everything else.
+        """The task that polls the sessions: every minute, or more often with a shorter interval.
 
         Args:
-            labelled_after: the tasks whose polls decide on the labels of users.
+            labelled_after: the tasks whose polls decide which labels users get.
         """
         return Task(
             name=TASK,
@@ -156,30 +156,30 @@ class Sessions:
         )
 
     def poll(self) -> None:
-        """Ask for what changed since the last good poll. Raises `PollError`."""
-        sent = self._clock()
-        # Whatever a clock that was ahead has dated is asked for once more.
+        """Request what has changed since the last good poll. Raises `PollError`."""
+        requested_at = self._clock()
+        # If the clock was ahead at the last poll, request everything again.
         known_until = (
-            self._complete_at if is_fresh(self._complete_at, sent, math.inf) else -math.inf
+            self._complete_at if is_fresh(self._complete_at, requested_at, math.inf) else -math.inf
         )
         first = known_until == -math.inf
-        items = self._updated_after(max(known_until - OVERLAP_SECONDS, sent - DAY))
+        items = self._updated_after(max(known_until - OVERLAP_SECONDS, requested_at - DAY))
         for days in FURTHER_BACK_DAYS if first else ():
             if len(items) < self._table.rows:
-                items = self._updated_after(sent - days * DAY)
+                items = self._updated_after(requested_at - days * DAY)
         with self._lock:
             for item in items:
                 before = self._known.get(item.known_as)
-                # A session that moved while paging stands on two pages; the later state counts.
+                # A session that changed during paging is on two pages; the later state counts.
                 if before is None or before.updated_at <= item.updated_at:
                     self._known[item.known_as] = item
             newest = {item.known_as for item in self._newest()}
             self._known = {
                 known_as: item
                 for known_as, item in self._known.items()
-                if known_as in newest or _updated_since(item, sent - DAY)
+                if known_as in newest or _updated_since(item, requested_at - DAY)
             }
-            self._complete_at = sent
+            self._complete_at = requested_at
             self.acus_seen = self.acus_seen or any(item.acus_consumed for item in items)
 
     def _updated_after(self, moment: float) -> list[SessionItem]:
@@ -193,7 +193,7 @@ class Sessions:
         )
 
     def seen_users(self) -> dict[str, str]:
-        """Everybody who had one of these sessions: users (`user`) and service users (`service`)."""
+        """The owners of these sessions by id: users (`user`) and service users (`service`)."""
         with self._lock:
             items = tuple(self._known.values())
         users = {item.user_id: "user" for item in items if item.user_id}
@@ -204,7 +204,7 @@ class Sessions:
         return by_age[: self._table.rows]
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """Counts by state, and the table, as long as the last poll is young enough."""
+        """Counts by state, and the table, while the last good poll is fresh."""
         if self._complete_at == -math.inf:
             return Snapshot()
         if not is_fresh(self._complete_at, now, max_age):
@@ -217,7 +217,7 @@ class Sessions:
         )
 
     def _rows(self, newest: list[SessionItem]) -> Iterator[Sample]:
-        # Users write names into titles.
+        # Titles may hold names.
         titles = self._table.titles and self._policy.shows_ids
         for item in newest:
             session_id = item.known_as

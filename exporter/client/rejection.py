@@ -58,7 +58,9 @@ def rejection(
     if kind is errors.PermissionMissingError and open_to_every_key:
         kind = errors.KeyRefusedError if documented else errors.InterceptedError
     if kind is errors.InterceptedError:
-        message += f": something between us and the API answered ({_what(response.media_type)})"
+        message += (
+            f"; sent by something between the exporter and the API ({_what(response.media_type)})"
+        )
     elif kind is errors.PermissionMissingError and endpoint.permission:
         message += f"; the key needs the permission {endpoint.permission}"
     wait = retry_after_seconds(response.retry_after, now)

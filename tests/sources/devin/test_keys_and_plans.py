@@ -1,7 +1,10 @@
 """Every kind of key: an enterprise's, an organization's, ones that lack a permission; and plans."""
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Iterator
+from types import ModuleType
 
 import httpx
 import pytest
@@ -12,7 +15,8 @@ from exporter.demo.endpoints import DemoKey, endpoints
 from exporter.demo.people import Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
-from exporter.sources.devin import SOURCE
+from exporter.sources.devin import SOURCE, activity
+from exporter.sources.devin.operations import queue
 from tests.support.processes import finished, running
 from tests.support.rig import KEY, Clock, Rig, Scrape, at, payload, rig, simulated_api
 
@@ -31,26 +35,19 @@ def families(*prefixes: str) -> set[str]:
     return {name for name in ALL if name.startswith(prefixes)}
 
 
+def families_in(package: ModuleType) -> set[str]:
+    """All that the modules of a package declare."""
+    return {
+        metric.name
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+        for name, value in vars(importlib.import_module(found.name)).items()
+        if name.endswith("METRICS")
+        for metric in value
+    }
+
+
 BEHIND = {
-    "ViewAccountMetrics": families(
-        "devin_daily_",
-        "devin_weekly_",
-        "devin_monthly_",
-        "devin_previous_",
-        "devin_organization_daily_",
-        "devin_organization_weekly_",
-        "devin_organization_monthly_",
-        "devin_sessions_created_",
-        "devin_sessions_with_",
-        "devin_session_average_",
-        "devin_prs_",
-        "devin_searches_",
-        "devin_category_",
-        "devin_organization_sessions_",
-        "devin_organization_prs_",
-        "devin_organization_searches_",
-        "devin_queue_",
-    ),
+    "ViewAccountMetrics": families_in(activity) | {metric.name for metric in queue.METRICS},
     "ViewAccountConsumption": families(
         "devin_consumption_",
         "devin_organization_consumption_",
@@ -65,18 +62,8 @@ BEHIND = {
         "devin_user", "devin_service_user", "devin_organization_member"
     )
     - {"devin_user_cycle_limit_acus"},
-    "ManageOrganizations": families(
-        "devin_organization_info",
-        "devin_organization_consumption_",
-        "devin_organization_daily_",
-        "devin_organization_weekly_",
-        "devin_organization_monthly_",
-        "devin_organization_sessions_",
-        "devin_organization_prs_",
-        "devin_organization_searches_",
-        "devin_organization_session_limit_",
-        "devin_organizations",
-    ),
+    "ManageOrganizations": families("devin_organization")
+    - {"devin_organization_member_info", "devin_organization_cycle_limit_acus"},
 }
 OLDER = {
     "ViewAccountConsumption": "ManageBilling",

@@ -216,7 +216,9 @@ def test_polls_and_scrapes_go_on_beside_more_silent_connections_than_there_are_f
             until(lambda: newest_success(demo.get().text) > later)
         assert set(Scrape.of(demo.get().text).family("devin_exporter_task_up").values()) == {1.0}
         assert demo.end() == 0
-        assert demo.log.read_text().count("\n") == 1
+        key, stopping = demo.log.read_text().splitlines()
+        assert "the key is an enterprise's" in key
+        assert "msg=stopping" in stopping
 
 
 def newest_success(page: str) -> float:

@@ -37,6 +37,8 @@ def run_until_terminated(work: Callable[[], T]) -> T:
         KeyboardInterrupt: as soon as a signal comes. The work then ends with the process.
     """
     hold_termination()
+    if signal.sigpending() & TERMINATION:
+        raise KeyboardInterrupt
     result: Future[T] = Future()
 
     def do() -> None:

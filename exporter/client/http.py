@@ -211,6 +211,8 @@ class Client:
 
     def _send(self, request: Request[object], path: str, key: str) -> HttpResponse:
         endpoint = request.endpoint.path
+        if self._http.is_closed:
+            raise errors.StoppedError("the exporter is shutting down")
         try:
             with (
                 self._deadline.within(self._attempt_seconds),

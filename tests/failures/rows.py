@@ -50,7 +50,7 @@ MAIN = {
 Breaks = Callable[[Front, Sequence[str]], None]
 """Has something happen at the server of these sources."""
 
-BAD_KEY = (PAYLOADS / "error_403_bad_key.json").read_bytes()
+BAD_KEY = (PAYLOADS / "keys" / "error_403_bad_key.json").read_bytes()
 HTML = b"<html><body>Bad gateway</body></html>"
 
 

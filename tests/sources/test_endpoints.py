@@ -22,6 +22,7 @@ from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
+from exporter.errors import StoppedError
 from exporter.sources import SOURCES, devin
 from exporter.sources.devin import identity, keys
 from exporter.sources.source import OpenSource, Shared, open_sources
@@ -180,5 +181,5 @@ def test_clients_are_closed_even_after_an_error() -> None:
         raise OwnError
     assert [each.source for each in kept] == list(SOURCES)
     for each in kept:
-        with pytest.raises(RuntimeError, match="closed"):
+        with pytest.raises(StoppedError):
             each.client.get(Request(endpoint=each.source.endpoints[0]))

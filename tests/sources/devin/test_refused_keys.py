@@ -14,7 +14,7 @@ from tests.support.processes import finished, running
 from tests.support.rig import PAYLOADS, Clock, Rig, at, payload, rig
 
 URL = "https://api.test"
-UNAUTHORIZED = (PAYLOADS / "error_401.json").read_bytes()
+UNAUTHORIZED = (PAYLOADS / "keys" / "error_401.json").read_bytes()
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def polled(api: respx.Router) -> Iterator[Rig]:
 def test_a_403_where_no_permission_is_needed_refuses_the_key_and_no_permission_is_named(
     api: respx.Router, polled: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.get(url__regex=".*").respond(403, json=payload("error_403_bad_key"))
+    api.get(url__regex=".*").respond(403, json=payload("keys/error_403_bad_key"))
     refuse(api, SELF)
     polled.poll()
     assert polled.client.key_refused

@@ -19,9 +19,9 @@ NOW = at("2026-03-20 15:30:00")
 URL = "https://api.test"
 SELF = "/v3/self"
 CYCLES = "/v3/enterprise/consumption/cycles"
-PERSONAL = "self_pat_user_with_org"
+PERSONAL = "keys/self_pat_user_with_org"
 ADVICE = "a service user is meant for this"
-FORBIDDEN = (PAYLOADS / "error_403_bad_key.json").read_bytes()
+FORBIDDEN = (PAYLOADS / "keys" / "error_403_bad_key.json").read_bytes()
 BILLING = {"after": int(at("2026-03-05 08:00:00")), "before": int(at("2026-04-05 08:00:00"))}
 ENTERPRISE_PATHS = [endpoint.path for endpoint in ENTERPRISE_ENDPOINTS]
 
@@ -92,7 +92,7 @@ def test_a_token_that_opens_the_enterprise_is_the_enterprises_whatever_organizat
 def test_a_personal_token_without_an_organization_is_an_enterprises(
     api: respx.Router, identity: Identity
 ) -> None:
-    api.get(SELF).respond(json=payload("self_pat_user_null_org"))
+    api.get(SELF).respond(json=payload("keys/self_pat_user_null_org"))
     identity.poll()
     assert (identity.kind, identity.org_id) == (keys.ENTERPRISE, None)
     assert len(api.calls) == 1

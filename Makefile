@@ -43,7 +43,7 @@ lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rule
 lint-extra: $(VENV)/extra.stamp          ## workflows checked by actionlint and zizmor; both commands on fresh Debians
 	$(BIN)/zizmor --offline --persona=auditor .
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-	tests/fresh-machine.sh
+	tests/machines/fresh-machine.sh
 
 tests: $(VENV)/dev.stamp                 ## the tests and their coverage
 	$(BIN)/coverage erase
@@ -56,7 +56,7 @@ rules:                                   ## check the alert rules and run their 
 	promtool test rules deploy/prometheus/rules_test*.yml
 
 generate: $(VENV)/dev.stamp              ## write the generated files: documents, dashboards, manifests
-	$(BIN)/python -m exporter.catalogue
+	$(BIN)/python -m exporter.cli.catalogue
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
 	$(BIN)/python -m tests.failures.page
@@ -85,7 +85,7 @@ dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a 
 	$(BIN)/python -m hatchling build
 
 tools:                                   ## unpack what the end-to-end tests need into .venv/tools
-	@tests/bring-prometheus.sh $(VENV)/tools
+	@tests/machines/bring-prometheus.sh $(VENV)/tools
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv --without-pip $(VENV)

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 
 from exporter import __version__
 from exporter.client.request_metrics import RequestMetrics
-from exporter.clock import Timing
 from exporter.config.settings import Settings, WebSettings
 from exporter.exposition.build_info import build_info
+from exporter.process import Timing
 from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.store import Store
 from exporter.sources import SOURCES

@@ -12,7 +12,11 @@ from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
-pytest_plugins = ["tests.support.assertions", "tests.support.environment", "tests.web.serving"]
+pytest_plugins = [
+    "tests.support.assertions",
+    "tests.support.environment",
+    "tests.exporter.web.serving",
+]
 
 # The same examples in every run; `HYPOTHESIS_PROFILE=explore` looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None)

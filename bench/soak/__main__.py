@@ -35,12 +35,11 @@ from bench.soak.judge import Judge, Look
 from bench.soak.memory import Footprint, keep_telling, report_files, report_memory
 from bench.soak.servers import FastTime, serve
 from exporter.app import Exporter
-from exporter.catalogue import ALL_SECTIONS
-from exporter.clock import Timing
+from exporter.cli.catalogue import ALL_SECTIONS
 from exporter.config.logs import set_up
 from exporter.config.settings import LogSettings, WebSettings, load, parse_addresses
 from exporter.demo import DEMO_KEYS
-from exporter.signals import hold_termination, wait_for_termination
+from exporter.process import Timing, hold_termination, wait_for_termination
 from exporter.web.server import listen
 from tests.support.rig import Scrape
 

@@ -18,7 +18,7 @@ from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
-from exporter.signals import TERMINATION, hold_termination, wait_for_termination
+from exporter.process import TERMINATION, hold_termination, wait_for_termination
 from tests.support.faulty_server import (
     CHUNK,
     Behaviour,

@@ -22,10 +22,10 @@ from exporter.client.endpoint import Request
 from exporter.client.fan_out import for_each_entity
 from exporter.client.http import Client
 from exporter.client.request_metrics import RequestMetrics
-from exporter.clock import Timing
 from exporter.config.settings import Settings
 from exporter.errors import NotFoundError, PartialError, PermissionMissingError, PollError
 from exporter.exposition.openmetrics import SampleTimes, WriteSummary, write
+from exporter.process import Timing
 from exporter.sources import SOURCES
 from exporter.sources.source import Backfill, Shared, open_sources
 

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from exporter.app import Exporter
-from exporter.catalogue import ALL_SECTIONS, SECTIONS
 from exporter.cli.backfill import backfill
 from exporter.cli.backfill_options import BackfillOptions
+from exporter.cli.catalogue import ALL_SECTIONS, SECTIONS
 from exporter.cli.demo import simulated_api
 from exporter.cli.exit_codes import LACKING
 from exporter.cli.printing import announce, echo, print_result
 from exporter.client.request_metrics import RequestMetrics
-from exporter.clock import Timing
 from exporter.config.logs import set_up
 from exporter.config.proxies import unreadable_exceptions
 from exporter.config.settings import LogSettings, WebSettings, load, misspelt, parse_addresses
-from exporter.signals import run_until_terminated, wait_for_termination
+from exporter.process import Timing, run_until_terminated, wait_for_termination
 from exporter.sources import SOURCES
 from exporter.sources.source import Fields, NoSourceError, Shared, open_sources
 from exporter.web.open_files import raise_open_files

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exporter.catalogue import ALL_SECTIONS
+from exporter.cli.catalogue import ALL_SECTIONS
 from exporter.cli.printing import announce
 from exporter.config.settings import load
 from exporter.demo import DEMO_KEYS, start_demo_api

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from exporter import __version__
-from exporter.catalogue import ALL_SECTIONS
 from exporter.cli.backfill_options import PLACEHOLDER, add_arguments, flags_given
+from exporter.cli.catalogue import ALL_SECTIONS
 from exporter.cli.exit_codes import BAD_USAGE
 from exporter.cli.printing import echo, print_result
 from exporter.config.settings import Section, Setting, settings_of

@@ -11,7 +11,7 @@ from exporter.cli.exit_codes import BAD_USAGE, FAILED, INTERRUPTED
 from exporter.cli.parser import read_command_line
 from exporter.cli.printing import PrintError, echo
 from exporter.config.settings import SettingsError
-from exporter.signals import run_until_terminated
+from exporter.process import run_until_terminated
 from exporter.sources.source import Fields, NoSourceError
 from exporter.web.server import ListenError
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import httpcore
 
-from exporter.clock import Timing
+from exporter.process import Timing
 
 
 class Deadline(threading.local):

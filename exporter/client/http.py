@@ -24,10 +24,10 @@ from exporter.client.models import ListPage, parse_response
 from exporter.client.rate_limit import RateLimiter, RateLimits
 from exporter.client.rejection import HttpResponse, needs_body, rejection
 from exporter.client.request_metrics import RequestMetrics
-from exporter.clock import Timing
 from exporter.config.proxies import proxy_for
 from exporter.config.settings import is_loopback
 from exporter.config.tls import public_authorities
+from exporter.process import Timing
 
 T = TypeVar("T")
 

@@ -11,6 +11,15 @@ T = TypeVar("T")
 Count = Annotated[int, Field(ge=0, le=10**15)]
 """A count, from 0."""
 
+Timestamp = Annotated[int, Field(ge=0, lt=253_402_300_800_000)]
+"""Unix seconds, or milliseconds if the value is large; no later than the year 9999."""
+
+Acus = Annotated[float, Field(ge=-(10**12), le=10**12)]
+"""ACUs; a restated day may hold a negative correction."""
+
+Id = Annotated[str, Field(min_length=1)]
+"""An entity's id."""
+
 
 class ResponseModel(BaseModel):
     """Base of all response models: only the fields read, unknown ones ignored, types exact."""

@@ -5,7 +5,7 @@ import time
 
 from exporter.demo import start_demo_api
 from exporter.demo.settings import DemoSettings
-from exporter.signals import hold_termination, wait_for_termination
+from exporter.process import hold_termination, wait_for_termination
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import CollectorRegistry, Counter
 
-from exporter.clock import Timing
 from exporter.errors import (
     EntitiesUnknownError,
     KeyRefusedError,
@@ -24,6 +23,7 @@ from exporter.errors import (
     reasons_of,
 )
 from exporter.metrics import Metric
+from exporter.process import Timing
 from exporter.scheduling.store import Outcome, Store, TaskState
 from exporter.scheduling.task import Task
 from exporter.scheduling.ticker import NonCatchingUpInterval, Ticker

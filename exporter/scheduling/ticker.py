@@ -11,7 +11,7 @@ from datetime import datetime
 from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.client.response import CLOCK_STEP_SECONDS
-from exporter.clock import Timing
+from exporter.process import Timing
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.rate_limit import RateLimits
 from exporter.client.request_metrics import RequestMetrics
-from exporter.clock import Timing
 from exporter.config.credentials import Key
 from exporter.config.settings import Section, Settings
 from exporter.config.types import trust
 from exporter.exposition.openmetrics import BackfillRange, Segment
 from exporter.metrics import Metric
+from exporter.process import Timing
 from exporter.scheduling.task import Task
 
 Fields = Mapping[type[Section], Mapping[str, str | None]]

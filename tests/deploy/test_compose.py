@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 from tests.deploy.compose import FILE, Service, interpolate, services
 
 ENVIRONMENT = ROOT / ".env.example"

@@ -5,7 +5,7 @@ import pytest
 
 from deploy.release_notes import CHANGELOG, ReleaseError, release_notes
 from exporter import __version__
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 
 TOLD = """# Changelog
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deploy.prometheus_rule import MANIFEST, main
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 from grafana.boards.queue_and_sessions import HELD_BY_LIMITS
 from grafana.builders.colours import DETAILS
 from tests.deploy.rule_parts import split

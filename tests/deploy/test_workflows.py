@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DEPENDABOT = ROOT / ".github" / "dependabot.yml"
@@ -225,7 +225,7 @@ def test_every_week_both_commands_run_on_both_debians_as_they_are_then() -> None
     _, install, *own = commands(job)
     brought = {word for word in install.split()[2:] if not word.startswith("--")}
     assert brought == {"ca-certificates", "git", "make", "python3", "python3-pip"}
-    assert own == ["python3 tests/first_scrape.py", "make test"]
+    assert own == ["python3 tests/machines/first_scrape.py", "make test"]
 
 
 def test_updates_come_in_groups_and_not_on_a_releases_first_days() -> None:

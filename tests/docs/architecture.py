@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 
 EXPORTER = ROOT / "exporter"
 MAP = ROOT / "docs" / "architecture.md"

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from exporter import __version__
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 from exporter.demo import DEMO_KEYS
 from exporter.demo.endpoints import GATEWAY, V2, V3
 from tests.docs.documented import blocks, commands, replaced, run

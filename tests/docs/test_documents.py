@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 from exporter.cli.parser import read_command_line
 from tests.docs.documented import blocks, commands, languages, mentions
 

@@ -16,8 +16,7 @@ import httpx
 import pytest
 
 from exporter.app import Exporter
-from exporter.catalogue import ALL_SECTIONS
-from exporter.clock import Timing
+from exporter.cli.catalogue import ALL_SECTIONS
 from exporter.config.logs import LogfmtFormatter
 from exporter.config.settings import Settings, load
 from exporter.demo.api import DemoApi
@@ -25,6 +24,7 @@ from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
+from exporter.process import Timing
 from exporter.sources import SOURCES
 from exporter.sources.devin.derived import metering, unattributed
 from exporter.web.connections import ConnectionLimits

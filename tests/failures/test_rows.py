@@ -15,16 +15,16 @@ from tests.failures.rows import ROWS, Row, Series
 from tests.support.prometheus import RULES
 
 FILES = (
-    "tests.cli.test_printing",
-    "tests.client.test_proxies_and_authorities",
-    "tests.client.test_authorities",
-    "tests.config.test_environment",
-    "tests.config.test_proxies",
+    "tests.exporter.cli.test_printing",
+    "tests.exporter.client.test_proxies_and_authorities",
+    "tests.exporter.client.test_authorities",
+    "tests.exporter.config.test_environment",
+    "tests.exporter.config.test_proxies",
     "tests.failures.test_failures",
     "tests.failures.test_further_failures",
     "tests.failures.test_keys",
     "tests.failures.test_over_time",
-    "tests.web.test_connections",
+    "tests.exporter.web.test_connections",
 )
 MINUTES = 120
 BREAKS, TOO_OLD = 10, 25

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 from tests.support.prometheus import Labels, Prometheus
 
 FOLDER = ROOT / "grafana" / "dashboards"

@@ -6,7 +6,7 @@ from functools import cache
 import promql_parser as promql
 import yaml
 
-from exporter.catalogue import PUBLISHED
+from exporter.cli.catalogue import PUBLISHED
 from tests.support.prometheus import RULES
 
 Rule = Mapping[str, str]

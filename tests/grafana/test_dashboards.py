@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard as Model
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 from exporter.sources.aione import samples
 from grafana.boards import aione_quality as aione
 from grafana.build import documents, main

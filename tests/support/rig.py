@@ -16,13 +16,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.client.http import Client
 from exporter.client.rate_limit import RateLimits
 from exporter.client.request_metrics import RequestMetrics
-from exporter.clock import Timing
 from exporter.config.settings import Section, Settings, load
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
+from exporter.process import Timing
 from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.store import Store
 from exporter.scheduling.task import Task

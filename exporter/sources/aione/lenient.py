@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from exporter.client.models import ResponseModel
-from exporter.client.text import as_name, as_word
+from exporter.exposition.text import as_name, as_word
 
 T = TypeVar("T")
 

@@ -20,8 +20,7 @@ from exporter.sources.devin.backfill import plan
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.check import Check
 from exporter.sources.devin.consumption import collector, limits, scopes
-from exporter.sources.devin.context import Context
-from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.derived import metering, pricing, unattributed
 from exporter.sources.devin.members import directory, models
 from exporter.sources.devin.operations import guardrails, hypervisors, queue, sessions

@@ -14,8 +14,7 @@ from exporter.sources.check_report import Row, report, request_row
 from exporter.sources.devin import identity, keys
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
-from exporter.sources.devin.context import ENTERPRISE_ENDPOINTS
-from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS, DataSet
 from exporter.sources.devin.members import models
 from exporter.sources.devin.operations import sessions
 from exporter.sources.devin.settings import DevinSettings

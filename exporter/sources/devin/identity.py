@@ -13,12 +13,11 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ResponseModel
-from exporter.client.text import Name
+from exporter.client.models import Id, ResponseModel
 from exporter.errors import NotFoundError, PermissionMissingError
+from exporter.exposition.text import Name
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
-from exporter.sources.devin.types import Id
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.fan_out import Attempts, for_each_entity, run_all
 from exporter.client.http import Client
-from exporter.client.models import Count, ResponseModel
+from exporter.client.models import Count, ResponseModel, Timestamp
 from exporter.client.response import Response, first_expiry
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
@@ -29,7 +29,6 @@ from exporter.sources.devin.billing.windows import (
     utc_week,
 )
 from exporter.sources.devin.members import directory
-from exporter.sources.devin.types import Timestamp
 
 ORGANIZATIONS_INTERVALS = 4
 """The interval for organizations is this many times longer, as each needs three requests."""

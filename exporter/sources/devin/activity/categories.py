@@ -9,11 +9,10 @@ from collections.abc import Iterator
 
 from pydantic import TypeAdapter
 
-from exporter.client.models import Count, ResponseModel
-from exporter.client.text import Word
+from exporter.client.models import Acus, Count, ResponseModel
+from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
-from exporter.sources.devin.types import Acus
 
 REMAINDER = ""
 ROUNDING = 1e-9

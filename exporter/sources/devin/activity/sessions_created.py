@@ -5,11 +5,10 @@ from functools import partial
 
 from pydantic import TypeAdapter
 
-from exporter.client.models import Count, ResponseModel
-from exporter.client.text import Word
+from exporter.client.models import Acus, Count, ResponseModel
+from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
-from exporter.sources.devin.types import Acus
 
 TASK = "session_metrics"
 

@@ -29,7 +29,7 @@ from exporter.sources.devin.consumption.scopes import (
     DailyResponse,
     Scope,
 )
-from exporter.sources.devin.context import Context
+from exporter.sources.devin.data_set import Context
 from exporter.sources.devin.members.user_policy import OTHER
 
 Cycle = tuple[Window, Window, Window | None]

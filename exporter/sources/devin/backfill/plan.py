@@ -22,8 +22,7 @@ from exporter.sources.devin.billing.windows import (
     billing_day_start,
     day_number,
 )
-from exporter.sources.devin.context import Context
-from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.derived import pricing
 from exporter.sources.devin.members import directory, models
 from exporter.sources.devin.settings import DevinSettings

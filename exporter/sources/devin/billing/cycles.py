@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, model_validator
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ListPage, ResponseModel
+from exporter.client.models import ListPage, ResponseModel, Timestamp
 from exporter.client.response import Response, is_fresh
 from exporter.errors import NotFoundError, PermissionMissingError
 from exporter.metrics import Metric, Sample
@@ -25,7 +25,6 @@ from exporter.sources.devin.billing.windows import (
     seconds,
 )
 from exporter.sources.devin.identity import Identity
-from exporter.sources.devin.types import Timestamp
 
 logger = logging.getLogger(__name__)
 

@@ -27,8 +27,7 @@ from exporter.sources.devin.consumption.scopes import (
     USER_SCOPE,
     Scope,
 )
-from exporter.sources.devin.context import Context
-from exporter.sources.devin.data_set import DataSet
+from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.members import directory
 from exporter.sources.devin.members.user_policy import OTHER
 from exporter.sources.devin.operations import sessions

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ListPage, ResponseModel
+from exporter.client.models import Acus, ListPage, ResponseModel
 from exporter.client.response import Response
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
@@ -17,7 +17,6 @@ from exporter.sources.devin import keys
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from exporter.sources.devin.members import directory
 from exporter.sources.devin.members.user_policy import UserPolicy
-from exporter.sources.devin.types import Acus
 
 ENTERPRISE = Metric(
     "devin_enterprise_cycle_limit_acus",

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from pydantic import Field, TypeAdapter, field_validator
 
 from exporter.client.endpoint import Endpoint
-from exporter.client.models import ResponseModel
-from exporter.client.text import Word
+from exporter.client.models import Acus, ResponseModel, Timestamp
+from exporter.exposition.text import Word
 from exporter.metrics import Metric
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing.windows import billing_month, day_number
-from exporter.sources.devin.types import Acus, Timestamp
 
 PRODUCTS = ("devin", "cascade", "terminal")
 """Products that are published even without use; others are published once they are seen."""

@@ -7,10 +7,9 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint
-from exporter.client.models import ListPage, ResponseModel
-from exporter.client.text import Name
+from exporter.client.models import Acus, Id, ListPage, ResponseModel, Timestamp
+from exporter.exposition.text import Name
 from exporter.sources.devin import keys
-from exporter.sources.devin.types import Acus, Id, Timestamp
 
 
 class Organization(ResponseModel):

@@ -11,16 +11,15 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ListPage, ResponseModel
+from exporter.client.models import ListPage, ResponseModel, Timestamp
 from exporter.client.response import Response
-from exporter.client.text import Word
 from exporter.errors import EntitiesUnknownError
+from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Task
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import DAY, BillingWindows, Window, seconds
-from exporter.sources.devin.types import Timestamp
 from exporter.sources.last_response import LastResponse
 
 VIOLATIONS = Metric(

@@ -8,13 +8,12 @@ from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import ListPage, ResponseModel
+from exporter.client.models import Id, ListPage, ResponseModel
 from exporter.client.response import Response
-from exporter.client.text import Word
+from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Task
 from exporter.sources.devin import keys
-from exporter.sources.devin.types import Id
 from exporter.sources.last_response import LastResponse
 
 PER_CENT = 100

@@ -8,7 +8,7 @@ from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import Count, ResponseModel
 from exporter.client.response import Response
-from exporter.client.text import Word
+from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Task
 from exporter.sources.devin import keys

@@ -13,16 +13,15 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import PAGE_SIZE, Client
-from exporter.client.models import ListPage, ResponseModel
+from exporter.client.models import Acus, Id, ListPage, ResponseModel, Timestamp
 from exporter.client.response import is_fresh
-from exporter.client.text import Name, Word
+from exporter.exposition.text import Name, Word
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing.windows import DAY, seconds
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members.user_policy import UserPolicy
-from exporter.sources.devin.types import Acus, Id, Timestamp
 
 TASK = "sessions"
 LONGEST_INTERVAL = 60.0

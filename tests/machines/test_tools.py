@@ -58,7 +58,7 @@ def test_what_cannot_be_brought_is_named_and_no_error(tmp_path: Path) -> None:
         assert found is not None
         (path / name).symlink_to(found)
     ended = subprocess.run(
-        ["/bin/sh", ROOT / "tests" / "bring-prometheus.sh", tmp_path / "tools"],
+        ["/bin/sh", ROOT / "tests" / "machines" / "bring-prometheus.sh", tmp_path / "tools"],
         env={"PATH": str(path)},
         capture_output=True,
         text=True,

@@ -34,7 +34,7 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 
 SIZE = Size(organizations=2, users=12, days=60)
 NOW = at("2026-03-20 15:30:00")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEYS = {
     **{key: DemoKey(api=api) for api, key in DEMO_KEYS.items()},
     "apk_user_of_nobody_special": DemoKey(api=V2, permissions=frozenset()),
@@ -287,7 +287,7 @@ def test_without_its_folder_and_its_line_the_rest_works(tmp_path: Path, removed:
     ).split()
     assert "exporter.cli" in imported
     assert not [name for name in imported if name.startswith(f"exporter.sources.{removed}")]
-    pages = run("from exporter.catalogue import documents\nprint(*documents().values())")
+    pages = run("from exporter.cli.catalogue import documents\nprint(*documents().values())")
     assert PREFIX_OF[removed] not in pages
     assert "`devin_consumption_cycle_acus`" in pages
     with running(

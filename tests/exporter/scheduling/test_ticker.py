@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exporter.client.response import CLOCK_STEP_SECONDS, is_fresh
-from exporter.clock import Timing
+from exporter.process import Timing
 from exporter.scheduling.ticker import NonCatchingUpInterval, Ticker
 from tests.support.limits import HANG_SECONDS
 from tests.support.rig import Clock

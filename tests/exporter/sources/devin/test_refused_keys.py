@@ -8,7 +8,14 @@ import respx
 
 from exporter.errors import InterceptedError
 from exporter.sources.devin.identity import OLDER_ENDPOINT
-from tests.sources.devin.test_whose_key import BILLING, CYCLES, FORBIDDEN, OUTAGES, SELF, refuse
+from tests.exporter.sources.devin.test_whose_key import (
+    BILLING,
+    CYCLES,
+    FORBIDDEN,
+    OUTAGES,
+    SELF,
+    refuse,
+)
 from tests.support.fake_api import fake_api, settings
 from tests.support.processes import finished, running
 from tests.support.rig import PAYLOADS, Clock, Rig, at, payload, rig

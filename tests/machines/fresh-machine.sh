@@ -1,7 +1,7 @@
 #!/bin/bash
 # Both commands on machines that have python3, make, git and pip, and nothing else:
 #
-#   tests/fresh-machine.sh [bookworm|trixie|bookworm:user|trixie:user]...
+#   tests/machines/fresh-machine.sh [bookworm|trixie|bookworm:user|trixie:user]...
 #
 # As root, with debootstrap. Each machine is a folder with a Debian of its own, in which a clone of this
 # repository's HEAD runs `make demo` to the first scrape and `make test` to its end; with `:user` as an
@@ -10,7 +10,7 @@
 # "demo test") says which of the two.
 set -euo pipefail
 
-ROOT=$(cd "$(dirname "$0")/.." && pwd)
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 WORK_DIR=${WORK_DIR:-$(mktemp -d -t devin-exporter-fresh-XXXXXX)}
 TARGETS=${TARGETS:-demo test}
 MIRROR=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)}
@@ -57,7 +57,7 @@ prepare() { # SUITE USER: a new machine with a clone; prints its folder
     echo "$machine"
 }
 
-FIRST_SCRAPE='cd ~/devin-exporter && python3 tests/first_scrape.py'
+FIRST_SCRAPE='cd ~/devin-exporter && python3 tests/machines/first_scrape.py'
 TEST='cd ~/devin-exporter && make test'
 
 run() { # MACHINE USER TARGET COMMAND

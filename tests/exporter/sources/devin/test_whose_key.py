@@ -9,7 +9,7 @@ import pytest
 import respx
 
 from exporter.sources.devin import SOURCE, keys
-from exporter.sources.devin.context import ENTERPRISE_ENDPOINTS
+from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS
 from exporter.sources.devin.identity import Identity
 from tests.support.fake_api import fake_api, settings
 from tests.support.processes import finished, running

@@ -1,6 +1,7 @@
 """`make demo` to the first scrape that has figures, and its end; needs python3 and make alone.
 
-`python3 tests/first_scrape.py` says how long it took and ends with 0, or with what went wrong.
+`python3 tests/machines/first_scrape.py` says how long it took and ends with 0, or with what
+went wrong.
 """
 
 import os
@@ -24,7 +25,7 @@ def main() -> int:
     started = time.monotonic()
     with subprocess.Popen(
         ["make", "demo"],
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

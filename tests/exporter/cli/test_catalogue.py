@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.catalogue import PUBLISHED, ROOT, documents, main
+from exporter.cli.catalogue import PUBLISHED, ROOT, documents, main
 from exporter.metrics import Metric
 
 OF_PROMETHEUS = {"job", "instance", "le", "quantile", "alertname", "alertstate", "monitor"}

@@ -1,21 +1,21 @@
 """All public metrics, settings and endpoints, and the documents generated from them.
 
-`python -m exporter.catalogue` writes the documents; CI compares them.
+`python -m exporter.cli.catalogue` writes the documents; CI compares them.
 """
 
 from pathlib import Path
 
 from exporter.client import request_metrics
-from exporter.client.text import LONGEST
 from exporter.config.settings import CORE_SECTIONS, Section, settings_of
 from exporter.demo.settings import DemoSettings
 from exporter.exposition.build_info import BUILD_INFO
+from exporter.exposition.text import LONGEST
 from exporter.metrics import Metric
 from exporter.scheduling import scheduler, store
 from exporter.sources import SOURCES
 from exporter.sources.source import sections_of
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
 """The settings that every command reads."""
 ALL_SECTIONS: tuple[type[Section], ...] = (*SECTIONS, DemoSettings)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.catalogue import ALL_SECTIONS
+from exporter.cli.catalogue import ALL_SECTIONS
 from exporter.config.settings import (
     LogSettings,
     Section,

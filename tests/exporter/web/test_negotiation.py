@@ -10,10 +10,10 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 
+from tests.exporter.web.scrapers import FIRST_OPENMETRICS, OPENMETRICS, SCRAPERS, TEXT, Scraper
+from tests.exporter.web.serving import Served
 from tests.support import loopback
 from tests.support.rig import Scrape
-from tests.web.scrapers import FIRST_OPENMETRICS, OPENMETRICS, SCRAPERS, TEXT, Scraper
-from tests.web.serving import Served
 
 
 def metrics(served: Served, headers: Sequence[tuple[str, str]]) -> tuple[HTTPResponse, bytes]:

@@ -17,12 +17,12 @@ from prometheus_client import CollectorRegistry
 from exporter import sources
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.request_metrics import REQUESTS, RequestMetrics
-from exporter.clock import Timing
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.errors import StoppedError
+from exporter.process import Timing
 from exporter.sources import SOURCES, devin
 from exporter.sources.devin import identity, keys
 from exporter.sources.source import OpenSource, Shared, open_sources
@@ -38,7 +38,7 @@ from tests.support.rig import (
     simulated_api,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOW = at("2026-03-20 15:30:00")
 SIZE = Size(organizations=2, users=8, days=60)
 ORG_KEY = "cog_of_the_first_organization"
@@ -153,15 +153,17 @@ def test_an_endpoint_that_is_added_is_checked_documented_and_missed_by_the_tests
     assert f"{PATH} answered 403; the key needs the permission ViewMadeUp" in after
     assert cost(after) > cost(before)
 
-    code = "from exporter.catalogue import documents\nprint(*documents().values())"
+    code = "from exporter.cli.catalogue import documents\nprint(*documents().values())"
     pages = run(tmp_path, "-c", code).stdout
     assert re.search(rf"\| `{PATH}` \| .* \| ViewMadeUp \|", pages)
     assert "devin_made_up_size" in pages
 
     missed = run(
         tmp_path,
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/sources/test_fuzzed_responses.py"),
-        *("tests/demo/test_demo_api.py", "-k", "has_a_recorded_answer or that_is_requested"),
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        "tests/exporter/sources/test_fuzzed_responses.py",
+        "tests/exporter/demo/test_demo_api.py",
+        *("-k", "has_a_recorded_answer or that_is_requested"),
     )
     assert missed.returncode == 1
     assert "2 failed" in missed.stdout

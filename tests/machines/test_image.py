@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from exporter.catalogue import ROOT
+from exporter.cli.catalogue import ROOT
 from tests.support import loopback
 from tests.support.limits import HANG_SECONDS
 from tests.support.processes import STARTED

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from exporter.catalogue import PUBLISHED
+from exporter.cli.catalogue import PUBLISHED
 from exporter.client.models import ResponseModel
-from exporter.client.text import LONGEST, as_name, as_word
 from exporter.demo.api import DemoApi
 from exporter.demo.people import Size
 from exporter.demo.world import World
+from exporter.exposition.text import LONGEST, as_name, as_word
 from exporter.sources import SOURCES
 from tests.grafana.panels import DASHBOARDS
 from tests.support import loopback

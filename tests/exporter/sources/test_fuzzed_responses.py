@@ -41,7 +41,7 @@ from exporter.sources import SOURCES
 from exporter.sources.aione.models import DashboardResponse
 from exporter.sources.aione.samples import Dashboard
 from exporter.sources.source import Backfill, Shared, open_sources
-from tests.sources.test_sources import all_sources
+from tests.exporter.sources.test_sources import all_sources
 from tests.support.fuzzing import mutated
 from tests.support.recorded import (
     ANSWERS,

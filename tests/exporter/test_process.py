@@ -9,7 +9,7 @@ ROUNDS = 20_000
 # In a process of its own, as the threads of the tests would take the signals.
 HEARS_ALL = """
 import os, queue, signal, sys, threading
-from exporter.signals import hold_termination, wait_for_termination
+from exporter.process import hold_termination, wait_for_termination
 
 hold_termination()
 heard = queue.SimpleQueue()

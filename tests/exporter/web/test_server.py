@@ -11,9 +11,9 @@ from prometheus_client.openmetrics.parser import (
 from exporter.errors import ServerFailedError
 from exporter.web.connections import ConnectionLimits
 from exporter.web.server import ListenError, WebServer, listen
+from tests.exporter.web.serving import Served
 from tests.support import loopback
 from tests.support.rig import Scrape
-from tests.web.serving import Served
 
 OPENMETRICS = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter import errors
-from exporter.clock import Timing
 from exporter.metrics import Metric, Sample
+from exporter.process import Timing
 from exporter.scheduling.scheduler import PROGRESS_SECONDS, Scheduler
 from exporter.scheduling.store import Store
 from exporter.scheduling.task import Snapshot, Task

@@ -20,6 +20,7 @@ FILES = (
     "tests.exporter.client.test_authorities",
     "tests.exporter.config.test_environment",
     "tests.exporter.config.test_proxies",
+    "tests.exporter.exposition.test_text",
     "tests.failures.test_failures",
     "tests.failures.test_further_failures",
     "tests.failures.test_keys",

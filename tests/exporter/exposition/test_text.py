@@ -201,7 +201,7 @@ def test_a_strict_openmetrics_reader_takes_every_name(named: Named) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_datadogs_reader_takes_every_name(named: Named) -> None:
+def test_names_that_break_the_lines_of_strict_readers(named: Named) -> None:
     from datadog_checks.base import OpenMetricsBaseCheckV2  # noqa: PLC0415 - slow, and for this alone
     from datadog_checks.base.checks.openmetrics.v2.scraper import OpenMetricsScraper  # noqa: PLC0415
 
@@ -218,19 +218,36 @@ def test_datadogs_reader_takes_every_name(named: Named) -> None:
     assert found["devin_user_info"] == 8
 
 
-def test_prometheus_with_a_limit_on_values_takes_every_name(named: Named, tmp_path: Path) -> None:
+def test_names_longer_than_a_scrape_allows(named: Named, tmp_path: Path) -> None:
     binary = find("prometheus", newer=False)
     if binary is None:
         pytest.skip("prometheus is missing: `make test` brings it where apt can")
-    scrape = {
-        "job_name": "d",
+    limits = {"label_value_length_limit": 512}
+    direct = scrape_job("direct", named.url.removeprefix("http://"), **limits)
+    with prometheus(binary, tmp_path, json.dumps({"scrape_configs": [direct]})) as server:
+        server.until('up{job="direct"}')
+        server.until('up{job="direct"} == 1')
+        assert len(server.instant("devin_organization_info")) == 3
+
+
+def scrape_job(name: str, target: str, **options: object) -> dict[str, object]:
+    return {
+        "job_name": name,
         "scrape_interval": "1s",
-        "label_value_length_limit": 512,
-        "static_configs": [{"targets": [named.url.removeprefix("http://")]}],
+        "static_configs": [{"targets": [target]}],
+        **options,
     }
-    with prometheus(binary, tmp_path, json.dumps({"scrape_configs": [scrape]})) as server:
-        server.until('up{job="d"}')
-        server.until('up{job="d"} == 1')
+
+
+def test_prometheus_scrapes_an_exporter_that_it_takes_for_a_proxy(
+    named: Named, tmp_path: Path
+) -> None:
+    binary = find("prometheus", newer=False)
+    if binary is None:
+        pytest.skip("prometheus is missing: `make test` brings it where apt can")
+    proxied = scrape_job("proxied", "exporter.example:9877", proxy_url=named.url)
+    with prometheus(binary, tmp_path, json.dumps({"scrape_configs": [proxied]})) as server:
+        server.until('up{job="proxied"} == 1')
         assert len(server.instant("devin_organization_info")) == 3
 
 

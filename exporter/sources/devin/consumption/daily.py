@@ -31,5 +31,4 @@ def to_usage(response: DailyResponse, *, requested_at: float, days: range) -> En
 
 
 def _day_use(item: DayItem) -> DailyUsage:
-    split = {name: acus for name, acus in item.acus_by_product.items() if acus is not None}
-    return DailyUsage(day_number(item.date), item.acus, split)
+    return DailyUsage(day_number(item.date), item.acus, item.split)

@@ -1,21 +1,26 @@
 """The scopes of consumption: kinds of entities with their endpoints and metrics."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import BeforeValidator, TypeAdapter, field_validator
 
 from exporter.client.endpoint import Endpoint
 from exporter.client.models import Acus, ResponseModel, Timestamp
 from exporter.exposition.text import Word
 from exporter.metrics import Metric
 from exporter.sources.devin import keys
-from exporter.sources.devin.billing.windows import billing_month, day_number
+from exporter.sources.devin.billing.windows import BILLING_OFFSET, billing_month, day_number
 
 PRODUCTS = ("devin", "cascade", "terminal")
 """Products that are published even without use; others are published once they are seen."""
 
 ENTERPRISE = ""
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _WINDOWS = {
     "today": "in the running billing day, which starts at 08:00 UTC",
@@ -36,12 +41,26 @@ def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> di
     }
 
 
-class DayItem(ResponseModel):
-    """One billing day; `acus_by_product` may have any keys, and null values."""
+def _start_of_day(date: object) -> object:
+    """A calendar date like `2026-05-20` as the start of that billing day."""
+    if not isinstance(date, str) or not _DATE.fullmatch(date):
+        return date
+    midnight = datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp()
+    return int(midnight) + BILLING_OFFSET
 
-    date: Timestamp
+
+class DayItem(ResponseModel):
+    """One billing day; `acus_by_product` may be missing, and have any keys and null values."""
+
+    date: Annotated[Timestamp, BeforeValidator(_start_of_day)]
     acus: Acus
-    acus_by_product: dict[Word, Acus | None] = Field(default_factory=dict)
+    acus_by_product: dict[Word, Acus | None] | None = None
+
+    @property
+    def split(self) -> dict[str, float]:
+        """The known ACUs by product."""
+        split = self.acus_by_product or {}
+        return {product: acus for product, acus in split.items() if acus is not None}
 
 
 class DailyResponse(ResponseModel):
@@ -52,9 +71,12 @@ class DailyResponse(ResponseModel):
     @field_validator("consumption_by_date")
     @classmethod
     def _each_day_once(cls, items: tuple[DayItem, ...]) -> tuple[DayItem, ...]:
-        if len({day_number(item.date) for item in items}) < len(items):
-            raise ValueError("a day stands twice")
-        return items
+        days: dict[int, DayItem] = {}
+        for item in items:
+            same = days.setdefault(day_number(item.date), item)
+            if (same.acus, same.split) != (item.acus, item.split):
+                raise ValueError("a day stands twice, with different figures")
+        return tuple(days.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

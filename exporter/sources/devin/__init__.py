@@ -11,7 +11,6 @@ from exporter.sources.devin import identity
 from exporter.sources.devin.activity import (
     active_users,
     categories,
-    code_scans,
     pull_requests,
     searches,
     sessions_created,
@@ -26,6 +25,7 @@ from exporter.sources.devin.derived import metering, pricing, unattributed, unre
 from exporter.sources.devin.members import directory, models
 from exporter.sources.devin.operations import (
     automations,
+    code_scans,
     guardrails,
     hypervisors,
     queue,
@@ -166,12 +166,12 @@ ENDPOINTS = (
     *pull_requests.ENDPOINTS,
     *searches.ENDPOINTS,
     categories.ENDPOINT,
-    code_scans.ENDPOINT,
     limits.ENDPOINT,
     *sessions.ENDPOINTS,
     queue.ENDPOINT,
     hypervisors.ENDPOINT,
     guardrails.ENDPOINT,
+    code_scans.ENDPOINT,
     automations.ENDPOINT,
 )
 
@@ -189,7 +189,6 @@ SOURCE = Source(
         *pull_requests.METRICS,
         *searches.METRICS,
         *categories.METRICS,
-        *code_scans.METRICS,
         *ORG_METRICS,
         *pricing.METRICS,
         *metering.METRICS,
@@ -198,6 +197,7 @@ SOURCE = Source(
         *queue.METRICS,
         *hypervisors.METRICS,
         *guardrails.METRICS,
+        *code_scans.METRICS,
         *automations.METRICS,
         *unreadable.METRICS,
     ),

@@ -367,7 +367,7 @@ def test_a_user_who_left_is_asked_for_while_cycle_or_yesterday_hold_use(
     api.get(CYCLES).respond(json=listing(april, MARCH))
     polled.poll(*tasks)
     assert ada.call_count == 4
-    assert "ada" not in polled.store.page.text.decode()
+    assert '"ada"' not in polled.store.page.text.decode()
     assert polled.scrape().one("devin_exporter_task_entities_missing", task="user_consumption") == 0
 
 

@@ -1,26 +1,24 @@
 """The scopes of consumption: kinds of entities with their endpoints and metrics."""
 
-import re
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Annotated
 
-from pydantic import BeforeValidator, TypeAdapter, field_validator
+from pydantic import TypeAdapter, field_validator
 
 from exporter.client.endpoint import Endpoint
 from exporter.client.models import Acus, ResponseModel, Timestamp
 from exporter.exposition.text import Word
 from exporter.metrics import Metric
 from exporter.sources.devin import keys
-from exporter.sources.devin.billing.windows import BILLING_OFFSET, billing_month, day_number
+from exporter.sources.devin.billing.windows import billing_month, day_number
 
 PRODUCTS = ("devin", "cascade", "terminal")
 """Products that are published even without use; others are published once they are seen."""
 
 ENTERPRISE = ""
 
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 
 _WINDOWS = {
     "today": "in the running billing day, which starts at 08:00 UTC",
@@ -41,20 +39,22 @@ def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> di
     }
 
 
-def _start_of_day(date: object) -> object:
-    """A calendar date like `2026-05-20` as the start of that billing day."""
-    if not isinstance(date, str) or not _DATE.fullmatch(date):
-        return date
-    midnight = datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp()
-    return int(midnight) + BILLING_OFFSET
-
-
 class DayItem(ResponseModel):
-    """One billing day; `acus_by_product` may be missing, and have any keys and null values."""
+    """One billing day; `acus_by_product` may be missing, and have any keys and null values.
 
-    date: Annotated[Timestamp, BeforeValidator(_start_of_day)]
+    Its `date` is the moment at which it starts, or a calendar date.
+    """
+
+    date: Timestamp | dt.date
     acus: Acus
     acus_by_product: dict[Word, Acus | None] | None = None
+
+    @property
+    def day(self) -> int:
+        """Its number."""
+        if isinstance(self.date, int):
+            return day_number(self.date)
+        return self.date.toordinal() - _FIRST_DAY
 
     @property
     def split(self) -> dict[str, float]:
@@ -73,7 +73,7 @@ class DailyResponse(ResponseModel):
     def _each_day_once(cls, items: tuple[DayItem, ...]) -> tuple[DayItem, ...]:
         days: dict[int, DayItem] = {}
         for item in items:
-            same = days.setdefault(day_number(item.date), item)
+            same = days.setdefault(item.day, item)
             if (same.acus, same.split) != (item.acus, item.split):
                 raise ValueError("a day stands twice, with different figures")
         return tuple(days.values())

@@ -19,6 +19,7 @@ from tests.exporter.sources.devin.test_data_sets import (
     URL,
     USERS,
     Api,
+    answer_everything,
     consumption,
     listing,
     member,
@@ -418,3 +419,19 @@ def test_a_permission_for_automations_that_is_taken_away_is_a_failure(
     listed.respond(403, json={"detail": "Forbidden"})
     polled.poll("automations")
     assert polled.scrape().one("devin_exporter_task_up", task="automations") == 0
+
+
+# The check
+
+
+def test_check_names_the_field_of_a_row_that_cannot_be_read_and_does_not_pass(
+    api: Api, polled: Rig
+) -> None:
+    answer_everything(api)
+    api.get(USERS).respond(json=listing(member("ada"), {"user_id": "b", "email": 7}))
+    (opened,) = polled.opened
+    report = opened.source.check(opened)
+    told = [line for line in report.lines if "cannot be read" in line]
+    assert [line.split()[0] for line in told] == [USERS]
+    assert told[0].endswith("left out: email: Input should be a valid string")
+    assert not report.passed

@@ -20,10 +20,11 @@ from exporter.client import body
 from exporter.client.deadline import Deadline, LimitedBackend
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.key_status import KeyStatus
-from exporter.client.models import ListPage, parse_response
+from exporter.client.models import Listing, ListPage, RowReport, Unreadable, parse_response
 from exporter.client.rate_limit import RateLimiter, RateLimits
-from exporter.client.rejection import HttpResponse, needs_body, rejection
+from exporter.client.rejection import HttpResponse, connection_error, needs_body, rejection
 from exporter.client.request_metrics import RequestMetrics
+from exporter.client.response import UnreadableRows
 from exporter.config.proxies import proxy_for
 from exporter.config.settings import is_loopback
 from exporter.config.tls import public_authorities
@@ -72,6 +73,7 @@ class Client:
         self.source = source
         self.stopping = stopping
         self.concurrency = limits.concurrency
+        self.unreadable = UnreadableRows(source, timing.clock)
         self._key_status = KeyStatus(
             source, open_endpoints=open_endpoints, monotonic=timing.monotonic
         )
@@ -107,6 +109,12 @@ class Client:
         Raises:
             PollError: any leaf of the tree but `PagingError` and `PartialError`.
         """
+        report = RowReport()
+        response = self._get(request, report)
+        self.unreadable.note(request, report)
+        return response
+
+    def _get(self, request: Request[T], report: RowReport) -> T:
         try:
             content = self._send_with_retries(request)
         except errors.PermissionMissingError:
@@ -115,15 +123,15 @@ class Client:
                     f"{request.endpoint.path} answered 403, as the API refuses the key"
                 ) from None
             raise
-        return self._parse(request, content)
+        return self._parse(request, content, report)
 
     def _get_once(self, endpoint: Endpoint[object]) -> object:
         request = Request(endpoint=endpoint)
-        return self._parse(request, self._send_in_turn(request, request.path))
+        return self._parse(request, self._send_in_turn(request, request.path), RowReport())
 
-    def _parse(self, request: Request[T], content: bytes) -> T:
+    def _parse(self, request: Request[T], content: bytes, report: RowReport) -> T:
         endpoint = request.endpoint
-        response = parse_response(endpoint.path, endpoint.response, content)
+        response = parse_response(endpoint.path, endpoint.response, content, rows=report)
         # Anything else may come from a gateway that has not looked at the key.
         self._key_status.note(endpoint.path, status=httpx.codes.OK)
         return response
@@ -132,23 +140,28 @@ class Client:
         """Send a request as `get` does; the model that it returns, as JSON."""
         return request.endpoint.response.dump_json(self.get(request))
 
-    def get_list(self, request: Request[ListPage[T]]) -> list[T]:
-        """Request all pages of a list. It is returned whole or not at all.
+    def get_list(self, request: Request[ListPage[T]]) -> Listing[T]:
+        """Request all pages of a list. All of them come, or none; unreadable rows are left out.
 
         Raises:
-            PagingError: if a cursor repeats or is missing, or if the pages do not end.
+            PagingError: if a cursor repeats or is missing, if the pages do not end, or if a page
+                does not say whether it is the last one.
             PollError: as `get`.
         """
         endpoint = request.endpoint.path
-        items: list[T] = []
+        rows: list[T | Unreadable] = []
+        report = RowReport()
         cursors: set[str] = set()
         params = {**request.params, "first": PAGE_SIZE}
         for _ in range(MOST_PAGES):
-            page = self.get(replace(request, params=params))
-            items.extend(page.items)
+            page = self._get(replace(request, params=params), report)
+            rows.extend(page.items)
+            if page.has_next_page is None and page.end_cursor:
+                raise errors.PagingError(f"{endpoint} does not say whether there is a next page")
             if not page.has_next_page:
-                return items
-            if page.end_cursor is None or page.end_cursor in cursors:
+                self.unreadable.note(request, report)
+                return Listing.of(rows)
+            if not page.end_cursor or page.end_cursor in cursors:
                 raise errors.PagingError(f"{endpoint} promises a next page but its cursor repeats")
             cursors.add(page.end_cursor)
             params["after"] = page.end_cursor
@@ -233,7 +246,7 @@ class Client:
         except httpx.InvalidURL:
             raise errors.UnaskableError(f"{endpoint}: an id is too long for a URL") from None
         except (httpx.TransportError, UnicodeError) as failure:
-            raise errors.ConnectionFailedError(f"{endpoint}: {_error_text(failure)}") from None
+            raise errors.ConnectionFailedError(f"{endpoint}: {connection_error(failure)}") from None
 
     def _accept(self, endpoint: Endpoint[object], response: HttpResponse) -> bytes:
         if response.status == httpx.codes.OK:
@@ -247,17 +260,6 @@ class Client:
         if isinstance(failure, errors.KeyRefusedError):
             self._key_status.note(endpoint.path, status=response.status)
         raise failure
-
-
-def _error_text(failure: Exception) -> str:
-    """The system's text for a connection error, without the server's bytes: they may hold a key."""
-    if isinstance(failure, httpx.ReadError):
-        return f"the response broke off: {failure}"
-    if isinstance(failure, httpx.NetworkError):
-        return str(failure)
-    if isinstance(failure, httpx.ProxyError):
-        return "the proxy refuses to connect"
-    return "the response broke off or is no HTTP"
 
 
 def _forget_location(response: httpx.Response) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from exporter import errors
@@ -71,3 +72,14 @@ def _what(media_type: str) -> str:
     if media_type in _MEDIA_TYPES:
         return media_type
     return "JSON of another shape" if media_type.endswith("json") else "no JSON"
+
+
+def connection_error(failure: Exception) -> str:
+    """The system's text for a connection error, without the server's bytes: they may hold a key."""
+    if isinstance(failure, httpx.ReadError):
+        return f"the response broke off: {failure}"
+    if isinstance(failure, httpx.NetworkError):
+        return str(failure)
+    if isinstance(failure, httpx.ProxyError):
+        return "the proxy refuses to connect"
+    return "the response broke off or is no HTTP"

@@ -166,6 +166,17 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
         ),
         Endpoint(f"{metrics}/sessions-by-category", view, categories),
         Endpoint(
+            "/v3/enterprise/code-scans/metrics",
+            "ViewAccountCodeScans",
+            lambda call: responses.code_scans(call.whole("time_after"), call.whole("time_before")),
+        ),
+        Endpoint(
+            "/v3/organizations/{org_id}/automations",
+            "ViewOrgAutomations",
+            lambda call: responses.automations(call.ids["org_id"]),
+            paged=True,
+        ),
+        Endpoint(
             "/v3/enterprise/consumption/acu-limits/devin",
             spend,
             lambda _: responses.limits(),

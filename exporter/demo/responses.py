@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from exporter.demo import dedicated_deployment, session_list, v2_usage
+from exporter.demo import counts, dedicated_deployment, session_list, v2_usage
 from exporter.demo.gateway import Gateway
 from exporter.demo.people import DAY, DAY_START, Person
 from exporter.demo.world import Use, World
@@ -106,7 +106,16 @@ class Responses:
             "prs_opened_count": states["open"],
             "prs_merged_count": states["merged"],
             "prs_closed_count": states["closed"],
+            **counts.taken_over(states.total()),
         }
+
+    def code_scans(self, after: int, before: int) -> Record:
+        """`…/code-scans/metrics`."""
+        return counts.scans(self._world, after, before, self._clock())
+
+    def automations(self, org_id: str) -> Sequence[Record]:
+        """`…/automations`."""
+        return counts.automations(self._org(org_id), founded=self._world.founded * DAY)
 
     def searches(self, after: int, before: int, org_id: str | None) -> Record:
         """`…/metrics/searches`."""
@@ -117,33 +126,7 @@ class Responses:
     def categories(self, after: int, before: int) -> Record:
         """`…/metrics/sessions-by-category`; one subcategory has a name and no id."""
         totals = self._world.sessions(after, before, self._clock(), org=None)
-        rows: dict[str, list[Record]] = {}
-        for (category, subcategory), sessions in sorted(totals.by_category.items(), key=str):
-            parts = rows.setdefault(category, [])
-            if subcategory is not None:
-                parts.append(
-                    {
-                        "subcategory_id": None if " " in subcategory else subcategory,
-                        "display_name": subcategory.title(),
-                        "sessions_count": sessions,
-                        "acus": totals.acus_by_category[category, subcategory],
-                    }
-                )
-        return {
-            "categories": [
-                {
-                    "category": category,
-                    "sessions_count": sum(
-                        n for (name, _), n in totals.by_category.items() if name == category
-                    ),
-                    "acus": sum(
-                        n for (name, _), n in totals.acus_by_category.items() if name == category
-                    ),
-                    "subcategories": parts,
-                }
-                for category, parts in rows.items()
-            ]
-        }
+        return counts.categories(totals)
 
     def queue(self) -> Record:
         """`/v3/enterprise/queue`."""

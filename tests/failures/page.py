@@ -43,7 +43,8 @@ exporter with all three sources asks real HTTPS servers, and these misbehave. In
   the last full run and an interval, if that is longer). It is absent then, and
   `devin_exporter_task_entities_missing` counts it; nowhere stands a 0, a NaN or a part of a sum in
   its place. The gateway's answer is read value by value: one that nobody can read is absent at
-  once, and `aione_unreadable_values` counts it;
+  once, and `aione_unreadable_values` counts it. Lists are read row by row, and
+  `devin_unreadable_values` counts the rows that are left out;
 - once the cause is gone, the next poll brings everything back;
 - nothing that the exporter writes holds any part of a key.
 
@@ -52,7 +53,8 @@ as the two APIs of one host do. `task_up` and `failures_total{reason}` stand for
 `devin_exporter_task_up` and `devin_exporter_task_failures_total` of the tasks that it breaks; «log»
 for a part of the line that reports it, once at its beginning. The alerts fire where it lasts:
 `DevinTaskFailing` after two failed attempts and 15 minutes, `DevinKeyRefused` and
-`DevinExporterDown` after 5 minutes, `DevinEntitiesMissing` when the data has been gone for an hour.
+`DevinExporterDown` after 5 minutes, `DevinUnreadableRows` after 30 minutes, `DevinEntitiesMissing`
+when the data has been gone for an hour.
 
 | what breaks | sources | series of the tasks that fail | `task_up` | `failures_total{reason}` | \
 `/-/ready` | `/-/healthy` | log | alert |

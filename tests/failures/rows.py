@@ -68,6 +68,7 @@ class Series(StrEnum):
     NEVER = "absent until the first good answer"
     KEPT = "unchanged"
     ENTITY = "the others' are unchanged; that one's as above"
+    ROW = "the others' are unchanged; that one's too, until too old; its count is absent"
     WINDOWS = "of windows that have ended: absent at that second; else last good values, as above"
     ANEW = "absent until polled anew, at once"
     OFF = "as above; the task is off, and tried again in a day"
@@ -80,6 +81,7 @@ class Alert(StrEnum):
     FAILING = "DevinTaskFailing"
     REFUSED = "DevinKeyRefused"
     MISSING = "DevinEntitiesMissing"
+    ROWS = "DevinUnreadableRows"
     DOWN = "DevinExporterDown"
 
 
@@ -514,6 +516,15 @@ OF_ITS_OWN: tuple[Row, ...] = (
         series=Series.ENTITY,
         reason="server_error",
         log="1 of 5 failed (server_error 1)",
+    ),
+    Row(
+        name="an organization that cannot be read",
+        victims=ONLY_V3,
+        series=Series.ROW,
+        up=1,
+        reason=None,
+        log="rows that cannot be read are left out: 1",
+        alerts=(Alert.ROWS,),
     ),
     Row(
         name="a list of members that is empty for one poll",

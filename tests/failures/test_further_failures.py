@@ -6,7 +6,8 @@ from exporter.client.endpoint import expand_path
 from exporter.demo.endpoints import GATEWAY, V2, V3
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
-from exporter.sources.devin.derived import unattributed
+from exporter.sources.devin.derived import unattributed, unreadable
+from exporter.sources.devin.members import directory, models
 from tests.failures.rig import (
     INTERVAL,
     KEYS,
@@ -21,7 +22,7 @@ from tests.failures.rig import (
 )
 from tests.failures.rows import MAIN, Row
 from tests.support.assertions import assert_as_the_row_says, assert_series
-from tests.support.faulty_server import changed, status
+from tests.support.faulty_server import JsonObject, changed, status
 from tests.support.processes import STARTED, finished
 from tests.support.rig import Scrape
 
@@ -78,6 +79,37 @@ def test_one_user_whose_endpoint_always_fails(of: Servers, row: Row) -> None:
             entity=("user_id", victim),
         )
         assert_series(row, course)
+
+
+def test_an_organization_that_cannot_be_read(of: Servers, row: Row) -> None:
+    count, told = directory.ORGANIZATIONS.name, unreadable.UNREADABLE.name
+    with stage(of) as staged:
+        before = polled(staged)
+        staged.logged()
+        damaged = changed(without_name_of_first)
+        of.devin.misbehave(damaged, models.ORGANIZATIONS.path)
+        broken = polled(staged)
+        assert_as_the_row_says(row, broken, polled_tasks(staged, (V3,)))
+        assert staged.logged().count(row.log) == 1
+        assert before.page.one(count) == len(before.page.family("devin_organization_info"))
+        assert broken.page.one(count) is None
+        assert broken.page.one(told, path=models.ORGANIZATIONS.path) == 1
+        for family in ("devin_organization_info", "devin_organization_consumption_cycle_acus"):
+            assert broken.page.family(family) == before.page.family(family)
+        assert broken.page.family(unattributed.UNATTRIBUTED.name).keys() == {
+            frozenset({("scope", "users")})
+        }
+        of.heal()
+        healed = polled(staged)
+        assert healed.page.one(count) == before.page.one(count)
+        assert healed.page.one(told, path=models.ORGANIZATIONS.path) == 0
+
+
+def without_name_of_first(page: JsonObject) -> JsonObject:
+    """A page whose first row cannot be read."""
+    items = page["items"]
+    assert isinstance(items, list)
+    return {**page, "items": [{**items[0], "name": 7}, *items[1:]]}
 
 
 def test_a_list_of_members_that_is_empty_for_one_poll(of: Servers, row: Row) -> None:

@@ -10,6 +10,7 @@ import yaml
 from exporter.exposition.build_info import BUILD_INFO
 from exporter.scheduling.scheduler import FAILURES
 from exporter.scheduling.store import ENTITIES_MISSING, TASK_UP
+from exporter.sources.devin.derived.unreadable import UNREADABLE
 from tests.failures.page import PAGE, page
 from tests.failures.rows import ROWS, Row, Series
 from tests.support.prometheus import RULES
@@ -75,6 +76,8 @@ def series(row: Row) -> Iterator[tuple[str, str]]:
         stays = f" {1 + broken // 5}x{after}" if row.lasts else ""
         failures = " ".join(f"{1 + minute // 5}" for minute in range(broken + 1))
         yield f"{FAILURES.name}{{{labels}}}", f"{before}{failures}{stays}"
+    if row.series is Series.ROW:
+        yield f'{UNREADABLE.name}{{{job}, path="it"}}', f"{'0 ' * begins}1x{MINUTES - begins}"
     yield f'{ENTITIES_MISSING.name}{{{job}, task="it"}}', missing(row)
 
 

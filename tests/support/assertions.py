@@ -56,6 +56,7 @@ WHAT_BECOMES: dict[Series, Callable[[Course], None]] = {
     Series.NEVER: assert_never_there,
     Series.KEPT: assert_kept,
     Series.ENTITY: assert_aged_for_one,
+    Series.ROW: assert_kept,
     Series.WINDOWS: assert_ended,
     Series.ANEW: assert_told_anew,
     Series.OFF: assert_aged,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter
 
-from exporter.client.models import ListPage, ResponseModel, parse_response
+from exporter.client.models import ListPage, ResponseModel, Unreadable, parse_response
 from exporter.demo.endpoints import Call, DemoKey, endpoints
 from exporter.demo.people import Size
 from exporter.demo.responses import Responses
@@ -60,12 +60,12 @@ def read(name: str, shape: Shape, body: bytes) -> object:
 
 
 def _fields_filled(value: object) -> int:
-    """How many fields of models a response fills."""
+    """How many fields of models a response fills; 0 if a row cannot be read."""
     if isinstance(value, ListPage):
         return _fields_filled(value.items)
     if isinstance(value, ResponseModel):
         return sum(1 + _fields_filled(getattr(value, name)) for name in value.model_fields_set)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not any(isinstance(item, Unreadable) for item in value):
         return sum(_fields_filled(item) for item in value)
     return 0
 

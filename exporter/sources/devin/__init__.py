@@ -21,9 +21,16 @@ from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.check import Check
 from exporter.sources.devin.consumption import collector, limits, scopes
 from exporter.sources.devin.data_set import Context, DataSet
-from exporter.sources.devin.derived import metering, pricing, unattributed
+from exporter.sources.devin.derived import metering, pricing, unattributed, unreadable
 from exporter.sources.devin.members import directory, models
-from exporter.sources.devin.operations import guardrails, hypervisors, queue, sessions
+from exporter.sources.devin.operations import (
+    automations,
+    code_scans,
+    guardrails,
+    hypervisors,
+    queue,
+    sessions,
+)
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
@@ -122,7 +129,13 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
         DataSet(queue.task(client, clock, interval), (queue.ENDPOINT,)),
         DataSet(hypervisors.task(client, clock, interval), (hypervisors.ENDPOINT,)),
         DataSet(guardrails.task(client, clock, windows, interval), (guardrails.ENDPOINT,)),
+        counts(code_scans.QUERIES).data_set("code_scans", interval, code_scans.METRICS),
+        DataSet(
+            automations.Automations(client, clock, people).task(interval), (automations.ENDPOINT,)
+        ),
     ]
+    polled = [each.task.name for each in waiting if each.task.poll is not None]
+    waiting.append(DataSet(unreadable.task(client, interval, polled=polled)))
 
     def finished(each: DataSet) -> DataSet:
         task = each.for_key(context.identity)
@@ -158,6 +171,8 @@ ENDPOINTS = (
     queue.ENDPOINT,
     hypervisors.ENDPOINT,
     guardrails.ENDPOINT,
+    code_scans.ENDPOINT,
+    automations.ENDPOINT,
 )
 
 SOURCE = Source(
@@ -182,6 +197,9 @@ SOURCE = Source(
         *queue.METRICS,
         *hypervisors.METRICS,
         *guardrails.METRICS,
+        *code_scans.METRICS,
+        *automations.METRICS,
+        *unreadable.METRICS,
     ),
     endpoints=ENDPOINTS,
     open_client=open_client,

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import PAGE_SIZE
-from exporter.client.models import ListPage
+from exporter.client.models import Listing, ListPage
 from exporter.errors import PollError
 from exporter.sources.check_report import Row, report, request_row
 from exporter.sources.devin import identity, keys
@@ -123,11 +123,13 @@ class Check:
         self._note_cycle(None)
         self._ids["org_id"] = [org_id]
         page = self._get(sessions.ORG_ENDPOINT)
-        seen = page.items if page else ()
+        seen = Listing.of(page.items) if page else ()
         members = self._get(models.ORG_USERS)
         users = {item.user_id for item in seen if item.user_id}
         bots = {item.service_user_id for item in seen if item.service_user_id}
-        self._ids["user_id"] = [m.user_id for m in members.items] if members else sorted(users)
+        if members:
+            users = {item.user_id for item in Listing.of(members.items)}
+        self._ids["user_id"] = sorted(users)
         self._ids["service_user_id"] = sorted(bots)
 
     def _get(self, endpoint: Endpoint[T]) -> T | None:
@@ -152,6 +154,10 @@ class Check:
 
     def _note_row(self, endpoint: Endpoint[object], request: Callable[[], T]) -> T | None:
         row, response = request_row(endpoint, request)
+        unreadable = self._client.unreadable.reasons(endpoint.path)
+        if unreadable:
+            result = f"rows that cannot be read are left out: {'; '.join(unreadable)}"
+            row = replace(row, result=result, passed=False)
         self._rows.append(row)
         return response
 

@@ -279,8 +279,8 @@ def test_a_body_that_is_not_json_is_told_so(api: respx.Router, client: Client, b
 def test_json_of_another_shape_is_told_with_its_place_but_not_its_value(
     api: respx.Router, client: Client
 ) -> None:
-    api.get("/v3/list").respond(json={"items": [1, "secret"], "has_next_page": False})
-    with pytest.raises(errors.ShapeError, match=r"/v3/list: items\.\[\]: ") as failure:
+    api.get("/v3/list").respond(json={"items": "secret", "has_next_page": False})
+    with pytest.raises(errors.ShapeError, match="/v3/list: items: ") as failure:
         client.get_list(NUMBERS)
     assert "secret" not in str(failure.value)
 
@@ -426,6 +426,49 @@ def test_a_list_that_fails_in_the_middle_gives_no_part(api: respx.Router, client
     first = httpx.Response(200, json={"items": [1], "has_next_page": True, "end_cursor": "a"})
     api.get("/v3/list").mock(side_effect=[first, httpx.Response(404)])
     with pytest.raises(errors.NotFoundError):
+        client.get_list(NUMBERS)
+
+
+def test_a_row_that_cannot_be_read_costs_that_row_on_whichever_page_it_is(
+    api: respx.Router, client: Client
+) -> None:
+    pages = [
+        {"items": [1, "x"], "has_next_page": True, "end_cursor": "a"},
+        {"items": [None], "has_next_page": True, "end_cursor": "b"},
+        {"items": [4], "has_next_page": False, "end_cursor": None},
+    ]
+    api.get("/v3/list").mock(side_effect=[httpx.Response(200, json=p) for p in pages])
+    listed = client.get_list(NUMBERS)
+    assert (listed, listed.unreadable) == ([1, 4], 2)
+
+
+def test_rows_that_cannot_be_read_are_logged_once_by_field_without_values_until_all_can(
+    api: respx.Router, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "exporter")
+    good, bad = ({"items": items, "has_next_page": False} for items in ([1], [1, "secret"]))
+    pages = [bad, bad, good, good, bad]
+    api.get("/v3/list").mock(side_effect=[httpx.Response(200, json=p) for p in pages])
+    for _ in pages:
+        client.get_list(NUMBERS)
+    line = "rows that cannot be read are left out: 1 (row: Input should be a valid integer)"
+    assert [record.getMessage() for record in caplog.records] == [line, line]
+
+
+@pytest.mark.parametrize("page", [{}, {"has_next_page": None}, {"end_cursor": None}])
+def test_a_page_without_a_cursor_may_leave_out_whether_it_is_the_last(
+    api: respx.Router, client: Client, page: dict[str, object]
+) -> None:
+    api.get("/v3/list").respond(json={"items": [1], **page})
+    assert client.get_list(NUMBERS) == [1]
+
+
+@pytest.mark.parametrize("page", [{}, {"has_next_page": None}])
+def test_a_page_with_a_cursor_must_say_whether_it_is_the_last(
+    api: respx.Router, client: Client, page: dict[str, object]
+) -> None:
+    api.get("/v3/list").respond(json={"items": [1], "end_cursor": "a", **page})
+    with pytest.raises(errors.PagingError, match="does not say whether there is a next page"):
         client.get_list(NUMBERS)
 
 

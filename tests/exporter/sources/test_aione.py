@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.client.models import parse_response
-from exporter.errors import PollError, ShapeError
+from exporter.errors import PollError, RateLimitedError, ShapeError
 from exporter.exposition.render import render
 from exporter.sources.aione import SOURCE
 from exporter.sources.aione.dashboard import ENDPOINT, TASK
@@ -730,3 +730,26 @@ def test_money_is_no_float_before_it_is_published() -> None:
     body = b'{"tech": {"total_cost_rmb": "0.1"}}'
     tech = parse_response(ENDPOINT.path, ENDPOINT.response, body).tech
     assert getattr(tech, "total_cost_rmb", None) == Decimal("0.1")
+
+
+# Responses as clients of the gateway have met them
+
+
+def test_the_error_of_a_quota_is_a_rate_limit_and_its_text_is_not_repeated(
+    dashboard: respx.Route, polled: Rig
+) -> None:
+    dashboard.respond(429, json=payload("variants/aione_error"))
+    polled.poll()
+    assert isinstance(polled.error(TASK), RateLimitedError)
+    assert str(polled.error(TASK)) == f"{ENDPOINT.path} answered 429"
+    assert of_aione(polled.scrape()) == set()
+
+
+def test_the_list_of_keys_is_no_dashboard_and_nothing_of_it_is_published(
+    dashboard: respx.Route, polled: Rig
+) -> None:
+    dashboard.respond(json=payload("variants/aione_keys"))
+    polled.poll()
+    assert isinstance(polled.error(TASK), ShapeError)
+    assert of_aione(polled.scrape()) == set()
+    assert "sk-" not in polled.page()

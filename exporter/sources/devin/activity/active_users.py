@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.fan_out import Attempts, for_each_entity, run_all
 from exporter.client.http import Client
-from exporter.client.models import Count, ResponseModel, Timestamp
+from exporter.client.models import Count, Listing, ResponseModel, Rows, Timestamp
 from exporter.client.response import Response, first_expiry
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
@@ -46,15 +46,15 @@ class Period:
     """A kind of UTC window, with its endpoints and metrics."""
 
     name: str
-    endpoint: Endpoint[tuple[ActiveUsers, ...]]
-    org_endpoint: Endpoint[tuple[ActiveUsers, ...]]
+    endpoint: Endpoint[Rows[ActiveUsers]]
+    org_endpoint: Endpoint[Rows[ActiveUsers]]
     running: Callable[[float], Window]
     enterprise: Metric
     previous: Metric
     organization: Metric
 
 
-_RESPONSE = TypeAdapter(tuple[ActiveUsers, ...])
+_RESPONSE: TypeAdapter[Rows[ActiveUsers]] = TypeAdapter(Rows[ActiveUsers])
 
 
 def _period(name: str, word: str, adverb: str, running: Callable[[float], Window]) -> Period:
@@ -160,7 +160,7 @@ class Activity:
         def poll(period: Period) -> None:
             requested_at = self._clock()
             response = self._client.get(request(period, requested_at, requested_at, org_id=org_id))
-            users = {day_number(item.start_time): item.active_users for item in response}
+            users = by_first_day(response)
             with self._lock:
                 known[period.name] = Response(requested_at, users)
 
@@ -209,7 +209,7 @@ class Activity:
 
 def request(
     period: Period, first: float, last: float, *, org_id: str | None = None
-) -> Request[tuple[ActiveUsers, ...]]:
+) -> Request[Rows[ActiveUsers]]:
     """The request for the windows from the one before that of `first` to that of `last`.
 
     Args:
@@ -224,6 +224,11 @@ def request(
         # The API's bounds may be inclusive or not: request a day more on each side.
         params=Window(before.start - DAY, utc_day(last).end + DAY).params,
     )
+
+
+def by_first_day(response: Rows[ActiveUsers]) -> dict[int, int]:
+    """The users of each window, by the number of its first day."""
+    return {day_number(item.start_time): item.active_users for item in Listing.of(response)}
 
 
 def _fresh(known: Mapping[str, _Known], now: float, max_age: float) -> dict[str, _Known]:

@@ -1,15 +1,16 @@
 """Sessions and ACUs by category: `GET /v3/enterprise/metrics/sessions-by-category`.
 
 There is one row per subcategory. The rest of a category has `subcategory=""`, so that the rows of a
-category add up to its total.
+category add up to its total. The rest also holds a subcategory that cannot be read.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Self
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, model_validator
 
-from exporter.client.models import Acus, Count, ResponseModel
+from exporter.client.models import Acus, Count, Listing, ResponseModel, Rows
 from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
 from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
@@ -33,10 +34,21 @@ METRICS = (SESSIONS, ACUS)
 class Subcategory(ResponseModel):
     """A part of a category; labelled by its id, else by its name."""
 
-    subcategory_id: str | None
-    display_name: Word
+    subcategory_id: str | None = None
+    display_name: Word | None = None
     sessions_count: Count
     acus: Acus
+
+    @model_validator(mode="after")
+    def _has_a_label(self) -> Self:
+        if not self.label:
+            raise ValueError("a subcategory needs an id or a name")
+        return self
+
+    @property
+    def label(self) -> str:
+        """Its id, else its name."""
+        return self.subcategory_id or self.display_name or REMAINDER
 
 
 class Category(ResponseModel):
@@ -45,13 +57,13 @@ class Category(ResponseModel):
     category: Word
     sessions_count: Count
     acus: Acus
-    subcategories: tuple[Subcategory, ...]
+    subcategories: Rows[Subcategory] | None = None
 
 
 class Categories(ResponseModel):
     """The field read of the endpoint."""
 
-    categories: tuple[Category, ...]
+    categories: Rows[Category]
 
 
 ENDPOINT = metrics_endpoints("sessions-by-category", TypeAdapter(Categories), feeds="categories")[0]
@@ -60,12 +72,12 @@ ENDPOINT = metrics_endpoints("sessions-by-category", TypeAdapter(Categories), fe
 def _samples(response: Categories, _: Ids) -> Iterator[Sample]:
     sessions: defaultdict[tuple[str, str], int] = defaultdict(int)
     acus: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for category in response.categories:
+    for category in Listing.of(response.categories):
         rest = (category.category, REMAINDER)
         sessions[rest] += category.sessions_count
         acus[rest] += category.acus
-        for part in category.subcategories:
-            row = (category.category, part.subcategory_id or part.display_name)
+        for part in Listing.of(category.subcategories or ()):
+            row = (category.category, part.label)
             sessions[row] += part.sessions_count
             sessions[rest] -= part.sessions_count
             acus[row] += part.acus

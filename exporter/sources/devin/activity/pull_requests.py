@@ -1,6 +1,6 @@
 """Pull requests: `GET /v3/enterprise/metrics/prs`, and per organization."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import TypeAdapter
 
@@ -14,7 +14,13 @@ CREATED = Metric(
 MERGED = Metric("devin_prs_merged_cycle", "Those of them that are merged.")
 CLOSED = Metric("devin_prs_closed_cycle", "Those of them that were closed without a merge.")
 OPEN = Metric("devin_prs_open_cycle", "Those of them that are open now.")
-METRICS = (CREATED, MERGED, CLOSED, OPEN)
+TAKEN_OVER = Metric(
+    "devin_prs_taken_over_cycle",
+    "Pull requests that others opened and Devin pushed to in the running billing cycle, by what "
+    "has become of them: open, merged or closed; other is what their number holds beyond these.",
+    ("state",),
+)
+METRICS = (CREATED, MERGED, CLOSED, OPEN, TAKEN_OVER)
 
 ORGANIZATION_MERGED = Metric(
     "devin_organization_prs_merged_cycle",
@@ -31,6 +37,10 @@ class PullRequests(ResponseModel):
     prs_opened_count: Count
     prs_merged_count: Count
     prs_closed_count: Count
+    prs_taken_over_count: Count | None = None
+    prs_taken_over_opened_count: Count | None = None
+    prs_taken_over_merged_count: Count | None = None
+    prs_taken_over_closed_count: Count | None = None
 
 
 ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
@@ -43,6 +53,20 @@ def _samples(response: PullRequests, _: Ids) -> Iterator[Sample]:
     yield MERGED(response.prs_merged_count)
     yield CLOSED(response.prs_closed_count)
     yield OPEN(response.prs_opened_count)
+    taken_over = {
+        "open": response.prs_taken_over_opened_count,
+        "merged": response.prs_taken_over_merged_count,
+        "closed": response.prs_taken_over_closed_count,
+    }
+    for state, count in by_state(taken_over, response.prs_taken_over_count).items():
+        yield TAKEN_OVER(count, state=state)
+
+
+def by_state(counts: Mapping[str, int | None], total: int | None) -> dict[str, int]:
+    """The known counts, and as `other` what the total holds beyond them."""
+    known = {state: count for state, count in counts.items() if count is not None}
+    other = 0 if total is None else total - sum(known.values())
+    return {**known, "other": other} if other else known
 
 
 def _organization_samples(response: PullRequests, ids: Ids) -> Iterator[Sample]:

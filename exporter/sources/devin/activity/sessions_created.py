@@ -36,11 +36,27 @@ WITH_MERGED_PRS = Metric(
     "devin_sessions_with_merged_prs_cycle",
     "Sessions created in the running billing cycle that have a merged pull request.",
 )
+WITH_PLAYBOOK = Metric(
+    "devin_sessions_with_playbook_cycle",
+    "Sessions created in the running billing cycle with a playbook.",
+)
+WITH_SEARCH = Metric(
+    "devin_sessions_with_search_cycle",
+    "Sessions created in the running billing cycle with a search.",
+)
 AVERAGE_ACUS = Metric(
     "devin_session_average_cycle_acus",
     "Mean ACUs of the sessions created in the running billing cycle; absent while there are none.",
 )
-METRICS = (*CREATED.values(), BY_ORIGIN, BY_SIZE, WITH_MERGED_PRS, AVERAGE_ACUS)
+METRICS = (
+    *CREATED.values(),
+    BY_ORIGIN,
+    BY_SIZE,
+    WITH_MERGED_PRS,
+    WITH_PLAYBOOK,
+    WITH_SEARCH,
+    AVERAGE_ACUS,
+)
 
 ORGANIZATION_CREATED = {
     "yesterday": Metric(
@@ -58,13 +74,15 @@ ORGANIZATION_METRICS = tuple(ORGANIZATION_CREATED.values())
 
 
 class SessionMetrics(ResponseModel):
-    """The fields read of the endpoint; both maps may have any keys."""
+    """The fields read of the endpoint; both maps may have any keys, and null values."""
 
     sessions_created_count: Count
     sessions_with_merged_prs_count: Count
-    avg_acus_per_session: Acus
-    sessions_created_by_origin: dict[Word, Count]
-    sessions_created_by_size: dict[Word, Count]
+    sessions_created_with_playbook_count: Count | None = None
+    sessions_created_with_search_count: Count | None = None
+    avg_acus_per_session: Acus | None = None
+    sessions_created_by_origin: dict[Word, Count | None] | None = None
+    sessions_created_by_size: dict[Word, Count | None] | None = None
 
 
 ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
@@ -78,12 +96,18 @@ def _created(metric: Metric, response: SessionMetrics, ids: Ids) -> Iterator[Sam
 
 def _cycle(response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
     yield from _created(CREATED["cycle"], response, ids)
-    for origin, sessions in response.sessions_created_by_origin.items():
-        yield BY_ORIGIN(sessions, origin=origin)
-    for size, sessions in response.sessions_created_by_size.items():
-        yield BY_SIZE(sessions, size=size)
+    for origin, sessions in (response.sessions_created_by_origin or {}).items():
+        if sessions is not None:
+            yield BY_ORIGIN(sessions, origin=origin)
+    for size, sessions in (response.sessions_created_by_size or {}).items():
+        if sessions is not None:
+            yield BY_SIZE(sessions, size=size)
     yield WITH_MERGED_PRS(response.sessions_with_merged_prs_count)
-    if response.sessions_created_count:
+    if response.sessions_created_with_playbook_count is not None:
+        yield WITH_PLAYBOOK(response.sessions_created_with_playbook_count)
+    if response.sessions_created_with_search_count is not None:
+        yield WITH_SEARCH(response.sessions_created_with_search_count)
+    if response.sessions_created_count and response.avg_acus_per_session is not None:
         yield AVERAGE_ACUS(response.avg_acus_per_session)
 
 

@@ -102,6 +102,7 @@ class ConsumptionBackfill:
             self._entities[ENTERPRISE_SCOPE.task] = (ENTERPRISE,)
         if self._policy.mode != "off":
             self._entities[USER_SCOPE.task] = _ids(people.user_ids)
+        self._all_users_known = _all_known(people.all_user_ids)
         self._created = {
             item.org_id: seconds(item.created_at)
             for item in people.organizations(finished.now, math.inf)
@@ -210,7 +211,8 @@ class ConsumptionBackfill:
         for user_id, account in self._accounts(checkpoint, USER_SCOPE):
             if self._policy.own(user_id):
                 yield self._policy.label(user_id), account
-        if all(self._policy.own(user_id) for user_id in totals.unknown_users):
+        unknown = totals.unknown_users
+        if self._all_users_known and all(self._policy.own(user_id) for user_id in unknown):
             others = (
                 account
                 for user_id, account in self._accounts(checkpoint, USER_SCOPE)
@@ -234,6 +236,14 @@ def _ids(list_entities: Callable[[], frozenset[str]]) -> tuple[str, ...]:
     with suppress(EntitiesUnknownError):
         return tuple(sorted(list_entities()))
     return ()
+
+
+def _all_known(list_entities: Callable[[], frozenset[str]]) -> bool:
+    try:
+        list_entities()
+    except EntitiesUnknownError:
+        return False
+    return True
 
 
 def _first_use(account: EntityUsage) -> float:

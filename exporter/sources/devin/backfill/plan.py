@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Request
+from exporter.client.models import Rows
 from exporter.errors import NotFoundError, PermissionMissingError, PollError, SwitchedOffError
 from exporter.exposition.openmetrics import BackfillRange, Segment
 from exporter.scheduling.task import Task
@@ -129,9 +130,7 @@ class _Plan:
         for org_id in self._org_ids:
             yield [self._created(org_id, day) for day in self._finished.days]
 
-    def _active_users(
-        self, period: active_users.Period
-    ) -> Request[tuple[active_users.ActiveUsers, ...]]:
+    def _active_users(self, period: active_users.Period) -> Request[Rows[active_users.ActiveUsers]]:
         return active_users.request(period, self._finished.shown.start, self._finished.now)
 
     def _created(self, org_id: str, day: int) -> Request[sessions_created.SessionMetrics]:
@@ -164,7 +163,7 @@ class _Plan:
         self, period: active_users.Period, checkpoint: Checkpoint, began: float
     ) -> Iterator[Segment]:
         response = checkpoint.response(self._active_users(period))
-        users = {day_number(item.start_time): item.active_users for item in response or ()}
+        users = active_users.by_first_day(response or ())
         running = period.running(self._finished.shown.start)
         while running.start < self._finished.shown.end:
             active = users.get(day_number(period.running(running.start - 1).start))

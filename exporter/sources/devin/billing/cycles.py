@@ -11,7 +11,7 @@ from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import ListPage, ResponseModel, Timestamp
 from exporter.client.response import Response, is_fresh
-from exporter.errors import NotFoundError, PermissionMissingError
+from exporter.errors import NotFoundError, PermissionMissingError, ShapeError
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
@@ -102,6 +102,10 @@ class Cycles:
             self._reported_at = requested_at
             raise type(refusal)(f"{refusal}; {STANDS_IN}") from None
         windows = tuple(Window(seconds(item.after), seconds(item.before)) for item in items)
+        if items.unreadable:
+            windows = self._with_known(windows)
+            if covering(windows, requested_at) is None:
+                raise ShapeError(f"{ENDPOINT.path}: no cycle that can be read covers now")
         self._reported_at = requested_at
         lost = (
             covering(windows, requested_at) is None
@@ -113,6 +117,11 @@ class Cycles:
             return
         self._known = Response(requested_at, windows)
         self._note_fallback(requested_at)
+
+    def _with_known(self, listed: tuple[Window, ...]) -> tuple[Window, ...]:
+        """The listed cycles, and those known before that a row that cannot be read may be of."""
+        known = (w for w in self._known.value if not any(map(w.overlaps, listed)))
+        return (*listed, *known)
 
     def windows(self, now: float) -> BillingWindows:
         """Today, yesterday and the cycles known at `now` (Unix seconds)."""

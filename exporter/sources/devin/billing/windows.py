@@ -29,6 +29,10 @@ class Window:
     def __contains__(self, moment: float) -> bool:
         return self.start <= moment < self.end
 
+    def overlaps(self, other: "Window") -> bool:
+        """Whether a moment is in both."""
+        return self.start < other.end and other.start < self.end
+
     def covers(self, requested_at: float, now: float) -> bool:
         """Whether the response to a request has this window's figure at `now`.
 

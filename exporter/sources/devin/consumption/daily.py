@@ -1,7 +1,7 @@
 """The request for the days of an entity, and the parser of its response."""
 
 from exporter.client.endpoint import Request
-from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
+from exporter.sources.devin.billing.windows import Window, billing_day_start
 from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage
 from exporter.sources.devin.consumption.scopes import DailyResponse, DayItem, Scope
 
@@ -31,5 +31,4 @@ def to_usage(response: DailyResponse, *, requested_at: float, days: range) -> En
 
 
 def _day_use(item: DayItem) -> DailyUsage:
-    split = {name: acus for name, acus in item.acus_by_product.items() if acus is not None}
-    return DailyUsage(day_number(item.date), item.acus, split)
+    return DailyUsage(item.day, item.acus, item.split)

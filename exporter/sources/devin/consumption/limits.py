@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import Acus, ListPage, ResponseModel
+from exporter.client.models import Acus, Listing, ListPage, ResponseModel
 from exporter.client.response import Response
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
@@ -72,7 +72,7 @@ class Limits:
         self._clock = clock
         self._people = people
         self._policy = policy
-        self._last: Response[tuple[LimitItem, ...]] | None = None
+        self._last: Response[Listing[LimitItem]] | None = None
 
     def task(self, poll_interval: float) -> Task:
         """The task that polls the limits. The users that get series follow their ranking."""
@@ -90,7 +90,7 @@ class Limits:
         """Request all limits. Raises `PollError`."""
         requested_at = self._clock()
         items = self._client.get_list(Request(endpoint=ENDPOINT))
-        self._last = Response(requested_at, tuple(items))
+        self._last = Response(requested_at, items)
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """All limits. The list of limits has precedence over an organization's own entry."""
@@ -98,8 +98,9 @@ class Limits:
         organizations = self._people.organizations(now, max_age)
         lowest = _lowest(response.value if response else ())
         cycle: dict[str | None, float | None] = {}
-        # The organizations' own entries are not used while the list of limits is too old.
-        if response or self._last is None:
+        # The organizations' own entries are not used while the list of limits is too old, or has
+        # a row that cannot be read and may be of any of them.
+        if self._last is None or (response and not response.value.unreadable):
             cycle = {org.org_id: org.max_cycle_acu_limit for org in organizations}
         cycle |= {item.org_id: item.cycle_acu_limit for item in lowest if item.scope == "org"}
         samples = [

@@ -1,9 +1,10 @@
 """The scopes of consumption: kinds of entities with their endpoints and metrics."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import TypeAdapter, field_validator
 
 from exporter.client.endpoint import Endpoint
 from exporter.client.models import Acus, ResponseModel, Timestamp
@@ -16,6 +17,8 @@ PRODUCTS = ("devin", "cascade", "terminal")
 """Products that are published even without use; others are published once they are seen."""
 
 ENTERPRISE = ""
+
+_FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 
 _WINDOWS = {
     "today": "in the running billing day, which starts at 08:00 UTC",
@@ -37,11 +40,27 @@ def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> di
 
 
 class DayItem(ResponseModel):
-    """One billing day; `acus_by_product` may have any keys, and null values."""
+    """One billing day; `acus_by_product` may be missing, and have any keys and null values.
 
-    date: Timestamp
+    Its `date` is the moment at which it starts, or a calendar date.
+    """
+
+    date: Timestamp | dt.date
     acus: Acus
-    acus_by_product: dict[Word, Acus | None] = Field(default_factory=dict)
+    acus_by_product: dict[Word, Acus | None] | None = None
+
+    @property
+    def day(self) -> int:
+        """Its number."""
+        if isinstance(self.date, int):
+            return day_number(self.date)
+        return self.date.toordinal() - _FIRST_DAY
+
+    @property
+    def split(self) -> dict[str, float]:
+        """The known ACUs by product."""
+        split = self.acus_by_product or {}
+        return {product: acus for product, acus in split.items() if acus is not None}
 
 
 class DailyResponse(ResponseModel):
@@ -52,9 +71,12 @@ class DailyResponse(ResponseModel):
     @field_validator("consumption_by_date")
     @classmethod
     def _each_day_once(cls, items: tuple[DayItem, ...]) -> tuple[DayItem, ...]:
-        if len({day_number(item.date) for item in items}) < len(items):
-            raise ValueError("a day stands twice")
-        return items
+        days: dict[int, DayItem] = {}
+        for item in items:
+            same = days.setdefault(item.day, item)
+            if (same.acus, same.split) != (item.acus, item.split):
+                raise ValueError("a day stands twice, with different figures")
+        return tuple(days.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,10 +47,10 @@ def task(
 
         total = known(ledgers.enterprise, lambda: {ENTERPRISE})
         parts = {
-            "organizations": (known(ledgers.organizations, people.org_ids),),
+            "organizations": (known(ledgers.organizations, people.all_org_ids),),
             "users": (
                 known(ledgers.users, people.all_user_ids),
-                known(ledgers.service_users, people.service_user_ids),
+                known(ledgers.service_users, people.all_service_user_ids),
             ),
         }
         samples: list[Sample] = []

@@ -1,13 +1,13 @@
 """The members of an enterprise: organizations, users (from both lists) and service users."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import TypeVar
 
 from exporter.client.endpoint import Request
 from exporter.client.fan_out import run_all
 from exporter.client.http import Client
+from exporter.client.models import Listing
 from exporter.client.response import first_expiry
 from exporter.errors import EntitiesUnknownError, NotFoundError, PermissionMissingError
 from exporter.metrics import Metric, Sample
@@ -91,20 +91,21 @@ class Directory:
         self._by_group = DebouncedList(
             clock, fetch=self._fetch_idp_users, id_of=lambda item: item.user_id
         )
+        self._users = (self._direct, self._by_group)
         self._service_users = DebouncedList(
             clock,
             fetch=lambda: client.get_list(Request(endpoint=models.SERVICE_USERS)),
             id_of=lambda item: item.service_user_id,
         )
 
-    def _fetch_organizations(self) -> Iterable[Organization]:
-        """All organizations. An organization's key has no access to names, so the id stands in."""
+    def _fetch_organizations(self) -> Listing[Organization]:
+        """All organizations. An organization's key has no access to their list."""
         org_id = self._identity.org_id
         if org_id is not None:
-            return (Organization(org_id=org_id, name=org_id),)
+            return Listing([Organization(org_id=org_id)])
         return self._client.get_list(Request(endpoint=models.ORGANIZATIONS))
 
-    def _fetch_users(self) -> Iterable[Member]:
+    def _fetch_users(self) -> Listing[Member]:
         """Users with a direct role; for an organization's key its members, else those seen."""
         org_id = self._identity.org_id
         if org_id is None:
@@ -115,13 +116,14 @@ class Directory:
             )
         except (NotFoundError, PermissionMissingError):
             self._only_seen = True
-            return [Member(user_id=who) for who, kind in self._seen().items() if kind == "user"]
+            seen = (who for who, kind in self._seen().items() if kind == "user")
+            return Listing(Member(user_id=who) for who in seen)
         self._only_seen = False
         return members
 
-    def _fetch_idp_users(self) -> Iterable[Member]:
+    def _fetch_idp_users(self) -> Listing[Member]:
         if self._identity.org_id is not None:
-            return ()
+            return Listing()
         return self._client.get_list(Request(endpoint=models.IDP_USERS))
 
     def tasks(self, poll_interval: float, *, ranked_by: str) -> Iterator[Task]:
@@ -143,7 +145,7 @@ class Directory:
             metrics=(USERS,),
             poll=self._poll_users,
             snapshot=lambda now, max_age: _listing(
-                (self._direct, self._by_group),
+                self._users,
                 _nothing,
                 None if self._only_seen else USERS,
                 now,
@@ -180,35 +182,34 @@ class Directory:
                 self._policy.listed(self._users_or_seen())
 
     def _user_names(self, now: float, max_age: float) -> Snapshot:
-        lists = [self._direct.last, self._by_group.last]
-        fresh = [each for each in lists if each and each.is_fresh(now, max_age)]
-        members = chain.from_iterable(each.value.values() for each in fresh)
+        rows = [row for each in self._users for row in each.rows(now, max_age)]
         return Snapshot(
-            tuple(_user_samples(members, self._policy)),
-            expires=first_expiry((each.requested_at for each in fresh), max_age),
+            tuple(_user_samples((row.value for row in rows), self._policy)),
+            expires=first_expiry((row.requested_at for row in rows), max_age),
         )
 
     def organizations(self, now: float, max_age: float) -> tuple[Organization, ...]:
         """The organizations of a fresh list; none if the list is too old."""
-        last = self._organizations.last
-        if last is None or not last.is_fresh(now, max_age):
-            return ()
-        return tuple(last.value.values())
+        return tuple(row.value for row in self._organizations.rows(now, max_age))
 
     def org_ids(self) -> frozenset[str]:
-        """All organizations. Raises `EntitiesUnknownError` while there is no good list."""
-        return frozenset(self._organizations.known())
+        """The known organizations. Raises `EntitiesUnknownError` while there is no good list."""
+        return self._organizations.ids()
+
+    def all_org_ids(self) -> frozenset[str]:
+        """All organizations. Raises `EntitiesUnknownError` while one may be unknown."""
+        return self._organizations.all_ids()
 
     def user_ids(self) -> frozenset[str]:
-        """The users of both lists.
+        """The known users of both lists.
 
         Raises:
             EntitiesUnknownError: while neither list has been good.
         """
-        lists = [each.last for each in (self._direct, self._by_group)]
-        if not any(lists):
+        lists = [each for each in self._users if each.requested_at is not None]
+        if not lists:
             raise EntitiesUnknownError("no good list of users yet")
-        return frozenset().union(*(each.value for each in lists if each))
+        return frozenset().union(*(each.ids() for each in lists))
 
     def _users_or_seen(self) -> Iterable[str]:
         with suppress(EntitiesUnknownError):
@@ -216,51 +217,54 @@ class Directory:
         return [who for who, kind in self._seen().items() if kind == "user"]
 
     def all_user_ids(self) -> frozenset[str]:
-        """All users. Raises `EntitiesUnknownError` while either list has never been good."""
-        return frozenset({*self._direct.known(), *self._by_group.known()})
+        """All users. Raises `EntitiesUnknownError` while one may be unknown."""
+        return frozenset().union(*(each.all_ids() for each in self._users))
 
     def service_user_ids(self) -> frozenset[str]:
-        """All service users; for an organization's key those of recent sessions.
+        """The known service users; for an organization's key those of recent sessions.
 
         Raises:
             EntitiesUnknownError: while there is no good list.
         """
         if self._identity.org_id is not None:
             return frozenset(who for who, kind in self._seen().items() if kind == "service")
-        return frozenset(self._service_users.known())
+        return self._service_users.ids()
+
+    def all_service_user_ids(self) -> frozenset[str]:
+        """All service users. Raises `EntitiesUnknownError` while one may be unknown."""
+        return self._service_users.all_ids()
 
 
 def _listing(
-    debounced: tuple[DebouncedList[T], ...],
+    lists: Sequence[DebouncedList[T]],
     samples: Callable[[Iterable[T]], Iterable[Sample]],
     count: Metric | None,
     now: float,
     max_age: float,
 ) -> Snapshot:
-    """The samples of the fresh lists, and the count if all lists are fresh."""
-    lists = [each.last for each in debounced if each.last is not None]
+    """The samples of the fresh rows, and the count if all lists are fresh and complete."""
     fresh = [each for each in lists if each.is_fresh(now, max_age)]
-    published = list(samples(chain.from_iterable(each.value.values() for each in fresh)))
-    if count is not None and len(fresh) == len(debounced):
-        entities = frozenset().union(*(each.value for each in fresh))
-        published.append(count(len(entities)))
+    rows = [row for each in fresh for row in each.rows(now, max_age)]
+    published = list(samples(row.value for row in rows))
+    if count is not None and len(fresh) == len(lists) and all(each.complete for each in fresh):
+        published.append(count(len(frozenset().union(*(each.ids() for each in fresh)))))
+    requested = [*(each.requested_at or 0 for each in fresh), *(row.requested_at for row in rows)]
     return Snapshot(
         tuple(published),
-        expires=first_expiry((each.requested_at for each in fresh), max_age),
-        expired_entities=len(lists) - len(fresh),
+        expires=first_expiry(requested, max_age),
+        expired_entities=sum(each.expired(now, max_age) for each in lists),
     )
 
 
 def _organization_samples(items: Iterable[Organization]) -> Iterator[Sample]:
     for item in items:
-        yield ORGANIZATION_INFO(1, org_id=item.org_id, org_name=item.name)
+        yield ORGANIZATION_INFO(1, org_id=item.org_id, org_name=item.name or item.org_id)
 
 
 def _service_user_samples(items: Iterable[ServiceUser]) -> Iterator[Sample]:
     for item in items:
-        yield SERVICE_USER_INFO(
-            1, service_user_id=item.service_user_id, service_user_name=item.name
-        )
+        name = item.name or item.service_user_id
+        yield SERVICE_USER_INFO(1, service_user_id=item.service_user_id, service_user_name=name)
         if item.expires_at is not None:
             yield SERVICE_USER_EXPIRY(
                 seconds(item.expires_at), service_user_id=item.service_user_id

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint
-from exporter.client.models import Acus, Id, ListPage, ResponseModel, Timestamp
+from exporter.client.models import Acus, Array, Id, ListPage, ResponseModel, Timestamp
 from exporter.exposition.text import Name
 from exporter.sources.devin import keys
 
@@ -16,7 +16,7 @@ class Organization(ResponseModel):
     """The fields read of `GET /v3/enterprise/organizations`."""
 
     org_id: Id
-    name: Name
+    name: Name | None = None
     created_at: Timestamp | None = None
     max_cycle_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
     max_session_acu_limit: Annotated[Acus, Field(ge=0)] | None = None
@@ -34,12 +34,12 @@ class Member(ResponseModel):
     user_id: Id
     email: Name | None = None
     name: Name | None = None
-    role_assignments: tuple[RoleAssignment, ...] = ()
-    idp_role_assignments: tuple[RoleAssignment, ...] = ()
+    role_assignments: Array[RoleAssignment] | None = None
+    idp_role_assignments: Array[RoleAssignment] | None = None
 
     def org_ids(self) -> frozenset[str]:
         """The organizations that the user has a role in."""
-        roles = chain(self.role_assignments, self.idp_role_assignments)
+        roles = chain(self.role_assignments or (), self.idp_role_assignments or ())
         return frozenset(role.org_id for role in roles if role.org_id)
 
 
@@ -47,7 +47,7 @@ class ServiceUser(ResponseModel):
     """The fields read of `GET /v3/enterprise/members/service-users`."""
 
     service_user_id: Id
-    name: Name
+    name: Name | None = None
     expires_at: Timestamp | None = None
 
 

@@ -50,10 +50,10 @@ ENDPOINT = Endpoint(
 
 @dataclass(frozen=True, slots=True)
 class CycleViolations:
-    """The number of violations in a cycle, by guardrail and action."""
+    """The number of violations in a cycle, by guardrail and action; None if it is not known."""
 
     cycle: Window
-    counts: Counter[tuple[str, str]]
+    counts: Counter[tuple[str, str]] | None
 
 
 def task(
@@ -70,16 +70,18 @@ def task(
             raise EntitiesUnknownError("the running cycle is not known yet")
         # The API's bounds may be inclusive or not: request a day more on each side, and cut here.
         params = Window(cycle.start - DAY, cycle.end + DAY).params
+        listed = client.get_list(Request(endpoint=ENDPOINT, params=params))
         within = {
             item.violation_id: (item.guardrail_name, item.action_taken)
-            for item in client.get_list(Request(endpoint=ENDPOINT, params=params))
+            for item in listed
             if seconds(item.created_at) in cycle
         }
-        return CycleViolations(cycle, Counter(within.values()))
+        # A row that cannot be read may belong to any of the counts.
+        return CycleViolations(cycle, None if listed.unreadable else Counter(within.values()))
 
     def samples(response: Response[CycleViolations], now: float) -> Iterator[Sample]:
         violations = response.value
-        if violations.cycle == windows(now).cycle:
+        if violations.counts is not None and violations.cycle == windows(now).cycle:
             for (name, action), count in sorted(violations.counts.items()):
                 yield VIOLATIONS(count, guardrail_name=name, action_taken=action)
 

@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import Id, ListPage, ResponseModel
+from exporter.client.models import Id, Listing, ListPage, ResponseModel
 from exporter.client.response import Response
 from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
@@ -59,10 +59,11 @@ def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Ta
     )
 
 
-def _samples(response: Response[list[Hypervisor]], _: float) -> Iterator[Sample]:
+def _samples(response: Response[Listing[Hypervisor]], _: float) -> Iterator[Sample]:
     items = {item.hypervisor_id: item for item in response.value}
     statuses = Counter(item.status for item in items.values())
-    for status, count in sorted(statuses.items()):
-        yield COUNT(count, status=status)
+    if not response.value.unreadable:
+        for status, count in sorted(statuses.items()):
+            yield COUNT(count, status=status)
     for hypervisor_id, item in items.items():
         yield UTILIZATION(item.utilization_percentage / PER_CENT, hypervisor_id=hypervisor_id)

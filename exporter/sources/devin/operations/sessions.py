@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import PAGE_SIZE, Client
-from exporter.client.models import Acus, Id, ListPage, ResponseModel, Timestamp
+from exporter.client.models import Acus, Id, Listing, ListPage, ResponseModel, Timestamp
 from exporter.client.response import is_fresh
 from exporter.exposition.text import Name, Word
 from exporter.metrics import Metric, Sample
@@ -135,7 +135,9 @@ class Sessions:
         self._table = table
         self._lock = threading.Lock()
         self._known: dict[str, SessionItem] = {}
-        self._complete_at = -math.inf
+        self._requested_at = -math.inf
+        self._known_until = -math.inf
+        self._complete = False
         self.acus_seen = False
 
     def task(self, poll_interval: float, *, labelled_after: tuple[str, ...] = ()) -> Task:
@@ -159,10 +161,12 @@ class Sessions:
         requested_at = self._clock()
         # If the clock was ahead at the last poll, request everything again.
         known_until = (
-            self._complete_at if is_fresh(self._complete_at, requested_at, math.inf) else -math.inf
+            self._known_until if is_fresh(self._known_until, requested_at, math.inf) else -math.inf
         )
         first = known_until == -math.inf
-        items = self._updated_after(max(known_until - OVERLAP_SECONDS, requested_at - DAY))
+        since = max(known_until - OVERLAP_SECONDS, requested_at - DAY)
+        items = self._updated_after(since)
+        complete = not items.unreadable
         for days in FURTHER_BACK_DAYS if first else ():
             if len(items) < self._table.rows:
                 items = self._updated_after(requested_at - days * DAY)
@@ -178,10 +182,12 @@ class Sessions:
                 for known_as, item in self._known.items()
                 if known_as in newest or _updated_since(item, requested_at - DAY)
             }
-            self._complete_at = requested_at
+            # A session that cannot be read is requested again until it can be.
+            self._known_until = requested_at if complete else since + OVERLAP_SECONDS
+            self._requested_at, self._complete = requested_at, complete
             self.acus_seen = self.acus_seen or any(item.acus_consumed for item in items)
 
-    def _updated_after(self, moment: float) -> list[SessionItem]:
+    def _updated_after(self, moment: float) -> Listing[SessionItem]:
         org_id = self._identity.org_id
         return self._client.get_list(
             Request(
@@ -203,16 +209,21 @@ class Sessions:
         return by_age[: self._table.rows]
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
-        """Counts by state, and the table, while the last good poll is fresh."""
-        if self._complete_at == -math.inf:
+        """Counts by state, and the table, while the last good poll is fresh.
+
+        There are no counts while a session cannot be read.
+        """
+        if self._requested_at == -math.inf:
             return Snapshot()
-        if not is_fresh(self._complete_at, now, max_age):
+        if not is_fresh(self._requested_at, now, max_age):
             return Snapshot(expired_entities=1)
         with self._lock:
+            complete = self._complete
             recent = [item for item in self._known.values() if _updated_since(item, now - DAY)]
             newest = self._newest()
         return Snapshot(
-            (*_counts(recent), *self._rows(newest)), expires=self._complete_at + max_age
+            (*(_counts(recent) if complete else ()), *self._rows(newest)),
+            expires=self._requested_at + max_age,
         )
 
     def _rows(self, newest: list[SessionItem]) -> Iterator[Sample]:

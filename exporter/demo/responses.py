@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from exporter.demo import dedicated_deployment, session_list, v2_usage
 from exporter.demo.gateway import Gateway
-from exporter.demo.people import DAY, DAY_START, Person
+from exporter.demo.people import DAY, Person
 from exporter.demo.world import Use, World
 
 ELEVATED_ABOVE = 10
@@ -45,7 +45,8 @@ class Responses:
     def consumption(self, ids: Mapping[str, str], after: int, before: int) -> Record:
         """`…/consumption/daily…`; days without use are left out."""
         now = self._clock()
-        days = range((after - DAY_START) // DAY, (before - DAY_START) // DAY + 1)
+        calendar = self._world.calendar
+        days = range(calendar.number(after), calendar.number(min(before, now)) + 1)
         person_id = ids.get("user_id", ids.get("service_user_id"))
         if person_id is not None:
             usage = self._world.personal_consumption(self._person(person_id), days, now)
@@ -54,9 +55,9 @@ class Responses:
         else:
             usage = self._world.consumption(days, now)
         rows = [
-            _day(day, use)
+            _day(day, calendar.start_of(day), use)
             for day, use in sorted(usage.items())
-            if after <= day * DAY + DAY_START < before
+            if after <= calendar.start_of(day) < before
         ]
         return {
             "total_acus": sum(sum(use.values()) for use in usage.values()),
@@ -267,7 +268,7 @@ def _identity(user: Person) -> Record:
     return {"user_id": user.id, "email": user.email, "name": user.name}
 
 
-def _day(day: int, use: Use) -> Record:
+def _day(day: int, start: int, use: Use) -> Record:
     """One row. Without use, `review` is null on even days and left out on odd days."""
     by_product: dict[str, float | None] = dict(use)
     if not by_product.get("review"):
@@ -275,7 +276,7 @@ def _day(day: int, use: Use) -> Record:
         if day % 2 == 0:
             by_product["review"] = None
     return {
-        "date": day * DAY + DAY_START,
+        "date": start,
         "acus": sum(use.values()),
         "acus_by_product": by_product,
     }

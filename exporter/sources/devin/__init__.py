@@ -17,7 +17,7 @@ from exporter.sources.devin.activity import (
 )
 from exporter.sources.devin.activity.windowed import WindowedMetrics
 from exporter.sources.devin.backfill import plan
-from exporter.sources.devin.billing import cycles
+from exporter.sources.devin.billing import cycles, day_start
 from exporter.sources.devin.check import Check
 from exporter.sources.devin.consumption import collector, limits, scopes
 from exporter.sources.devin.data_set import Context, DataSet
@@ -84,7 +84,12 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     )
     key_kind = DataSet(context.identity.task(interval), (identity.ENDPOINT,), needs_none=True)
     waiting = [
-        DataSet(context.cycles.task(interval), (cycles.ENDPOINT,), needs_none=True),
+        DataSet(
+            context.cycles.task(interval, days_seen_by=SEE_DAYS),
+            (cycles.ENDPOINT,),
+            needs_none=True,
+        ),
+        DataSet(context.day_start.task(client.source, interval, learned_from=SEE_DAYS)),
         DataSet(
             context.sessions.task(
                 interval, labelled_after=(directory.USERS_TASK, scopes.USER_SCOPE.task)
@@ -133,6 +138,9 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     return [key_kind, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
 
 
+SEE_DAYS = (scopes.ENTERPRISE_SCOPE.task, scopes.ORGANIZATION_SCOPE.task)
+"""The tasks whose polls show when billing days start."""
+
 ORG_QUERIES = (
     *sessions_created.ORG_QUERIES,
     *pull_requests.ORG_QUERIES,
@@ -166,6 +174,7 @@ SOURCE = Source(
     enabled_by="DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE",
     metrics=(
         *cycles.METRICS,
+        *day_start.METRICS,
         *directory.METRICS,
         *scopes.METRICS,
         *unattributed.METRICS,

@@ -1,7 +1,9 @@
 """The request for the days of an entity, and the parser of its response."""
 
+from collections.abc import Iterator
+
 from exporter.client.endpoint import Request
-from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
+from exporter.sources.devin.billing.windows import Window, billing_day_start
 from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage
 from exporter.sources.devin.consumption.scopes import DailyResponse, DayItem, Scope
 
@@ -23,6 +25,11 @@ def request(
     )
 
 
+def starts(response: DailyResponse) -> Iterator[float]:
+    """The timestamps of the days that carry one (Unix seconds or milliseconds)."""
+    return (item.date for item in response.consumption_by_date if isinstance(item.date, int))
+
+
 def to_usage(response: DailyResponse, *, requested_at: float, days: range) -> EntityUsage:
     """The usage on these days, from the response to a request of `requested_at` (Unix seconds)."""
     return EntityUsage.of(
@@ -32,4 +39,4 @@ def to_usage(response: DailyResponse, *, requested_at: float, days: range) -> En
 
 def _day_use(item: DayItem) -> DailyUsage:
     split = {name: acus for name, acus in item.acus_by_product.items() if acus is not None}
-    return DailyUsage(day_number(item.date), item.acus, split)
+    return DailyUsage(item.day, item.acus, split)

@@ -1,5 +1,6 @@
 """The scopes of consumption: kinds of entities with their endpoints and metrics."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,8 @@ PRODUCTS = ("devin", "cascade", "terminal")
 """Products that are published even without use; others are published once they are seen."""
 
 ENTERPRISE = ""
+
+_FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 
 _WINDOWS = {
     "today": "in the running billing day, which starts at 08:00 UTC",
@@ -37,11 +40,21 @@ def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> di
 
 
 class DayItem(ResponseModel):
-    """One billing day; `acus_by_product` may have any keys, and null values."""
+    """One billing day; `acus_by_product` may have any keys, and null values.
 
-    date: Timestamp
+    Its `date` is the moment at which it starts, or a calendar date.
+    """
+
+    date: Timestamp | dt.date
     acus: Acus
     acus_by_product: dict[Word, Acus | None] = Field(default_factory=dict)
+
+    @property
+    def day(self) -> int:
+        """Its number."""
+        if isinstance(self.date, int):
+            return day_number(self.date)
+        return self.date.toordinal() - _FIRST_DAY
 
 
 class DailyResponse(ResponseModel):
@@ -52,7 +65,7 @@ class DailyResponse(ResponseModel):
     @field_validator("consumption_by_date")
     @classmethod
     def _each_day_once(cls, items: tuple[DayItem, ...]) -> tuple[DayItem, ...]:
-        if len({day_number(item.date) for item in items}) < len(items):
+        if len({item.day for item in items}) < len(items):
             raise ValueError("a day stands twice")
         return items
 

@@ -79,7 +79,7 @@ def task(
 
     def samples(response: Response[CycleViolations], now: float) -> Iterator[Sample]:
         violations = response.value
-        if violations.cycle == windows(now).cycle:
+        if violations.cycle == windows(now).certain().get("cycle"):
             for (name, action), count in sorted(violations.counts.items()):
                 yield VIOLATIONS(count, guardrail_name=name, action_taken=action)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from exporter.demo import dedicated_deployment, session_list, v2_usage
+from exporter.demo import dedicated_deployment, limits, session_list, v2_usage
 from exporter.demo.gateway import Gateway
 from exporter.demo.people import DAY, Person
 from exporter.demo.world import Use, World
@@ -164,22 +164,23 @@ class Responses:
                 "name": name,
                 "created_at": founded,
                 "updated_at": founded,
-                "max_cycle_acu_limit": None if index % 2 else 1_000 * (index + 1),
+                "max_cycle_acu_limit": limits.cloud(index),
                 "max_session_acu_limit": None if index % 3 else 20,
             }
             for index, (org_id, name) in enumerate(self._world.organizations)
         ]
 
     def limits(self) -> Sequence[Record]:
-        """`…/consumption/acu-limits/devin`; the second user may use nothing."""
-        org_id, _ = self._world.organizations[-1]
-        first, second = self._world.people[:2]
-        return [
-            {"scope": "enterprise", "cycle_acu_limit": 50_000, "org_id": None, "user_id": None},
-            {"scope": "org", "cycle_acu_limit": 4_000, "org_id": org_id, "user_id": None},
-            {"scope": "user", "cycle_acu_limit": 300, "org_id": None, "user_id": first.id},
-            {"scope": "user", "cycle_acu_limit": 0, "org_id": None, "user_id": second.id},
-        ]
+        """`…/consumption/acu-limits/devin`."""
+        return limits.listed(self._world)
+
+    def organization_limits(self, org_id: str) -> Record:
+        """`…/organizations/{org_id}/consumption/acu-limits`."""
+        return limits.of_organization(self._world, self._org(org_id))
+
+    def tiers(self) -> Sequence[Record]:
+        """`…/usage-policies/tiers`."""
+        return limits.tiers()
 
     def sessions(self, updated_after: int, org_id: str | None) -> Sequence[Record]:
         """`…/sessions`."""

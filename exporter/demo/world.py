@@ -12,8 +12,8 @@ from exporter.demo.calendar import DAY, DOCUMENTED
 from exporter.demo.people import Person, PersonDay, Population, Session, Size
 
 CYCLE_DAY_OF_MONTH = 5
-ORGANIZATION_PRODUCTS = frozenset({"devin", "review"})
-"""Cascade and terminal are tied to users, not to organizations."""
+ORGANIZATION_PRODUCTS = frozenset({"devin", "review", "cascade"})
+"""Use in the terminal is tied to users, not to organizations."""
 
 KEPT_PERSON_DAYS = 30_000
 """Cached days of people; enough for all requested days of a small enterprise."""

@@ -19,7 +19,7 @@ from exporter.sources.devin.activity.windowed import WindowedMetrics
 from exporter.sources.devin.backfill import plan
 from exporter.sources.devin.billing import cycles, day_start
 from exporter.sources.devin.check import Check
-from exporter.sources.devin.consumption import collector, limits, scopes
+from exporter.sources.devin.consumption import collector, limits, organization_limits, scopes
 from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.derived import metering, pricing, unattributed
 from exporter.sources.devin.members import directory, models
@@ -71,6 +71,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     ledgers = collector.Consumption(client, clock, context)
     counts = partial(WindowedMetrics, client, clock, windows)
     created, of_organizations = counts(sessions_created.QUERIES), counts(ORG_QUERIES)
+    of_agents = organization_limits.OrganizationLimits(client, clock, people)
     active = active_users.Activity(client, clock, people)
     plan = metering.Metering(
         ledgers,
@@ -121,8 +122,13 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             after=(directory.ORGANIZATIONS_TASK,),
         ),
         DataSet(
-            limits.Limits(client, clock, people, context.user_policy).task(interval),
+            limits.Limits(client, clock, people, context.user_policy, of_agents).task(interval),
             (limits.ENDPOINT,),
+        ),
+        DataSet(of_agents.task(interval), (organization_limits.ENDPOINT,)),
+        DataSet(
+            organization_limits.tiers_task(client, clock, interval),
+            (organization_limits.TIERS_ENDPOINT,),
         ),
         DataSet(queue.task(client, clock, interval), (queue.ENDPOINT,)),
         DataSet(hypervisors.task(client, clock, interval), (hypervisors.ENDPOINT,)),
@@ -162,6 +168,8 @@ ENDPOINTS = (
     *searches.ENDPOINTS,
     categories.ENDPOINT,
     limits.ENDPOINT,
+    organization_limits.ENDPOINT,
+    organization_limits.TIERS_ENDPOINT,
     *sessions.ENDPOINTS,
     queue.ENDPOINT,
     hypervisors.ENDPOINT,
@@ -187,6 +195,8 @@ SOURCE = Source(
         *pricing.METRICS,
         *metering.METRICS,
         *limits.METRICS,
+        *organization_limits.METRICS,
+        *organization_limits.TIER_METRICS,
         *sessions.METRICS,
         *queue.METRICS,
         *hypervisors.METRICS,

@@ -299,13 +299,13 @@ def test_the_simulation_leaves_days_out_and_says_null_for_review(
     assert any(user.review is not None for user in users)
 
 
-def test_what_users_do_not_account_for_is_nothing_and_of_organizations_the_ide_and_terminal(
+def test_what_users_do_not_account_for_is_nothing_and_of_organizations_the_terminal(
     world_and_rig: tuple[World, Rig], clock: Clock
 ) -> None:
     world, polled = world_and_rig
     polled.poll()
     expected = ledger(world, clock(), clock())
-    tied_to_users = expected["", "", "cycle", "cascade"] + expected["", "", "cycle", "terminal"]
+    tied_to_users = expected["", "", "cycle", "terminal"]
     scrape = polled.scrape()
     name = "devin_exporter_unattributed_cycle_acus"
     assert scrape.one(name, scope="organizations") == pytest.approx(tied_to_users, abs=1e-6)

@@ -173,12 +173,12 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             "/v3beta1/enterprise/organizations/{org_id}/consumption/acu-limits",
-            spend,
+            "unknown_limits",
             lambda call: responses.organization_limits(call.ids["org_id"]),
         ),
         Endpoint(
             "/v3beta1/enterprise/usage-policies/tiers",
-            spend,
+            "unknown_limits",
             lambda _: responses.tiers(),
             paged=True,
         ),

@@ -47,7 +47,7 @@ class DayStart:
         self._requested_at = -math.inf
 
     def observe(self, starts: Iterable[float], *, requested_at: float) -> None:
-        """Take note of the timestamps of the billing days in a response.
+        """Take note of the timestamps of the billing days in a response, of past days alone.
 
         Args:
             starts: Unix seconds or milliseconds.
@@ -56,6 +56,8 @@ class DayStart:
         with self._lock:
             self._requested_at = requested_at
             for start in map(seconds, starts):
+                if start > requested_at:
+                    continue
                 number = day_number(start)
                 self._newest.add(number, start)
                 if LOS_ANGELES.start_of(number) != DOCUMENTED.start_of(number):

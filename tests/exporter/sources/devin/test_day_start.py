@@ -80,6 +80,13 @@ def test_the_hour_is_absent_where_one_day_has_two_and_once_the_response_is_too_o
     assert hour(day_start) is None
 
 
+def test_a_day_of_the_future_shows_nothing() -> None:
+    day_start = DayStart()
+    day_start.observe([at("2026-05-20 07:00:00"), at("4026-05-22 08:00:00")], requested_at=NOON)
+    assert hour(day_start) == 7
+    assert day_start.calendars() == (LOS_ANGELES, DOCUMENTED)
+
+
 def polled_at(api: Api, name: str, now: float) -> Rig:
     api.get(DAILY).respond(json=payload(f"consumption/{name}"))
     with rig(URL, Clock(now)) as polled:

@@ -182,6 +182,17 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
             lambda _: responses.limits(),
             paged=True,
         ),
+        Endpoint(
+            "/v3beta1/enterprise/organizations/{org_id}/consumption/acu-limits",
+            "unknown_limits",
+            lambda call: responses.organization_limits(call.ids["org_id"]),
+        ),
+        Endpoint(
+            "/v3beta1/enterprise/usage-policies/tiers",
+            "unknown_limits",
+            lambda _: responses.tiers(),
+            paged=True,
+        ),
         Endpoint("/v3/enterprise/sessions", "ViewAccountSessions", session_list, paged=True),
         Endpoint(
             "/v3/organizations/{org_id}/sessions", "ViewOrgSessions", session_list, paged=True

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from exporter.demo.people import PersonDay, Session
-from exporter.demo.world import World, billing_day
+from exporter.demo.world import World
 
 Record = Mapping[str, object]
 
@@ -20,7 +20,8 @@ _ENDINGS = (
 
 def sessions(world: World, updated_after: int, at: float, *, org: int | None) -> list[Record]:
     """Sessions of all or one organization that last changed after a moment."""
-    days = range(billing_day(updated_after) - 1, billing_day(at) + 1)
+    number = world.calendar.number
+    days = range(number(updated_after) - 1, number(at) + 1)
     rows = [
         _row(world, person_day, number, session, at)
         for person_day in world.person_days(days)

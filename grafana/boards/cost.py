@@ -52,6 +52,7 @@ _limit_of_users = f"max by (user_id) ({q.latest('devin_user_cycle_limit_acus')})
 _users = q.of_users(
     "devin_user_consumption_cycle_acus",
     lambda selector: f"sum by (user_id) ({q.ANY_INSTANCE} ({selector}))",
+    f"{q.JOB}, {q.UNDER_USER_LIMIT}",
 )
 _near_limit = f"topk(15, {_users} / on (user_id) ({_limit_of_users} > 0))"
 _enterprise_limit = f"max({q.latest('devin_enterprise_cycle_limit_acus')})"
@@ -277,9 +278,9 @@ BOARD = Board(
                 ).sort_by([TableSortByFieldState().display_name("ACUs").desc(True)]),  # noqa: FBT003
                 ranking_panel(
                     "Users close to a limit",
-                    "ACUs of the running cycle against the user's own limit, the 15 closest among "
-                    "the chosen organizations' members, with all that they used. A limit of 0 "
-                    "blocks all use and is not shown.",
+                    "ACUs of the running cycle, reviews left out, against the user's own limit (a "
+                    "permanent override), the 15 closest among the chosen organizations' members, "
+                    "with all that they used. A limit of 0 blocks all use and is not shown.",
                     "percentunit",
                     now(names.with_user_name(_near_limit, _limit_of_users), "{{user}}"),
                     width=7,

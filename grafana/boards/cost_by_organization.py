@@ -9,17 +9,47 @@ from grafana.builders import promql as q
 from grafana.builders.colours import BAD, BLUE, GOOD, NONE, WARNING
 from grafana.builders.overrides import colour, setting, thresholds
 from grafana.builders.queries import over_time, rows
-from grafana.builders.tables import column, number_column, table_panel, wide_column
+from grafana.builders.tables import Column, column, number_column, table_panel, wide_column
 
 
-def _of_organizations(window: str) -> str:
+def _of_organizations(window: str, products: str = "") -> str:
     metric = f"devin_organization_consumption_{window}_acus"
-    return f"sum by (org_id) ({q.latest(metric, q.ORGANIZATION)})"
+    matchers = f"{q.ORGANIZATION}, {products}" if products else q.ORGANIZATION
+    return f"sum by (org_id) ({q.latest(metric, matchers)})"
+
+
+def _limit(agent: str) -> str:
+    metric = f"devin_organization_{agent}cycle_limit_acus"
+    return f"max by (org_id) ({q.latest(metric, q.ORGANIZATION)})"
+
+
+def _used(products: str, limit: str) -> str:
+    return f"{_of_organizations('cycle', products)} / on (org_id) ({limit} > 0)"
+
+
+def _closeness_column(name: str) -> Column:
+    return column(
+        name,
+        110,
+        setting("unit", "percentunit"),
+        setting("decimals", 0),
+        setting("max", 1),
+        setting(
+            "custom.cellOptions",
+            options.TableBarGaugeCellOptions(
+                mode=options.BarGaugeDisplayMode.BASIC,
+                value_display_mode=options.BarGaugeValueMode.TEXT,
+            ),
+        ),
+        setting("color", {"mode": "thresholds"}),
+        setting("thresholds", CLOSENESS.build()),
+    )
 
 
 THIS_CYCLE = _of_organizations("cycle")
 CYCLE_BEFORE = _of_organizations("previous_cycle")
-LIMIT = f"max by (org_id) ({q.latest('devin_organization_cycle_limit_acus', q.ORGANIZATION)})"
+LIMIT = _limit("")
+LOCAL_LIMIT = _limit("local_agent_")
 _each_organization = q.last(
     "devin_organization_consumption_yesterday_acus", days.OF_DAY_FROM_HERE, q.ORGANIZATION
 )
@@ -33,19 +63,20 @@ BY_ORGANIZATION = (
         "Of the running billing cycle so far, and of the whole cycle before, at the price as last "
         "known; change is that of the mean day of each. By day: ACUs of each complete day of the "
         "last 30 (with fixed dates: of those). Used is this cycle's ACUs against the "
-        "organization's limit. Organizations hold cloud sessions alone; what they lack stands "
-        "under «Not attributed».",
+        "organization's limits: cloud sessions against the limit shown, IDE and CLI use against "
+        "the local one. What organizations lack stands under «Not attributed».",
         rows(names.organization_names(THIS_CYCLE)),
         rows(q.cost(THIS_CYCLE)),
         rows(q.cost(CYCLE_BEFORE)),
         over_time(BY_DAY, "", step="1d"),
         rows(THIS_CYCLE),
         rows(LIMIT),
-        rows(f"{THIS_CYCLE} / on (org_id) ({LIMIT} > 0)"),
+        rows(_used(q.UNDER_CLOUD_LIMIT, LIMIT)),
         rows(
             f"({THIS_CYCLE} / on () group_left () {q.CYCLE_DAYS_GONE}) / on (org_id) "
             f"({CYCLE_BEFORE} / on () group_left () {q.PREVIOUS_CYCLE_DAYS} > 0) - 1"
         ),
+        rows(_used(q.UNDER_LOCAL_LIMIT, LOCAL_LIMIT)),
         columns={
             "org_name": wide_column("Organization", 150),
             "Value #B": number_column("This cycle, $currency", 150),
@@ -58,23 +89,9 @@ BY_ORGANIZATION = (
                 colour(BLUE),
             ),
             "Value #E": number_column("ACUs", 90),
-            "Value #F": number_column("Limit, ACUs", 115),
-            "Value #G": column(
-                "Used",
-                190,
-                setting("unit", "percentunit"),
-                setting("decimals", 0),
-                setting("max", 1),
-                setting(
-                    "custom.cellOptions",
-                    options.TableBarGaugeCellOptions(
-                        mode=options.BarGaugeDisplayMode.BASIC,
-                        value_display_mode=options.BarGaugeValueMode.TEXT,
-                    ),
-                ),
-                setting("color", {"mode": "thresholds"}),
-                setting("thresholds", CLOSENESS.build()),
-            ),
+            "Value #F": number_column("Cloud limit", 115),
+            "Value #G": _closeness_column("Cloud used"),
+            "Value #I": _closeness_column("Local used"),
         },
         hidden=("org_id",),
         empty=("org_name", "no organization is known", THIS_CYCLE),

@@ -57,6 +57,8 @@ _running = days.running(
     f"sum by (product) ({_of_person('today', days.RUNNING_DAY_FROM_HERE)})", _by_day
 )
 _limit = f"max({q.latest('devin_user_cycle_limit_acus', THIS_USER)})"
+_limited = q.latest("devin_user_consumption_cycle_acus", f"{THIS_USER}, {q.UNDER_USER_LIMIT}")
+_used_of_limit = f"(sum({_limited}) or on () (0 * {_this})) / ({_limit} > 0)"
 
 
 def _seen(who: str) -> str:
@@ -134,10 +136,10 @@ CARDS = (
     ),
     stat_panel(
         "Limit used",
-        "ACUs of the running billing cycle against the user's own limit. A limit of 0 blocks all "
-        "use and is not shown.",
+        "ACUs of the running billing cycle, reviews left out, against the user's own limit (a "
+        "permanent override). A limit of 0 blocks all use and is not shown.",
         "percentunit",
-        now(f"{_this} / ({_limit} > 0)", "of one's own"),
+        now(_used_of_limit, "of one's own"),
         width=4,
         empty="no use",
         missing=("none known", "limit of one's own", f"({q.none_of(_limit)}) and on () {_this}"),

@@ -39,21 +39,28 @@ from grafana.builders.variables import OF_ORGANIZATIONS
 
 FROM_ELEVATED, FROM_HIGH = 11, 51
 WAITING = 'status_detail=~"waiting_for_.+"'
-HELD_BY_LIMITS = (
-    'status_detail=~"usage_limit_exceeded|org_usage_limit_exceeded|total_session_limit_exceeded|'
-    'out_of_credits|out_of_quota|no_quota_allocation|payment_declined"'
+HELD_UP = (
+    (
+        'status_detail=~".*_limit_exceeded|out_of_.+|no_quota_allocation|payment_declined|'
+        'contract_expired"'
+    ),
+    (
+        'status="suspended", '
+        'status_detail!~"inactivity|user_request|waiting_for_.+|working|finished|error|"'
+    ),
 )
+"""By limits; and suspended for a reason that is not known yet."""
 LAST_DAY = "Sessions of the chosen organizations that changed in the last 24 hours."
 
 
-def _sessions(by: str, matchers: str = "") -> str:
-    selected = f"{q.ORGANIZATION}, {matchers}" if matchers else q.ORGANIZATION
-    return f"sum by ({by}) ({q.latest('devin_sessions', selected)})"
+def _sessions(by: str, *matchers: str) -> str:
+    each = [f"devin_sessions{{{q.ORGANIZATION}{f', {m}' if m else ''}}}" for m in matchers or [""]]
+    return f"sum by ({by}) ({q.ANY_INSTANCE} ({' or '.join(each)}))"
 
 
-def _number_of(matchers: str) -> str:
+def _number_of(*matchers: str) -> str:
     """Zero where sessions are known and none is like that."""
-    return f"{_sessions('', matchers)} or on () (0 * {_sessions('')})"
+    return f"{_sessions('', *matchers)} or on () (0 * {_sessions('')})"
 
 
 def _queue_is(status: str, number: int) -> str:
@@ -72,9 +79,9 @@ _state = " or on () ".join(
 )
 
 
-def _named(matchers: str) -> str:
+def _named(*matchers: str) -> str:
     return names.with_organization_name(
-        f"topk(15, {_sessions('org_id', matchers)})", _sessions("org_id", matchers)
+        f"topk(15, {_sessions('org_id', *matchers)})", _sessions("org_id", *matchers)
     )
 
 
@@ -124,9 +131,10 @@ CARDS = (
     ),
     stat_panel(
         "Held up by limits",
-        f"{LAST_DAY} Those suspended by a limit, by quota, credits or payment.",
+        f"{LAST_DAY} Those suspended by a limit, quota, credits, payment or the contract, or for a "
+        "reason that is not known yet.",
         LOCAL,
-        now(_number_of(HELD_BY_LIMITS), "suspended"),
+        now(_number_of(*HELD_UP), "suspended"),
     )
     .color_scheme(BY_THRESHOLD)
     .thresholds(thresholds(GOOD, (1, WARNING))),
@@ -195,7 +203,7 @@ BOARD = Board(
                     f"{LAST_DAY} Those that wait for a person, and those that limits hold up.",
                     LOCAL,
                     over_time(_number_of(WAITING), "wait for a person"),
-                    over_time(_number_of(HELD_BY_LIMITS), "held up by limits"),
+                    over_time(_number_of(*HELD_UP), "held up by limits"),
                     axis="sessions",
                 )
                 .override_by_name("wait for a person", [colour(BLUE)])
@@ -216,10 +224,11 @@ BOARD = Board(
                 ),
                 ranking_panel(
                     "Held up, by organization",
-                    f"{LAST_DAY} Those suspended by a limit, by quota, credits or payment; the 15 "
+                    f"{LAST_DAY} Those suspended by a limit, quota, credits, payment or the "
+                    "contract, or for a reason that is not known yet; the 15 "
                     "organizations with most.",
                     LOCAL,
-                    now(_named(HELD_BY_LIMITS), "{{org_name}}"),
+                    now(_named(*HELD_UP), "{{org_name}}"),
                     width=7,
                     empty="no session is known to be held up",
                 ),

@@ -96,6 +96,7 @@ SPELT = {
     "usage_limit_exceeded": "Usage limit",
     "org_usage_limit_exceeded": "Organization's limit",
     "total_session_limit_exceeded": "Session limit",
+    "user_usage_limit_exceeded": "User's limit",
     "no_quota_allocation": "No quota",
     "xs": "XS",
     "s": "S",

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 ANY_INSTANCE = "max without (instance, pod, endpoint)"
 JOB = 'job="$job"'
 ORGANIZATION = f'{JOB}, org_id=~"$org"'
+UNDER_USER_LIMIT = 'product!="review"'
+UNDER_CLOUD_LIMIT = 'product="devin"'
+UNDER_LOCAL_LIMIT = 'product=~"cascade|terminal"'
+"""What each kind of limit covers."""
 WHOLE_ENTERPRISE = 'job="$total"'
 """Nothing where organizations are chosen, and nothing with an organization's key."""
 CHOSEN_ORGANIZATIONS = f'{JOB}, job!="$total", org_id=~"$org"'

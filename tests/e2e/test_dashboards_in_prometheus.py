@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from exporter.demo.counts import v2_usage
 from exporter.demo.gateway import Gateway
-from exporter.demo.v2_usage import usage
 from exporter.sources.devin.billing.windows import DAY, billing_day, billing_day_start, day_number
 from grafana.builders.panels import ENTERPRISE_ONLY
 from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Target, Viewer, column_names, panel
+from tests.support.closeness import closeness
 from tests.support.environment import ORGANIZATIONS_KEY, Scene, Server, ledger, serving
 from tests.support.processes import running
 from tests.support.prometheus import SHIPPED, Labels, find
@@ -230,9 +231,12 @@ def names_of_users(scene: Scene) -> dict[str, str]:
     }
 
 
+def path_of(uid: str) -> Path:
+    return next(path for path in DASHBOARDS if path.stem == uid)
+
+
 def see(seen: Viewer, target: Target) -> dict[Labels, dict[float, float]]:
-    path = next(path for path in DASHBOARDS if path.stem == target.dashboard)
-    return seen.see(target, seen.values(Dashboard(path)))
+    return seen.see(target, seen.values(Dashboard(path_of(target.dashboard))))
 
 
 def ranges(now: float) -> Iterator[Range]:
@@ -481,9 +485,29 @@ def test_devins_cost_beside_the_gateways_equals_the_ledger(server: Server, scene
     )
 
 
+def test_closeness_to_each_limit_is_the_simulations_own(server: Server, scene: Scene) -> None:
+    seen = viewer(server, last_days(7))
+    expected = closeness(scene.world, scene.now)
+    by_name = {name: org_id for org_id, name in scene.world.organizations}
+    shown: dict[tuple[str, str], float] = {}
+    for agent, ref in (("cloud", "G"), ("local", "I")):
+        rows = see(seen, panel("devin-cost", "Cost by organization", ref))
+        for labels, points in rows.items():
+            told = dict(labels)
+            org_id = told.get("org_id") or by_name[told["org_name"]]
+            shown[org_id, agent] = one({labels: points})
+    limited, _ = scene.world.people[:2]
+    near = see(seen, panel("devin-cost", "Users close to a limit"))
+    shown[limited.id, "all"] = one(near)
+    assert shown == pytest.approx(expected, abs=1e-9)
+    people = panel("devin-people", "Limit used")
+    values = {**seen.values(Dashboard(path_of("devin-people"))), "person": limited.id}
+    assert one(seen.see(people, values)) == pytest.approx(expected[limited.id, "all"], abs=1e-9)
+
+
 def test_both_counts_of_the_cycle_are_those_of_the_apis(server: Server, scene: Scene) -> None:
     seen = viewer(server, last_days(7))
-    told = usage(scene.world, scene.now, None, None)
+    told = v2_usage(scene.world, scene.now, None, None)
     older = {
         "Sessions": told["sessions_count"],
         "Searches": told["searches_count"],

@@ -8,6 +8,7 @@ from exporter.errors import NotFoundError, PermissionMissingError, SwitchedOffEr
 from exporter.scheduling.task import Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.cycles import Cycles
+from exporter.sources.devin.billing.day_start import DayStart
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members import models
 from exporter.sources.devin.members.directory import Directory
@@ -30,9 +31,10 @@ ENTERPRISE_ENDPOINTS = (
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The identity of the key, the billing cycles, and the entities that can be requested."""
+    """The identity of the key, the billing calendar, and the entities that can be requested."""
 
     identity: Identity
+    day_start: DayStart
     cycles: Cycles
     user_policy: UserPolicy
     sessions: Sessions
@@ -49,7 +51,9 @@ class Context:
         table = Table(rows=settings.recent_sessions, titles=settings.session_titles)
         recent = Sessions(client, clock, identity, policy=policy, table=table)
         directory = Directory(client, clock, identity, policy=policy, seen=recent.seen_users)
-        return cls(identity, Cycles(client, clock, identity), policy, recent, directory)
+        day_start = DayStart()
+        cycles = Cycles(client, clock, identity, day_start)
+        return cls(identity, day_start, cycles, policy, recent, directory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 
 import pytest
 
+from exporter.demo.calendar import Calendar
 from exporter.demo.people import Size
 from exporter.demo.world import World, billing_day
 from exporter.sources.devin.billing.windows import DAY
@@ -37,7 +39,7 @@ def world_and_rig(clock: Clock) -> Iterator[tuple[World, Rig]]:
 
 def day_ranges(world: World, now: float) -> dict[str, range]:
     """The billing days of each window, worked out from the simulation's cycles alone."""
-    today = billing_day(now)
+    today = world.calendar.number(now)
     cycles = [(after // DAY, before // DAY) for after, before in world.cycles(now)]
     current = next(index for index, (first, end) in enumerate(cycles) if first <= today < end)
     return {
@@ -187,6 +189,78 @@ def test_every_gauge_equals_the_ledger_at_the_turns_of_the_calendar(moment: str)
         assert_shows(polled, ledger(world, clock(), clock()), *WINDOWS)
 
 
+LOS_ANGELES = replace(SIZE, calendar=Calendar("los-angeles"))
+DAYS_APART = "2026-07-05 06:50:00"
+"""In summer, shortly before a cycle ends at midnight in Los Angeles."""
+
+
+@pytest.mark.parametrize(
+    ("moment", "hour"),
+    [
+        ("2026-01-15 07:59:59", 8),
+        ("2026-03-08 08:00:00", 8),
+        ("2026-03-09 06:59:59", 8),
+        ("2026-03-09 20:00:00", 7),
+        ("2026-07-15 06:59:59", 7),
+        ("2026-07-15 08:00:00", 7),
+        ("2026-11-01 20:00:00", 7),
+        ("2026-11-02 07:59:59", 7),
+        ("2026-11-02 20:00:00", 8),
+    ],
+)
+def test_every_gauge_equals_the_ledger_where_days_start_at_midnight_in_los_angeles(
+    moment: str, hour: float
+) -> None:
+    clock = Clock(at(moment))
+    with simulated_api(LOS_ANGELES, clock) as (world, api), rig(api.url, clock) as polled:
+        polled.poll()
+        assert_shows(polled, ledger(world, clock(), clock()), *WINDOWS)
+        assert polled.scrape().one("devin_billing_day_start_hour") == hour
+        created = {
+            window: world.sessions(
+                world.calendar.start_of(days[0]), world.calendar.end_of(days[-1]), clock(), org=None
+            ).created
+            for window, days in day_ranges(world, clock()).items()
+        }
+        for window in ("today", "yesterday", "cycle"):
+            shown = polled.scrape().one(f"devin_sessions_created_{window}")
+            assert shown == created[window]
+
+
+def test_a_day_and_a_cycle_that_may_have_ended_are_absent_until_they_have_ended_everywhere() -> (
+    None
+):
+    clock = Clock(polled_at := at(DAYS_APART))
+    with simulated_api(LOS_ANGELES, clock) as (world, api), rig(api.url, clock) as polled:
+        polled.poll()
+        assert_shows(polled, ledger(world, polled_at, polled_at), *WINDOWS)
+        for moment in ("07:00:00", "07:30:00", "07:59:59"):
+            clock.now = at(f"2026-07-05 {moment}")
+            polled.poll()
+            assert published(polled) == {}
+            names = polled.scrape().names()
+            assert not [name for name in names if name.startswith("devin_sessions_created")]
+            assert "devin_billing_cycle_start_timestamp_seconds" not in names
+        clock.now = at("2026-07-05 08:00:00")
+        polled.poll()
+        assert_shows(polled, ledger(world, clock(), clock()), *WINDOWS)
+        start = polled.scrape().one("devin_billing_cycle_start_timestamp_seconds")
+        assert start == at("2026-07-05 07:00:00")
+
+
+def test_the_hour_that_is_not_the_documented_one_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock(at(DAYS_APART))
+    with simulated_api(LOS_ANGELES, clock) as (_, api), rig(api.url, clock) as polled:
+        for _ in range(3):
+            polled.poll()
+            clock.now += DAY
+    lines = [record.getMessage() for record in caplog.records if "days start" in record.msg]
+    (line,) = lines
+    assert line.startswith("billing days start at 07:00 UTC by the API's timestamps, not at 08:00")
+
+
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_restated_day_takes_its_new_value_at_the_next_poll(direction: str) -> None:
     clock = Clock(at("2026-03-20 15:30:00"))
@@ -225,13 +299,13 @@ def test_the_simulation_leaves_days_out_and_says_null_for_review(
     assert any(user.review is not None for user in users)
 
 
-def test_what_users_do_not_account_for_is_nothing_and_of_organizations_the_ide_and_terminal(
+def test_what_users_do_not_account_for_is_nothing_and_of_organizations_the_terminal(
     world_and_rig: tuple[World, Rig], clock: Clock
 ) -> None:
     world, polled = world_and_rig
     polled.poll()
     expected = ledger(world, clock(), clock())
-    tied_to_users = expected["", "", "cycle", "cascade"] + expected["", "", "cycle", "terminal"]
+    tied_to_users = expected["", "", "cycle", "terminal"]
     scrape = polled.scrape()
     name = "devin_exporter_unattributed_cycle_acus"
     assert scrape.one(name, scope="organizations") == pytest.approx(tied_to_users, abs=1e-6)

@@ -49,6 +49,7 @@ def families_in(package: ModuleType) -> set[str]:
 BEHIND = {
     "ViewAccountMetrics": families_in(activity) | {metric.name for metric in queue.METRICS},
     "ViewAccountConsumption": families(
+        "devin_billing_day_start_",
         "devin_consumption_",
         "devin_organization_consumption_",
         "devin_user_consumption_",
@@ -193,19 +194,27 @@ def test_check_on_a_deployment_without_hypervisors_says_so_and_exits_0(
 # Dedicated deployments
 
 
-@pytest.mark.parametrize("key", ["cog_no_ViewEnterpriseInfraDetails", "cog_no_unknown"])
+@pytest.mark.parametrize(
+    ("key", "tasks"),
+    [
+        ("cog_no_ViewEnterpriseInfraDetails", ["hypervisors"]),
+        ("cog_no_unknown", ["guardrails"]),
+        ("cog_no_unknown_limits", ["organization_limits", "usage_tiers"]),
+    ],
+)
 def test_what_is_not_on_this_deployment_is_off_and_no_failure(
     simulated: tuple[World, DemoApi],
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
     key: str,
+    tasks: list[str],
 ) -> None:
     caplog.set_level("INFO", "exporter")
     _, api = simulated
     polled = polled_with(api, clock, key, twice=True)
-    task = "hypervisors" if "Infra" in key else "guardrails"
     scrape = polled.scrape()
-    assert scrape.one("devin_exporter_task_up", task=task) is None
+    for task in tasks:
+        assert scrape.one("devin_exporter_task_up", task=task) is None
     failures = polled.registry.collect()
     counted = [
         sample.value
@@ -217,7 +226,7 @@ def test_what_is_not_on_this_deployment_is_off_and_no_failure(
     assert sum(counted) == 0
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
         "the key is an enterprise's",
-        "task is off",
+        *("task is off" for _ in tasks),
     ]
     assert not scrape.names() & families(f"devin_{task[:-1]}")
 
@@ -255,6 +264,7 @@ def test_an_organizations_key_feeds_what_is_the_organizations(
     assert scrape.family("devin_organization_info") == {frozenset(info.items()): 1.0}
     expected = families("devin_organization_") - {
         "devin_organization_cycle_limit_acus",
+        "devin_organization_local_agent_cycle_limit_acus",
         "devin_organization_session_limit_acus",
     }
     if key == "cog_blind":

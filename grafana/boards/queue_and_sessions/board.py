@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders import common, timeseries
 from grafana_foundation_sdk.models import common as options
 
-from grafana.boards.dedicated import DEDICATED
+from grafana.boards.queue_and_sessions.dedicated import DEDICATED
 from grafana.builders import names
 from grafana.builders import promql as q
 from grafana.builders.board import Board

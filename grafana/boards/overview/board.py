@@ -2,10 +2,10 @@
 
 from grafana_foundation_sdk.models import common as options
 
-from grafana.boards.recent_sessions import recent_sessions
+from grafana.boards.firing_alerts import firing_panel
+from grafana.boards.overview.recent_sessions import recent_sessions
 from grafana.builders import days, names
 from grafana.builders import promql as q
-from grafana.builders.alerts import firing_panel
 from grafana.builders.board import Board
 from grafana.builders.charts import RUNNING, bar_panel, by_product, running_day_apart
 from grafana.builders.colours import (

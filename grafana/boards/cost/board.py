@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
-from grafana.boards.cost_by_organization import BY_ORGANIZATION
+from grafana.boards.cost.by_organization import BY_ORGANIZATION
 from grafana.builders import cycles, days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board

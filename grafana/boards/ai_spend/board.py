@@ -1,7 +1,7 @@
 """AI spend: what Devin costs beside what the models behind the AIone gateway cost."""
 
-from grafana.boards import aione, aione_quality
-from grafana.boards.cost_by_organization import THIS_CYCLE
+from grafana.boards.ai_spend import gateway, gateway_quality
+from grafana.boards.cost.by_organization import THIS_CYCLE
 from grafana.builders import days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
@@ -11,11 +11,11 @@ from grafana.builders.queries import now, over_time
 from grafana.builders.variables import OF_ORGANIZATIONS
 
 AT_PRICE = "ACUs at the price as last known (DEVIN_ACU_PRICE)."
-_first = f"topk({aione.SHOWN}, {THIS_CYCLE})"
+_first = f"topk({gateway.SHOWN}, {THIS_CYCLE})"
 _named = q.cost(names.with_organization_name(_first, THIS_CYCLE))
 _yesterday = f"round({q.total(q.USE_YESTERDAY)} * on () {q.price()}, 0.01)"
 
-_rest = aione.others(
+_rest = gateway.others(
     "Devin: other cost",
     q.cost(THIS_CYCLE),
     key="org_id",
@@ -28,9 +28,9 @@ _BY_ORGANIZATION = Stack(
         in_currency(
             ranking_panel(
                 "Devin: cost by organization",
-                f"Of the running billing cycle so far: the {aione.SHOWN} chosen organizations with "
-                f"most. {AT_PRICE} Organizations hold cloud sessions alone; the dashboard Cost "
-                "says what they lack.",
+                f"Of the running billing cycle so far: the {gateway.SHOWN} chosen organizations "
+                f"with most. {AT_PRICE} Organizations hold cloud sessions alone; the dashboard "
+                "Cost says what they lack.",
                 LOCAL,
                 now(_named, "{{currency}} {{org_name}}"),
                 width=12,
@@ -81,7 +81,7 @@ BOARD = Board(
                     ),
                     "so far",
                 ),
-                *aione.COST_CARDS,
+                *gateway.COST_CARDS,
             ],
         ),
         (
@@ -108,18 +108,21 @@ BOARD = Board(
                     ),
                     "${__field.labels.product}",
                 ),
-                aione.COST_BY_DAY,
+                gateway.COST_BY_DAY,
             ],
         ),
         (
             "",
             [
                 _BY_ORGANIZATION,
-                aione.COST_BY_TEAM,
+                gateway.COST_BY_TEAM,
             ],
         ),
-        ("AIone gateway: use", [*aione.USE, *aione.RANKINGS]),
-        ("AIone gateway: speed, errors and state", [*aione_quality.QUALITY, *aione_quality.STATUS]),
+        ("AIone gateway: use", [*gateway.USE, *gateway.RANKINGS]),
+        (
+            "AIone gateway: speed, errors and state",
+            [*gateway_quality.QUALITY, *gateway_quality.STATUS],
+        ),
     ],
     alerts={
         "DevinAcuSpike": ["Devin: cost by day"],

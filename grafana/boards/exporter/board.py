@@ -3,10 +3,10 @@
 from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models import common as options
 
-from grafana.boards.exporter_tasks import CARDS, TASKS, UP
-from grafana.boards.source_comparison import INVALID, TWO_COUNTS
+from grafana.boards.exporter.source_comparison import INVALID, TWO_COUNTS
+from grafana.boards.exporter.tasks import CARDS, TASKS, UP
+from grafana.boards.firing_alerts import firing_panel
 from grafana.builders import promql as q
-from grafana.builders.alerts import firing_panel
 from grafana.builders.board import Board, Stack
 from grafana.builders.charts import legend_beside, line_panel, state_panel
 from grafana.builders.colours import (

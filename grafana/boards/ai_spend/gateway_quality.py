@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders import common, stat
 from grafana_foundation_sdk.models import common as options
 
-from grafana.boards.aione import EMPTY, OF_ITS_RANGE
+from grafana.boards.ai_spend.gateway import EMPTY, OF_ITS_RANGE
 from grafana.builders import promql as q
 from grafana.builders.charts import line_panel, state_panel
 from grafana.builders.colours import (

@@ -3,7 +3,14 @@
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders.promql import AT_NOW, NAMES_WITHIN, ORGANIZATION, last, price
+from grafana.builders.promql import (
+    AT_NOW,
+    NAMES_WITHIN,
+    NOTHING_FOUND,
+    ORGANIZATION,
+    last,
+    price,
+)
 from grafana.builders.queries import DATASOURCE
 
 Variable = dashboard.QueryVariable | dashboard.DatasourceVariable
@@ -29,7 +36,6 @@ def _hidden(name: str, about: str, query: str) -> dashboard.QueryVariable:
 
 ALWAYS_THERE = ("devin_exporter_build_info", "devin_billing_cycle_start_timestamp_seconds")
 """One of them is there whenever the exporter ran, and in backfilled history."""
-NOTHING_FOUND = "no devin-exporter in this data source, choose another one"
 
 DATASOURCE_VARIABLE = (
     dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")

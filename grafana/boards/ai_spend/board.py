@@ -6,8 +6,9 @@ from grafana.builders import days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
 from grafana.builders.charts import bar_panel, by_product
-from grafana.builders.panels import LOCAL, NO_PRICE, in_currency, ranking_panel, stat_panel
-from grafana.builders.queries import now, over_time
+from grafana.builders.panels import LOCAL, NO_PRICE, NOTHING, in_currency, stat_panel
+from grafana.builders.queries import now, over_time, rows
+from grafana.builders.tables import Ranked, ranking_table
 from grafana.builders.variables import OF_ORGANIZATIONS
 
 AT_PRICE = "ACUs at the price as last known (DEVIN_ACU_PRICE)."
@@ -15,28 +16,29 @@ _first = f"topk({gateway.SHOWN}, {THIS_CYCLE})"
 _named = q.cost(names.with_organization_name(_first, THIS_CYCLE))
 _yesterday = f"round({q.total(q.USE_YESTERDAY)} * on () {q.price()}, 0.01)"
 
-_rest = gateway.others(
-    "Devin: other cost",
-    q.cost(THIS_CYCLE),
-    key="org_id",
-    top=f"({_first})",
-    unit=LOCAL,
-    width=12,
+_rest = in_currency(
+    gateway.others(
+        "Devin: other cost",
+        q.cost(THIS_CYCLE),
+        key="org_id",
+        top=f"({_first})",
+        unit=LOCAL,
+        width=12,
+    )
 )
 _BY_ORGANIZATION = Stack(
     [
-        in_currency(
-            ranking_panel(
-                "Devin: cost by organization",
-                f"Of the running billing cycle so far: the {gateway.SHOWN} chosen organizations "
-                f"with most. {AT_PRICE} Organizations hold cloud sessions alone; the dashboard "
-                "Cost says what they lack.",
-                LOCAL,
-                now(_named, "{{currency}} {{org_name}}"),
-                width=12,
-                empty="no cost of an organization is known",
-            ),
-            "${__field.labels.org_name}",
+        ranking_table(
+            "Devin: cost by organization",
+            f"Of the running billing cycle so far: the {gateway.SHOWN} chosen organizations with "
+            f"most. {AT_PRICE} Organizations hold cloud sessions alone; the dashboard Cost says "
+            "what they lack.",
+            rows(_named),
+            ranked=Ranked(label="org_name", names="Organization", figures="Cost"),
+            empty=("no cost of an organization is known", q.cost(THIS_CYCLE)),
+            money=True,
+            width=12,
+            height=11,
         ),
         _rest,
     ]
@@ -63,23 +65,21 @@ BOARD = Board(
                                 days.as_text(f"sum({_yesterday})", "so far; $1 yesterday"),
                                 "so far",
                             ),
-                            "{{currency}} {{line}}",
+                            "{{line}}",
                         ),
                         width=6,
-                        missing=NO_PRICE,
+                        missing=[NO_PRICE, NOTHING],
                     ),
-                    "${__field.labels.line}",
                 ),
                 in_currency(
                     stat_panel(
                         "Devin this cycle",
                         f"Cost of the running billing cycle so far. {AT_PRICE}",
                         LOCAL,
-                        now(q.cost(q.total(q.USE_CYCLE)), "{{currency}} so far"),
+                        now(q.cost(q.total(q.USE_CYCLE)), "so far"),
                         width=6,
-                        missing=NO_PRICE,
+                        missing=[NO_PRICE],
                     ),
-                    "so far",
                 ),
                 *gateway.COST_CARDS,
             ],
@@ -99,14 +99,14 @@ BOARD = Board(
                                     q.USE_YESTERDAY,
                                     q.cost(days.daily(q.USE_YESTERDAY, by="product")),
                                 ),
-                                "{{currency}} {{product}}",
+                                "{{product}}",
                                 step="1d",
                             ),
                             axis="cost",
                             empty="no whole day with a price is known in this range",
                         )
                     ),
-                    "${__field.labels.product}",
+                    over_range=True,
                 ),
                 gateway.COST_BY_DAY,
             ],

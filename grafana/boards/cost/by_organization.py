@@ -9,7 +9,7 @@ from grafana.builders import promql as q
 from grafana.builders.colours import BAD, BLUE, GOOD, NONE, WARNING
 from grafana.builders.overrides import colour, setting, thresholds
 from grafana.builders.queries import over_time, rows
-from grafana.builders.tables import column, number_column, table_panel, wide_column
+from grafana.builders.tables import bar_column, column, number_column, table_panel, wide_column
 
 
 def _of_organizations(window: str) -> str:
@@ -59,21 +59,13 @@ BY_ORGANIZATION = (
             ),
             "Value #E": number_column("ACUs", 90),
             "Value #F": number_column("Limit, ACUs", 115),
-            "Value #G": column(
+            "Value #G": bar_column(
                 "Used",
                 190,
-                setting("unit", "percentunit"),
-                setting("decimals", 0),
                 setting("max", 1),
-                setting(
-                    "custom.cellOptions",
-                    options.TableBarGaugeCellOptions(
-                        mode=options.BarGaugeDisplayMode.BASIC,
-                        value_display_mode=options.BarGaugeValueMode.TEXT,
-                    ),
-                ),
                 setting("color", {"mode": "thresholds"}),
                 setting("thresholds", CLOSENESS.build()),
+                unit="percentunit",
             ),
         },
         hidden=("org_id",),

@@ -8,7 +8,7 @@ from grafana.boards.exporter.tasks import CARDS, TASKS, UP
 from grafana.boards.firing_alerts import firing_panel
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
-from grafana.builders.charts import legend_beside, line_panel, state_panel
+from grafana.builders.charts import line_panel, state_panel, with_legend_table
 from grafana.builders.colours import (
     AMBER,
     BAD_FILL,
@@ -80,7 +80,7 @@ REQUESTS = (
         width=8,
         many=True,
     ),
-    legend_beside(
+    with_legend_table(
         line_panel(
             "Requests by endpoint",
             "Requests sent per second, retries included.",
@@ -88,11 +88,11 @@ REQUESTS = (
             over_time(_rate(_requests, "path"), "{{path}}"),
             axis="requests",
             width=12,
-            height=11,
+            height=13,
             many=True,
         )
     ),
-    legend_beside(
+    with_legend_table(
         line_panel(
             "Time of a response",
             "Of 95 in 100 requests, by endpoint.",
@@ -100,7 +100,7 @@ REQUESTS = (
             over_time(f"histogram_quantile(0.95, {_slow})", "{{path}}"),
             axis="time",
             width=12,
-            height=11,
+            height=13,
             many=True,
         )
     ),
@@ -173,14 +173,14 @@ BOARD = Board(
                 TASKS,
                 Stack(
                     [
-                        firing_panel(width=9, height=6),
+                        firing_panel(width=10, height=6),
                         line_panel(
                             "Failed attempts",
                             "Attempts that failed, per hour, by task and reason.",
                             LOCAL,
                             over_time(_failures, "{{task}}: {{reason}}"),
                             axis="per hour",
-                            width=9,
+                            width=10,
                             height=6,
                             many=True,
                             empty="no failed attempt is on record in this range",

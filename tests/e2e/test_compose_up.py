@@ -9,7 +9,7 @@ import pytest
 
 from exporter.sources.devin.billing.windows import DAY
 from tests.deploy.compose import Machine, services, up
-from tests.e2e.test_dashboards_in_prometheus import says_why_empty
+from tests.e2e.dashboards.test_in_prometheus import says_why_empty
 from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Viewer, panel
 from tests.grafana.queries import rules
 from tests.support import loopback

@@ -147,7 +147,7 @@ def test_what_cannot_be_read_is_told_by_its_place(told: tuple[Prometheus, float]
     at = end + 2  # what is of the present is asked for a moment earlier
     seen = Viewer(server, Range(at - DAY, at), job="UTC")
     board = next(Dashboard(path) for path in DASHBOARDS if path.stem == "devin-exporter")
-    target = panel(board.uid, "Gateway: values that make no sense")
+    target = panel(board.uid, "Gateway: unreadable values")
     assert seen.see(target, seen.values(board)) == {
         frozenset({("field", "tech.total_cost_rmb")}): {at: 2}
     }

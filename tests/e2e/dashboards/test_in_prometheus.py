@@ -51,7 +51,7 @@ EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
             "Gateway: other conversations",
         )
     },
-    ("devin-exporter", "Gateway: values that make no sense", "A"): (
+    ("devin-exporter", "Gateway: unreadable values", "A"): (
         ALL_READABLE,
         lambda *_: True,
     ),

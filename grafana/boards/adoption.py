@@ -26,6 +26,8 @@ SUM_OF_ORGANIZATIONS = "Users of several chosen organizations count in each."
 
 OF_UTC_DAY = "[23h50m] offset -39h59m"
 """For a step at 08:00 UTC: of the UTC day that began eight hours before."""
+AT_STEPS_END = "[$__interval] offset -$__interval"
+"""Forward, so that what has just begun is there, however long the steps are."""
 THIRTY_UTC_DAYS = "[29d23h59m59s:1d]"
 """Midnights; each reads what was said of the day before it."""
 
@@ -159,12 +161,15 @@ _course = line_panel(
     "past of them, so there is none to backfill: the lines begin when the exporter first ran, and "
     f"nothing can be shown of cycles before. {ENTERPRISE_ONLY}",
     LOCAL,
-    *(over_time(expr, state) for state, (expr, _) in _pull_requests.items()),
+    *(
+        over_time(f"max({q.last(f'devin_prs_{state.lower()}_cycle', AT_STEPS_END)})", state)
+        for state in _pull_requests
+    ),
     axis="pull requests",
     width=15,
     height=10,
     empty="no pull request is known in this range: the API has no past of them",
-)
+).interval("5m")
 for _state, (_, _shade) in _pull_requests.items():
     _course = _course.override_by_name(_state, [colour(_shade)])
 

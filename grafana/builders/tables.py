@@ -182,14 +182,18 @@ def ranking_table(
     """
     says, read = empty
     unit = "" if money else unit
-    bar = bar_column(ranked.figures, max(156, 20 * width), *settings, unit=unit, decimals=decimals)
+    bar = bar_column(
+        ranked.figures, min(220, max(156, 20 * width)), *settings, unit=unit, decimals=decimals
+    )
     panel = table_panel(
         title,
         about,
         query,
         columns={
             ranked.label: wide_column(
-                ranked.names, max(110, 13 * width), setting("mappings", [words(*ranked.words)])
+                ranked.names,
+                min(150, max(110, 13 * width)),
+                setting("mappings", [words(*ranked.words)]),
             ),
             "Value #A": bar,
         },

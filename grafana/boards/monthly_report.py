@@ -2,8 +2,8 @@
 
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
-from grafana.boards.cost.board import FORECAST, FORECAST_IS
 from grafana.boards.cost.by_organization import CYCLE_BEFORE
+from grafana.boards.cost.forecast import FORECAST, FORECAST_IS
 from grafana.builders import cycles, days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board

@@ -53,7 +53,7 @@ P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel, stat
 Missing = tuple[str, str, str]
 """A card's word for why it has no figure, what stands above it, and when that holds."""
 
-NOTHING: Missing = ("no data", "choose another data source", q.NOTHING_OF_OURS)
+NOTHING: Missing = ("no data", "in this data source and range", q.NOTHING_OF_OURS)
 NO_PRICE, NO_PRICE_IN_RANGE = (
     (
         "no price",
@@ -231,8 +231,8 @@ UNIT_OF_CURRENCY = (
 
 
 def unit_of_currency(*, over_range: bool = False) -> prometheus.Dataquery:
-    """What the unit of money is taken from: a row with that label, and no number."""
-    read = rows(f"{q.unit_of_price(q.AT_NOW if over_range else '')} * NaN")
+    """What the unit of money is taken from: a row with that label."""
+    read = rows(f"group by (unit) ({q.unit_of_price(q.AT_NOW if over_range else '')})")
     return target(replace(read, ref=CURRENCY, present=not over_range))
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders import dashboard, table
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
@@ -44,19 +44,32 @@ def number_column(title: str, width: int, *, unit: str = "locale", decimals: int
 
 
 def bar_column(
-    title: str, width: int, *settings: model.DynamicConfigValue, unit: str = "", decimals: int = 0
+    title: str,
+    width: int,
+    *settings: model.DynamicConfigValue,
+    unit: str = "",
+    decimals: int = 0,
+    by_threshold: dashboard.ThresholdsConfig | None = None,
 ) -> Column:
-    """A column of numbers, each with a bar; without a unit they keep their own."""
+    """A column of numbers, each with a bar; without a unit they keep their own.
+
+    The bars are blue, or have one colour each by `by_threshold`.
+    """
+    modes = options.BarGaugeDisplayMode
     cell = options.TableBarGaugeCellOptions(
-        mode=options.BarGaugeDisplayMode.GRADIENT, value_display_mode=options.BarGaugeValueMode.TEXT
+        mode=modes.BASIC if by_threshold else modes.GRADIENT,
+        value_display_mode=options.BarGaugeValueMode.TEXT,
     )
+    judged = [setting("color", {"mode": "thresholds"})]
+    if by_threshold:
+        judged.append(setting("thresholds", by_threshold.build()))
     return column(
         title,
         width,
         *([setting("unit", unit), setting("decimals", decimals)] if unit else []),
         setting("min", 0),
         setting("custom.cellOptions", cell),
-        colour(BLUE),
+        *(judged if by_threshold else [colour(BLUE)]),
         *settings,
     )
 
@@ -173,6 +186,7 @@ def ranking_table(
     unit: str = "locale",
     decimals: int = 0,
     money: bool = False,
+    by_threshold: dashboard.ThresholdsConfig | None = None,
     width: int = 8,
     height: int = 9,
 ) -> table.Panel:
@@ -183,7 +197,12 @@ def ranking_table(
     says, read = empty
     unit = "" if money else unit
     bar = bar_column(
-        ranked.figures, min(220, max(156, 20 * width)), *settings, unit=unit, decimals=decimals
+        ranked.figures,
+        min(220, max(156, 20 * width)),
+        *settings,
+        unit=unit,
+        decimals=decimals,
+        by_threshold=by_threshold,
     )
     panel = table_panel(
         title,

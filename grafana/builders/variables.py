@@ -95,10 +95,23 @@ CURRENCY_VARIABLE = _hidden(
     'label_replace(vector(1), "currency", "no price", "", ""))',
 ).regex('/currency="([^"]+)"/')
 
-_last_scrape = (
-    'max(max_over_time(timestamp(up{job="$job"})[$__range:5m]) '
-    "or max_over_time(timestamp(prometheus_build_info{job!=''})[$__range:5m]))"
-)
+
+def _last(selector: str) -> str:
+    """When something was scraped last.
+
+    Prometheus looks back five minutes from each step: three looks at each quarter of an hour miss
+    nothing, and VictoriaMetrics takes no more steps of a range of two years.
+    """
+    looks = (
+        f"label_replace(max_over_time(timestamp({selector}{later})[$__range:15m]), "
+        f'"later", "{later}", "", "")'
+        for later in ("", " offset -5m", " offset -10m")
+    )
+    return f"max({' or '.join(looks)})"
+
+
+_SCRAPED, _OF_THE_SERVER = 'up{job="$job"}', "prometheus_build_info{job!=''}"
+_last_scrape = f"({_last(_SCRAPED)} or {_last(_OF_THE_SERVER)})"
 NOW_VARIABLE = _hidden(
     "now",
     "The range's end, or the last scrape where that is more than ten minutes earlier: a range that "

@@ -4,18 +4,22 @@ from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
 from grafana.boards.cost.by_organization import BY_ORGANIZATION, CLOSENESS
+from grafana.boards.cost.forecast import (
+    FORECAST,
+    FORECAST_IS,
+    SO_FAR,
+)
+from grafana.boards.cost.of_the_enterprise import OF_THE_ENTERPRISE
 from grafana.builders import cycles, days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.charts import bar_panel, by_product, line_panel
-from grafana.builders.colours import AMBER, BAD, BLUE, GOOD, GREY, PRODUCTS, WARNING
+from grafana.builders.colours import AMBER, BLUE, GREY, PRODUCTS
 from grafana.builders.overrides import (
-    BY_THRESHOLD,
     CATEGORIES,
     colour,
     dashed,
     setting,
-    thresholds,
     words,
 )
 from grafana.builders.panels import (
@@ -39,20 +43,6 @@ from grafana.builders.tables import (
 )
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 
-SO_FAR = q.total(q.USE_CYCLE)
-MEAN_DAY = days.mean_of_seven_days(q.scoped(q.USE_YESTERDAY, days.OF_DAY_ENDING_AT_EIGHT))
-FORECAST = q.forecast(SO_FAR, MEAN_DAY)
-FORECAST_IS = (
-    "Forecast: ACUs of the cycle so far + days left * mean of the last 7 complete billing days, "
-    "which holds five working days and a weekend. Absent unless all seven are known."
-)
-ENTERPRISE_SO_FAR = f"sum({q.latest('devin_consumption_cycle_acus')})"
-ENTERPRISE_MEAN_DAY = days.mean_of_seven_days(
-    q.last("devin_consumption_yesterday_acus", days.OF_DAY_ENDING_AT_EIGHT), known_by=""
-)
-ENTERPRISE_FORECAST = q.forecast(ENTERPRISE_SO_FAR, ENTERPRISE_MEAN_DAY)
-POOL = f"max({q.latest('devin_pool_acus')})"
-NO_POOL = ("no pool", "DEVIN_ACU_POOL", q.none_of(POOL))
 OF_SESSIONS = q.total(q.USE_CYCLE, ', product="devin"')
 PER_MERGED = f"{OF_SESSIONS} / (sum({q.scoped(q.MERGED_CYCLE)}) > 0)"
 
@@ -63,12 +53,6 @@ _users = q.of_users(
     lambda selector: f"sum by (user_id) ({q.ANY_INSTANCE} ({selector}))",
 )
 _near_limit = f"topk(15, {_users} / on (user_id) ({_limit_of_users} > 0))"
-_enterprise_limit = f"max({q.latest('devin_enterprise_cycle_limit_acus')})"
-_unattributed = (
-    "max("
-    + q.latest("devin_exporter_unattributed_cycle_acus", f'{q.JOB}, scope="organizations"')
-    + ")"
-)
 _categories = "max by (category, subcategory) ({})".format
 _sessions = _categories(q.latest("devin_category_sessions_cycle"))
 _acus = _categories(q.latest("devin_category_cycle_acus"))
@@ -130,61 +114,6 @@ CARDS = (
         now(q.CYCLE_DAYS_LEFT, "in this cycle"),
         width=4,
     ).decimals(1),
-)
-
-OF_THE_ENTERPRISE = (
-    stat_panel(
-        "Pool used",
-        "ACUs of the running cycle against the pool bought for it (DEVIN_ACU_POOL). "
-        f"{ENTERPRISE_ONLY}",
-        "percentunit",
-        now(f"{ENTERPRISE_SO_FAR} / ({POOL} > 0)", "so far"),
-        missing=[NO_POOL],
-    )
-    .decimals(1)
-    .color_scheme(BY_THRESHOLD)
-    .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
-    stat_panel(
-        "Pool at the end",
-        f"Where the forecast would stand against the pool. {FORECAST_IS} {ENTERPRISE_ONLY}",
-        "percentunit",
-        now(f"({ENTERPRISE_FORECAST}) / ({POOL} > 0)", "forecast"),
-        missing=[NO_POOL],
-    )
-    .decimals(1)
-    .color_scheme(BY_THRESHOLD)
-    .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
-    stat_panel(
-        "Pool lasts",
-        "Days until the pool is used up at the rate of the last 7 complete billing days; the cycle "
-        f"may end before. {ENTERPRISE_ONLY}",
-        "suffix: days",
-        now(
-            f"clamp_min({POOL} - {ENTERPRISE_SO_FAR}, 0) / ({ENTERPRISE_MEAN_DAY} > 0)",
-            "at the last week's rate",
-        ),
-        missing=[NO_POOL],
-    ).decimals(1),
-    stat_panel(
-        "Limit used",
-        f"ACUs of the running cycle against the enterprise's limit. {ENTERPRISE_ONLY}",
-        "percentunit",
-        now(f"{ENTERPRISE_SO_FAR} / ({_enterprise_limit} > 0)", "of the enterprise's"),
-        missing=[("none known", "limit of the enterprise", q.none_of(_enterprise_limit))],
-    )
-    .decimals(1)
-    .color_scheme(BY_THRESHOLD)
-    .thresholds(thresholds(GOOD, (0.8, WARNING), (1, BAD))),
-    stat_panel(
-        "Not attributed",
-        "ACUs of the running cycle that the enterprise's total holds and the sum of its "
-        "organizations does not. Usually it is use in IDE and terminal, which the vendor ties to "
-        "users, not to organizations. Absent unless every organization is known. "
-        f"{ENTERPRISE_ONLY}",
-        LOCAL,
-        now(_unattributed, "ACUs of this cycle"),
-        width=4,
-    ).decimals(0),
 )
 
 BY_DAY = in_currency(
@@ -291,11 +220,10 @@ BOARD = Board(
                     "blocks all use and is not shown.",
                     rows(names.with_user_name(_near_limit, _limit_of_users)),
                     setting("max", 1),
-                    setting("color", {"mode": "thresholds"}),
-                    setting("thresholds", CLOSENESS.build()),
                     ranked=Ranked(label="user", names="User", figures="Used"),
                     empty=("no user with a limit is known to have used anything", _near_limit),
                     unit="percentunit",
+                    by_threshold=CLOSENESS,
                     width=8,
                 ),
             ],

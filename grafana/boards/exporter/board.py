@@ -20,7 +20,7 @@ from grafana.builders.overrides import (
     dashed,
     named_states,
 )
-from grafana.builders.panels import LOCAL
+from grafana.builders.panels import LOCAL, as_people_write
 from grafana.builders.queries import over_time
 from grafana.builders.variables import CARRIED_ORGANIZATION_VARIABLE
 
@@ -143,7 +143,7 @@ RETRIES = line_panel(
     empty="no retry and no skipped run is on record in this range",
 )
 
-UNATTRIBUTED = (
+UNATTRIBUTED = as_people_write(
     line_panel(
         "Not attributed",
         "ACUs of the running billing cycle that the enterprise's total holds and the sum of the "
@@ -156,7 +156,8 @@ UNATTRIBUTED = (
         width=16,
     )
     .override_by_name("organizations", [colour(BLUE)])
-    .override_by_name("users", [colour(AMBER)])
+    .override_by_name("users", [colour(AMBER)]),
+    ("organizations", "users"),
 )
 
 BOARD = Board(

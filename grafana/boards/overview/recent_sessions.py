@@ -61,7 +61,7 @@ def recent_sessions(*, height: int) -> table.Panel:
         rows(_ACUS),
         rows(q.cost(_ACUS)),
         columns={
-            "Value #A": column("Created", 110, setting("unit", "time:MM-DD HH:mm")),
+            "Value #A": column("Created", 105, setting("unit", "time:MM-DD HH:mm")),
             "state": column(
                 "State", 148, *filled(setting("mappings", [coloured_words(STATUS_FILLS | DETAILS)]))
             ),
@@ -71,10 +71,10 @@ def recent_sessions(*, height: int) -> table.Panel:
             "Value #D": number_column("ACUs", 60, unit="none", decimals=2),
             "Value #E": number_column("Cost, $currency", 90, unit="none", decimals=2),
             "origin": column("Origin", 95, setting("mappings", [words(*ORIGINS)])),
-            "category": column("Category", 195, setting("mappings", [words(*CATEGORIES)])),
+            "category": column("Category", 190, setting("mappings", [words(*CATEGORIES)])),
             "session_id": column(
                 "Session",
-                90,
+                105,
                 setting("mappings", [FIRST_LETTERS]),
                 setting(
                     "links",
@@ -87,7 +87,7 @@ def recent_sessions(*, height: int) -> table.Panel:
                     ],
                 ),
             ),
-            "title": wide_column("Title", 150),
+            "title": wide_column("Title", 145),
         },
         hidden=("session_url",),
         empty=("user", "no session is listed", IDS),

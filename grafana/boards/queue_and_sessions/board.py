@@ -1,6 +1,7 @@
 """Queue and sessions: what waits, what runs, and what is held up."""
 
 from grafana_foundation_sdk.builders import common, timeseries
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 
 from grafana.boards.queue_and_sessions.dedicated import DEDICATED
@@ -253,7 +254,7 @@ BOARD = Board(
                     empty=("status_detail", "no session is known", _sessions("")),
                     width=10,
                     height=9,
-                ),
+                ).sort_by([TableSortByFieldState().display_name("Sessions").desc(True)]),  # noqa: FBT003
             ],
         ),
         ("Dedicated deployments", DEDICATED),

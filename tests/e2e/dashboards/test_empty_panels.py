@@ -116,7 +116,7 @@ def test_a_panel_has_figures_or_one_reason(
 
 
 @boards
-def test_where_there_is_nothing_of_ours_another_data_source_is_to_be_chosen(
+def test_where_there_is_nothing_of_ours_a_card_says_so(
     viewers: dict[str, Viewer], path: Path
 ) -> None:
     panels = shown(viewers[NOTHING], Dashboard(path))

@@ -38,7 +38,10 @@ ALWAYS_THERE = ("devin_exporter_build_info", "devin_billing_cycle_start_timestam
 """One of them is there whenever the exporter ran, and in backfilled history."""
 
 DATASOURCE_VARIABLE = (
-    dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    dashboard.DatasourceVariable("datasource")
+    .label("Data source")
+    .hide(model.VariableHide.HIDE_LABEL)  # so that links stand beside the longest name of a person
+    .type("prometheus")
 )
 _jobs = f'last_over_time({{__name__=~"{"|".join(ALWAYS_THERE)}"}}[$__range])'
 JOB_VARIABLE = query_variable(

@@ -14,7 +14,7 @@ import yaml
 
 from deploy.prometheus_rule import MANIFEST, main
 from exporter.cli.catalogue import ROOT
-from grafana.boards.queue_and_sessions import HELD_UP
+from grafana.boards.queue_and_sessions.board import HELD_UP
 from grafana.builders.colours import DETAILS
 from tests.deploy.rule_parts import split
 from tests.grafana.panels import DASHBOARDS, Dashboard

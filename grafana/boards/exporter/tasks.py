@@ -6,7 +6,7 @@ from grafana.builders import days
 from grafana.builders import promql as q
 from grafana.builders.colours import BAD, BAD_FILL, GOOD, NONE, TEXT, WARNING
 from grafana.builders.overrides import BY_THRESHOLD, named_states, setting, thresholds
-from grafana.builders.panels import LOCAL, stat_panel
+from grafana.builders.panels import LOCAL, NOTHING, stat_panel
 from grafana.builders.queries import now, rows
 from grafana.builders.tables import column, filled, number_column, table_panel, wide_column
 
@@ -39,17 +39,17 @@ TASKS = table_panel(
         "task": wide_column("Task", 195),
         "Value #A": column(
             "Up",
-            70,
+            60,
             *filled(setting("mappings", [named_states(("down", BAD_FILL), ("up", NONE))])),
         ),
-        "Value #B": number_column("Age", 90, unit="s"),
-        "Value #C": number_column("Duration", 95, unit="s", decimals=2),
-        "Value #D": number_column("Series", 80),
-        "Value #E": number_column("Missing", 95),
-        "Value #F": number_column("Newest day", 120, unit="s", decimals=1),
+        "Value #B": number_column("Age", 80, unit="s"),
+        "Value #C": number_column("Duration", 90, unit="s", decimals=2),
+        "Value #D": number_column("Series", 75),
+        "Value #E": number_column("Missing", 85),
+        "Value #F": number_column("Newest day", 110, unit="s", decimals=1),
     },
     empty=("task", "no task is known", UP),
-    width=15,
+    width=14,
     height=12,
 ).sort_by([TableSortByFieldState().display_name("Up")])
 
@@ -65,6 +65,7 @@ CARDS = (
             "{{line}}",
         ),
         empty="no target",
+        missing=[NOTHING],
     ),
     stat_panel(
         "Tasks down",

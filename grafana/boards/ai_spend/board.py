@@ -1,42 +1,44 @@
 """AI spend: what Devin costs beside what the models behind the AIone gateway cost."""
 
-from grafana.boards import aione, aione_quality
-from grafana.boards.cost_by_organization import THIS_CYCLE
+from grafana.boards.ai_spend import gateway, gateway_quality
+from grafana.boards.cost.by_organization import THIS_CYCLE
 from grafana.builders import days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
 from grafana.builders.charts import bar_panel, by_product
-from grafana.builders.panels import LOCAL, NO_PRICE, in_currency, ranking_panel, stat_panel
-from grafana.builders.queries import now, over_time
+from grafana.builders.panels import LOCAL, NO_PRICE, NOTHING, in_currency, stat_panel
+from grafana.builders.queries import now, over_time, rows
+from grafana.builders.tables import Ranked, ranking_table
 from grafana.builders.variables import OF_ORGANIZATIONS
 
 AT_PRICE = "ACUs at the price as last known (DEVIN_ACU_PRICE)."
-_first = f"topk({aione.SHOWN}, {THIS_CYCLE})"
+_first = f"topk({gateway.SHOWN}, {THIS_CYCLE})"
 _named = q.cost(names.with_organization_name(_first, THIS_CYCLE))
 _yesterday = f"round({q.total(q.USE_YESTERDAY)} * on () {q.price()}, 0.01)"
 
-_rest = aione.others(
-    "Devin: other cost",
-    q.cost(THIS_CYCLE),
-    key="org_id",
-    top=f"({_first})",
-    unit=LOCAL,
-    width=12,
+_rest = in_currency(
+    gateway.others(
+        "Devin: other cost",
+        q.cost(THIS_CYCLE),
+        key="org_id",
+        top=f"({_first})",
+        unit=LOCAL,
+        width=12,
+    )
 )
 _BY_ORGANIZATION = Stack(
     [
-        in_currency(
-            ranking_panel(
-                "Devin: cost by organization",
-                f"Of the running billing cycle so far: the {aione.SHOWN} chosen organizations with "
-                f"most. {AT_PRICE} Organizations hold cloud sessions alone; the dashboard Cost "
-                "says what they lack.",
-                LOCAL,
-                now(_named, "{{currency}} {{org_name}}"),
-                width=12,
-                empty="no cost of an organization is known",
-            ),
-            "${__field.labels.org_name}",
+        ranking_table(
+            "Devin: cost by organization",
+            f"Of the running billing cycle so far: the {gateway.SHOWN} chosen organizations with "
+            f"most. {AT_PRICE} Organizations hold cloud sessions alone; the dashboard Cost says "
+            "what they lack.",
+            rows(_named),
+            ranked=Ranked(label="org_name", names="Organization", figures="Cost"),
+            empty=("no cost of an organization is known", q.cost(THIS_CYCLE)),
+            money=True,
+            width=12,
+            height=11,
         ),
         _rest,
     ]
@@ -63,25 +65,23 @@ BOARD = Board(
                                 days.as_text(f"sum({_yesterday})", "so far; $1 yesterday"),
                                 "so far",
                             ),
-                            "{{currency}} {{line}}",
+                            "{{line}}",
                         ),
                         width=6,
-                        missing=NO_PRICE,
+                        missing=[NO_PRICE, NOTHING],
                     ),
-                    "${__field.labels.line}",
                 ),
                 in_currency(
                     stat_panel(
                         "Devin this cycle",
                         f"Cost of the running billing cycle so far. {AT_PRICE}",
                         LOCAL,
-                        now(q.cost(q.total(q.USE_CYCLE)), "{{currency}} so far"),
+                        now(q.cost(q.total(q.USE_CYCLE)), "so far"),
                         width=6,
-                        missing=NO_PRICE,
+                        missing=[NO_PRICE],
                     ),
-                    "so far",
                 ),
-                *aione.COST_CARDS,
+                *gateway.COST_CARDS,
             ],
         ),
         (
@@ -99,27 +99,30 @@ BOARD = Board(
                                     q.USE_YESTERDAY,
                                     q.cost(days.daily(q.USE_YESTERDAY, by="product")),
                                 ),
-                                "{{currency}} {{product}}",
+                                "{{product}}",
                                 step="1d",
                             ),
                             axis="cost",
                             empty="no whole day with a price is known in this range",
                         )
                     ),
-                    "${__field.labels.product}",
+                    over_range=True,
                 ),
-                aione.COST_BY_DAY,
+                gateway.COST_BY_DAY,
             ],
         ),
         (
             "",
             [
                 _BY_ORGANIZATION,
-                aione.COST_BY_TEAM,
+                gateway.COST_BY_TEAM,
             ],
         ),
-        ("AIone gateway: use", [*aione.USE, *aione.RANKINGS]),
-        ("AIone gateway: speed, errors and state", [*aione_quality.QUALITY, *aione_quality.STATUS]),
+        ("AIone gateway: use", [*gateway.USE, *gateway.RANKINGS]),
+        (
+            "AIone gateway: speed, errors and state",
+            [*gateway_quality.QUALITY, *gateway_quality.STATUS],
+        ),
     ],
     alerts={
         "DevinAcuSpike": ["Devin: cost by day"],

@@ -9,7 +9,14 @@ from grafana.builders import promql as q
 from grafana.builders.colours import BAD, BLUE, GOOD, NONE, WARNING
 from grafana.builders.overrides import colour, setting, thresholds
 from grafana.builders.queries import over_time, rows
-from grafana.builders.tables import Column, column, number_column, table_panel, wide_column
+from grafana.builders.tables import (
+    Column,
+    bar_column,
+    column,
+    number_column,
+    table_panel,
+    wide_column,
+)
 
 
 def _of_organizations(window: str, products: str = "") -> str:
@@ -28,22 +35,7 @@ def _used(products: str, limit: str) -> str:
 
 
 def _closeness_column(name: str) -> Column:
-    return column(
-        name,
-        110,
-        setting("unit", "percentunit"),
-        setting("decimals", 0),
-        setting("max", 1),
-        setting(
-            "custom.cellOptions",
-            options.TableBarGaugeCellOptions(
-                mode=options.BarGaugeDisplayMode.BASIC,
-                value_display_mode=options.BarGaugeValueMode.TEXT,
-            ),
-        ),
-        setting("color", {"mode": "thresholds"}),
-        setting("thresholds", CLOSENESS.build()),
-    )
+    return bar_column(name, 110, setting("max", 1), unit="percentunit", by_threshold=CLOSENESS)
 
 
 THIS_CYCLE = _of_organizations("cycle")

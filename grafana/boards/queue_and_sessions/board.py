@@ -1,9 +1,10 @@
 """Queue and sessions: what waits, what runs, and what is held up."""
 
 from grafana_foundation_sdk.builders import common, timeseries
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 
-from grafana.boards.dedicated import DEDICATED
+from grafana.boards.queue_and_sessions.dedicated import DEDICATED
 from grafana.builders import names
 from grafana.builders import promql as q
 from grafana.builders.board import Board
@@ -30,11 +31,20 @@ from grafana.builders.overrides import (
     dashed,
     named_states,
     setting,
+    spoken,
     thresholds,
 )
-from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, ranking_panel, stat_panel
+from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, NOTHING, stat_panel
 from grafana.builders.queries import now, over_time, rows
-from grafana.builders.tables import column, filled, number_column, table_panel, wide_column
+from grafana.builders.tables import (
+    Ranked,
+    column,
+    filled,
+    number_column,
+    ranking_table,
+    table_panel,
+    wide_column,
+)
 from grafana.builders.variables import OF_ORGANIZATIONS
 
 FROM_ELEVATED, FROM_HIGH = 11, 51
@@ -50,6 +60,7 @@ HELD_UP = (
     ),
 )
 """By limits; and suspended for a reason that is not known yet."""
+OF_ORGANIZATION = Ranked(label="org_name", names="Organization", figures="Sessions")
 LAST_DAY = "Sessions of the chosen organizations that changed in the last 24 hours."
 
 
@@ -105,7 +116,9 @@ _by_state = _stacked(
     )
 ).decimals(0)
 for _status, _shade in STATUSES.items():
-    _by_state = _by_state.override_by_name(_status, [colour(_shade)])
+    _by_state = _by_state.override_by_name(
+        _status, [colour(_shade), setting("displayName", spoken(_status))]
+    )
 
 CARDS = (
     stat_panel(
@@ -122,7 +135,7 @@ CARDS = (
             GOOD_FILL, (FROM_ELEVATED, WARNING_FILL), (FROM_HIGH, BAD_FILL), below=NEUTRAL_FILL
         )
     ),
-    stat_panel("Sessions", LAST_DAY, LOCAL, now(_sessions(""), "last 24 hours")),
+    stat_panel("Sessions", LAST_DAY, LOCAL, now(_sessions(""), "last 24 hours"), missing=[NOTHING]),
     stat_panel(
         "Wait for a person",
         f"{LAST_DAY} Those that wait for a user's answer or approval.",
@@ -154,15 +167,15 @@ _queue_over_time = (
         "The most sessions that waited within each step; the vendor calls it normal up to 10, "
         f"elevated up to 50, high above. {ENTERPRISE_ONLY}",
         LOCAL,
-        over_time(_queue, "waiting"),
-        over_time(f"0 * {_queue} + {FROM_ELEVATED}", f"elevated from {FROM_ELEVATED}"),
-        over_time(f"0 * {_queue} + {FROM_HIGH}", f"high from {FROM_HIGH}"),
+        over_time(_queue, "Waiting"),
+        over_time(f"0 * {_queue} + {FROM_ELEVATED}", f"Elevated from {FROM_ELEVATED}"),
+        over_time(f"0 * {_queue} + {FROM_HIGH}", f"High from {FROM_HIGH}"),
         axis="sessions",
         width=24,
     )
-    .override_by_name("waiting", [colour(BLUE), setting("custom.fillOpacity", 15)])
-    .override_by_name(f"elevated from {FROM_ELEVATED}", [colour(WARNING), dashed()])
-    .override_by_name(f"high from {FROM_HIGH}", [colour(BAD), dashed()])
+    .override_by_name("Waiting", [colour(BLUE), setting("custom.fillOpacity", 15)])
+    .override_by_name(f"Elevated from {FROM_ELEVATED}", [colour(WARNING), dashed()])
+    .override_by_name(f"High from {FROM_HIGH}", [colour(BAD), dashed()])
 )
 
 BOARD = Board(
@@ -180,7 +193,7 @@ BOARD = Board(
                 state_panel(
                     "Queue's state",
                     f"The vendor's judgement. {ENTERPRISE_ONLY}",
-                    over_time(_state, "queue"),
+                    over_time(_state, "Queue"),
                     height=4,
                 ).mappings(
                     [
@@ -202,35 +215,35 @@ BOARD = Board(
                     "Waiting and held up",
                     f"{LAST_DAY} Those that wait for a person, and those that limits hold up.",
                     LOCAL,
-                    over_time(_number_of(WAITING), "wait for a person"),
-                    over_time(_number_of(*HELD_UP), "held up by limits"),
+                    over_time(_number_of(WAITING), "Waiting for a person"),
+                    over_time(_number_of(*HELD_UP), "Held up by limits"),
                     axis="sessions",
                 )
-                .override_by_name("wait for a person", [colour(BLUE)])
-                .override_by_name("held up by limits", [colour(AMBER)]),
+                .override_by_name("Waiting for a person", [colour(BLUE)])
+                .override_by_name("Held up by limits", [colour(AMBER)]),
             ],
         ),
         (
             "",
             [
-                ranking_panel(
+                ranking_table(
                     "Waiting, by organization",
                     f"{LAST_DAY} Those that wait for a user's answer or approval; the 15 "
                     "organizations with most.",
-                    LOCAL,
-                    now(_named(WAITING), "{{org_name}}"),
+                    rows(_named(WAITING)),
+                    ranked=OF_ORGANIZATION,
+                    empty=("no session is known to wait for a person", _named(WAITING)),
                     width=7,
-                    empty="no session is known to wait for a person",
                 ),
-                ranking_panel(
+                ranking_table(
                     "Held up, by organization",
                     f"{LAST_DAY} Those suspended by a limit, quota, credits, payment or the "
                     "contract, or for a reason that is not known yet; the 15 "
                     "organizations with most.",
-                    LOCAL,
-                    now(_named(*HELD_UP), "{{org_name}}"),
+                    rows(_named(*HELD_UP)),
+                    ranked=OF_ORGANIZATION,
+                    empty=("no session is known to be held up", _named(*HELD_UP)),
                     width=7,
-                    empty="no session is known to be held up",
                 ),
                 table_panel(
                     "By status and detail",
@@ -250,7 +263,7 @@ BOARD = Board(
                     empty=("status_detail", "no session is known", _sessions("")),
                     width=10,
                     height=9,
-                ),
+                ).sort_by([TableSortByFieldState().display_name("Sessions").desc(True)]),  # noqa: FBT003
             ],
         ),
         ("Dedicated deployments", DEDICATED),

@@ -3,47 +3,46 @@
 from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
-from grafana.boards.cost_by_organization import BY_ORGANIZATION
+from grafana.boards.cost.by_organization import BY_ORGANIZATION, CLOSENESS
+from grafana.boards.cost.forecast import (
+    FORECAST,
+    FORECAST_IS,
+    SO_FAR,
+)
+from grafana.boards.cost.of_the_enterprise import OF_THE_ENTERPRISE
 from grafana.builders import cycles, days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.charts import bar_panel, by_product, line_panel
-from grafana.builders.colours import AMBER, BAD, BLUE, GOOD, GREY, WARNING
+from grafana.builders.colours import AMBER, BLUE, GREY, PRODUCTS
 from grafana.builders.overrides import (
-    BY_THRESHOLD,
     CATEGORIES,
     colour,
     dashed,
     setting,
-    thresholds,
     words,
 )
 from grafana.builders.panels import (
     ENTERPRISE_ONLY,
     LOCAL,
     NO_PRICE,
+    NOTHING,
+    as_people_write,
     in_currency,
     ranking_panel,
     stat_panel,
 )
 from grafana.builders.queries import now, over_time, rows
-from grafana.builders.tables import column, number_column, table_panel, wide_column
+from grafana.builders.tables import (
+    Ranked,
+    column,
+    number_column,
+    ranking_table,
+    table_panel,
+    wide_column,
+)
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 
-SO_FAR = q.total(q.USE_CYCLE)
-MEAN_DAY = days.mean_of_seven_days(q.scoped(q.USE_YESTERDAY, days.OF_DAY_ENDING_AT_EIGHT))
-FORECAST = q.forecast(SO_FAR, MEAN_DAY)
-FORECAST_IS = (
-    "Forecast: ACUs of the cycle so far + days left * mean of the last 7 complete billing days, "
-    "which holds five working days and a weekend. Absent unless all seven are known."
-)
-ENTERPRISE_SO_FAR = f"sum({q.latest('devin_consumption_cycle_acus')})"
-ENTERPRISE_MEAN_DAY = days.mean_of_seven_days(
-    q.last("devin_consumption_yesterday_acus", days.OF_DAY_ENDING_AT_EIGHT), known_by=""
-)
-ENTERPRISE_FORECAST = q.forecast(ENTERPRISE_SO_FAR, ENTERPRISE_MEAN_DAY)
-POOL = f"max({q.latest('devin_pool_acus')})"
-NO_POOL = ("no pool", "DEVIN_ACU_POOL", q.none_of(POOL))
 OF_SESSIONS = q.total(q.USE_CYCLE, ', product="devin"')
 PER_MERGED = f"{OF_SESSIONS} / (sum({q.scoped(q.MERGED_CYCLE)}) > 0)"
 
@@ -55,12 +54,6 @@ _users = q.of_users(
     f"{q.JOB}, {q.UNDER_USER_LIMIT}",
 )
 _near_limit = f"topk(15, {_users} / on (user_id) ({_limit_of_users} > 0))"
-_enterprise_limit = f"max({q.latest('devin_enterprise_cycle_limit_acus')})"
-_unattributed = (
-    "max("
-    + q.latest("devin_exporter_unattributed_cycle_acus", f'{q.JOB}, scope="organizations"')
-    + ")"
-)
 _categories = "max by (category, subcategory) ({})".format
 _sessions = _categories(q.latest("devin_category_sessions_cycle"))
 _acus = _categories(q.latest("devin_category_cycle_acus"))
@@ -71,20 +64,18 @@ CARDS = (
             "Cost so far",
             "ACUs of the running billing cycle at the price as last known (DEVIN_ACU_PRICE).",
             LOCAL,
-            now(q.cost(SO_FAR), "{{currency}} in this cycle"),
-            missing=NO_PRICE,
+            now(q.cost(SO_FAR), "in this cycle"),
+            missing=[NO_PRICE, NOTHING],
         ),
-        "in this cycle",
     ),
     in_currency(
         stat_panel(
             "Cost at the end",
             f"Of the running billing cycle, at the price as last known. {FORECAST_IS}",
             LOCAL,
-            now(q.cost(FORECAST), "{{currency}} forecast"),
-            missing=NO_PRICE,
+            now(q.cost(FORECAST), "forecast"),
+            missing=[NO_PRICE],
         ),
-        "forecast",
     ),
     stat_panel(
         "ACUs so far",
@@ -111,12 +102,11 @@ CARDS = (
                     days.as_text(f"round({PER_MERGED}, 0.01)", "$1 ACUs"),
                     "ACUs",
                 ),
-                "{{currency}} {{line}}",
+                "{{line}}",
             ),
-            missing=NO_PRICE,
+            missing=[NO_PRICE],
             empty="none known",
         ),
-        "${__field.labels.line}",
     ),
     stat_panel(
         "Days left",
@@ -125,61 +115,6 @@ CARDS = (
         now(q.CYCLE_DAYS_LEFT, "in this cycle"),
         width=4,
     ).decimals(1),
-)
-
-OF_THE_ENTERPRISE = (
-    stat_panel(
-        "Pool used",
-        "ACUs of the running cycle against the pool bought for it (DEVIN_ACU_POOL). "
-        f"{ENTERPRISE_ONLY}",
-        "percentunit",
-        now(f"{ENTERPRISE_SO_FAR} / ({POOL} > 0)", "so far"),
-        missing=NO_POOL,
-    )
-    .decimals(1)
-    .color_scheme(BY_THRESHOLD)
-    .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
-    stat_panel(
-        "Pool at the end",
-        f"Where the forecast would stand against the pool. {FORECAST_IS} {ENTERPRISE_ONLY}",
-        "percentunit",
-        now(f"({ENTERPRISE_FORECAST}) / ({POOL} > 0)", "forecast"),
-        missing=NO_POOL,
-    )
-    .decimals(1)
-    .color_scheme(BY_THRESHOLD)
-    .thresholds(thresholds(GOOD, (0.9, WARNING), (1, BAD))),
-    stat_panel(
-        "Pool lasts",
-        "Days until the pool is used up at the rate of the last 7 complete billing days; the cycle "
-        f"may end before. {ENTERPRISE_ONLY}",
-        "suffix: days",
-        now(
-            f"clamp_min({POOL} - {ENTERPRISE_SO_FAR}, 0) / ({ENTERPRISE_MEAN_DAY} > 0)",
-            "at the last week's rate",
-        ),
-        missing=NO_POOL,
-    ).decimals(1),
-    stat_panel(
-        "Limit used",
-        f"ACUs of the running cycle against the enterprise's limit. {ENTERPRISE_ONLY}",
-        "percentunit",
-        now(f"{ENTERPRISE_SO_FAR} / ({_enterprise_limit} > 0)", "of the enterprise's"),
-        missing=("none known", "limit of the enterprise", q.none_of(_enterprise_limit)),
-    )
-    .decimals(1)
-    .color_scheme(BY_THRESHOLD)
-    .thresholds(thresholds(GOOD, (0.8, WARNING), (1, BAD))),
-    stat_panel(
-        "Not attributed",
-        "ACUs of the running cycle that the enterprise's total holds and the sum of its "
-        "organizations does not. Usually it is use in IDE and terminal, which the vendor ties to "
-        "users, not to organizations. Absent unless every organization is known. "
-        f"{ENTERPRISE_ONLY}",
-        LOCAL,
-        now(_unattributed, "ACUs of this cycle"),
-        width=4,
-    ).decimals(0),
 )
 
 BY_DAY = in_currency(
@@ -191,14 +126,14 @@ BY_DAY = in_currency(
             LOCAL,
             over_time(
                 days.used_in_range(q.USE_YESTERDAY, _cost_by_day),
-                "{{currency}} {{product}}",
+                "{{product}}",
                 step="1d",
             ),
             axis="cost",
             empty="no whole day with a price is known in this range",
         )
     ),
-    "${__field.labels.product}",
+    over_range=True,
 )
 
 
@@ -214,10 +149,10 @@ def _course() -> timeseries.Panel:
             over_time(cycles.course(q.USE_YESTERDAY, q.USE_TODAY), "ACUs", step="1d"),
             over_time(
                 cycles.forecast_course(q.USE_YESTERDAY, q.USE_TODAY),
-                "forecast of the end",
+                "Forecast of the end",
                 step="1d",
             ),
-            over_time(f"max({q.last('devin_pool_acus', '[1d]' + q.AT_NOW)})", "pool", step="1d"),
+            over_time(f"max({q.last('devin_pool_acus', '[1d]' + q.AT_NOW)})", "Pool", step="1d"),
             axis="ACUs",
             height=10,
             empty="no cycle's days are all known in this range",
@@ -226,10 +161,10 @@ def _course() -> timeseries.Panel:
         .decimals(0)
         .override_by_name("ACUs", [colour(BLUE)])
         .override_by_name(
-            "forecast of the end",
+            "Forecast of the end",
             [colour(AMBER), dashed()],
         )
-        .override_by_name("pool", [colour(GREY)])
+        .override_by_name("Pool", [colour(GREY)])
     )
 
 
@@ -246,14 +181,17 @@ BOARD = Board(
         (
             "Where it goes",
             [
-                ranking_panel(
-                    "ACUs by product",
-                    "ACUs of the running billing cycle.",
-                    LOCAL,
-                    now(f"sum by (product) ({q.scoped(q.USE_CYCLE)}) != 0", "{{product}}"),
-                    width=6,
-                    empty="no use in this cycle is known",
-                    names_above=True,
+                as_people_write(
+                    ranking_panel(
+                        "ACUs by product",
+                        "ACUs of the running billing cycle.",
+                        LOCAL,
+                        now(f"sum by (product) ({q.scoped(q.USE_CYCLE)}) != 0", "{{product}}"),
+                        width=5,
+                        empty="no use in this cycle is known",
+                        names_above=True,
+                    ),
+                    PRODUCTS,
                 ).decimals(0),
                 table_panel(
                     "By category",
@@ -276,20 +214,19 @@ BOARD = Board(
                     width=11,
                     height=9,
                 ).sort_by([TableSortByFieldState().display_name("ACUs").desc(True)]),  # noqa: FBT003
-                ranking_panel(
+                ranking_table(
                     "Users close to a limit",
                     "ACUs of the running cycle, reviews left out, against the user's own limit (a "
                     "permanent override), the 15 closest among the chosen organizations' members, "
                     "with all that they used. A limit of 0 blocks all use and is not shown.",
-                    "percentunit",
-                    now(names.with_user_name(_near_limit, _limit_of_users), "{{user}}"),
-                    width=7,
-                    empty="no user with a limit is known to have used anything",
-                )
-                .decimals(0)
-                .max(1)
-                .color_scheme(BY_THRESHOLD)
-                .thresholds(thresholds(GOOD, (0.8, WARNING), (1, BAD), below=GOOD)),
+                    rows(names.with_user_name(_near_limit, _limit_of_users)),
+                    setting("max", 1),
+                    ranked=Ranked(label="user", names="User", figures="Used"),
+                    empty=("no user with a limit is known to have used anything", _near_limit),
+                    unit="percentunit",
+                    by_threshold=CLOSENESS,
+                    width=8,
+                ),
             ],
         ),
     ],

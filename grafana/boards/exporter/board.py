@@ -3,12 +3,12 @@
 from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models import common as options
 
-from grafana.boards.exporter_tasks import CARDS, TASKS, UP
-from grafana.boards.source_comparison import INVALID, TWO_COUNTS
+from grafana.boards.exporter.source_comparison import INVALID, TWO_COUNTS
+from grafana.boards.exporter.tasks import CARDS, TASKS, UP
+from grafana.boards.firing_alerts import firing_panel
 from grafana.builders import promql as q
-from grafana.builders.alerts import firing_panel
 from grafana.builders.board import Board, Stack
-from grafana.builders.charts import legend_beside, line_panel, state_panel
+from grafana.builders.charts import line_panel, state_panel, with_legend_table
 from grafana.builders.colours import (
     AMBER,
     BAD_FILL,
@@ -20,7 +20,7 @@ from grafana.builders.overrides import (
     dashed,
     named_states,
 )
-from grafana.builders.panels import LOCAL
+from grafana.builders.panels import LOCAL, as_people_write
 from grafana.builders.queries import over_time
 from grafana.builders.variables import CARRIED_ORGANIZATION_VARIABLE
 
@@ -80,7 +80,7 @@ REQUESTS = (
         width=8,
         many=True,
     ),
-    legend_beside(
+    with_legend_table(
         line_panel(
             "Requests by endpoint",
             "Requests sent per second, retries included.",
@@ -88,11 +88,11 @@ REQUESTS = (
             over_time(_rate(_requests, "path"), "{{path}}"),
             axis="requests",
             width=12,
-            height=11,
+            height=13,
             many=True,
         )
     ),
-    legend_beside(
+    with_legend_table(
         line_panel(
             "Time of a response",
             "Of 95 in 100 requests, by endpoint.",
@@ -100,7 +100,7 @@ REQUESTS = (
             over_time(f"histogram_quantile(0.95, {_slow})", "{{path}}"),
             axis="time",
             width=12,
-            height=11,
+            height=13,
             many=True,
         )
     ),
@@ -143,7 +143,7 @@ RETRIES = line_panel(
     empty="no retry and no skipped run is on record in this range",
 )
 
-UNATTRIBUTED = (
+UNATTRIBUTED = as_people_write(
     line_panel(
         "Not attributed",
         "ACUs of the running billing cycle that the enterprise's total holds and the sum of the "
@@ -156,7 +156,8 @@ UNATTRIBUTED = (
         width=16,
     )
     .override_by_name("organizations", [colour(BLUE)])
-    .override_by_name("users", [colour(AMBER)])
+    .override_by_name("users", [colour(AMBER)]),
+    ("organizations", "users"),
 )
 
 BOARD = Board(
@@ -173,14 +174,14 @@ BOARD = Board(
                 TASKS,
                 Stack(
                     [
-                        firing_panel(width=9, height=6),
+                        firing_panel(width=10, height=6),
                         line_panel(
                             "Failed attempts",
                             "Attempts that failed, per hour, by task and reason.",
                             LOCAL,
                             over_time(_failures, "{{task}}: {{reason}}"),
                             axis="per hour",
-                            width=9,
+                            width=10,
                             height=6,
                             many=True,
                             empty="no failed attempt is on record in this range",

@@ -1,12 +1,14 @@
 """Overview: how much was used, by whom, and what runs now."""
 
+from dataclasses import replace
+
 from grafana_foundation_sdk.models import common as options
 
-from grafana.boards.recent_sessions import recent_sessions
+from grafana.boards.firing_alerts import firing_panel
+from grafana.boards.overview.recent_sessions import recent_sessions
 from grafana.builders import days, names
 from grafana.builders import promql as q
-from grafana.builders.alerts import firing_panel
-from grafana.builders.board import Board
+from grafana.builders.board import Board, Stack
 from grafana.builders.charts import RUNNING, bar_panel, by_product, running_day_apart
 from grafana.builders.colours import (
     BAD_FILL,
@@ -20,18 +22,22 @@ from grafana.builders.panels import (
     ENTERPRISE_ONLY,
     LOCAL,
     NO_PRICE_IN_RANGE,
+    NOTHING,
+    Change,
+    change_of_days,
     in_currency,
-    ranking_panel,
     stat_panel,
     total_panel,
+    with_change,
 )
-from grafana.builders.queries import Query, now, of_range, over_time
+from grafana.builders.queries import Query, now, of_range, over_time, rows_of_range
+from grafana.builders.tables import Ranked, ranking_table
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 
 USERS_SHOWN = 15
 WHOLE_DAYS = (
-    "Whole billing days that ended within the range, and beneath them their course; above, the "
-    "change against as many days before, where all of them are known."
+    "Whole billing days that ended within the range, and beneath them their course; beside them "
+    "the change against as many days before, where all of these days are known."
 )
 
 
@@ -53,45 +59,59 @@ _single_users = days.users_in_range(f'{q.JOB}, user_id!="other"')
 _top = f"topk({USERS_SHOWN}, {_single_users})"
 _week_before = f"sum({q.latest('devin_previous_week_active_users', q.WHOLE_ENTERPRISE)})"
 
+
+def _priced(change: Change) -> Change:
+    """Nothing where no price is known."""
+    known = q.price(q.AT_NOW)
+    return replace(
+        change,
+        compared=f"({change.compared}) and on () {known}",
+        ratio=f"({change.ratio}) and on () {known}",
+    )
+
+
 CARDS = (
-    in_currency(
+    with_change(
+        in_currency(
+            total_panel(
+                "Cost",
+                f"ACUs at the price as last known (DEVIN_ACU_PRICE). {WHOLE_DAYS}",
+                LOCAL,
+                over_time(
+                    days.with_days(q.cost(days.daily_in_range(q.USE_YESTERDAY), q.AT_NOW)),
+                    "{{line}}",
+                    step="1d",
+                ),
+                missing=[NO_PRICE_IN_RANGE, NOTHING],
+            ),
+            over_range=True,
+        ),
+        _priced(change_of_days(q.USE_YESTERDAY, rise_is_good=False)),
+        of_range,
+    ),
+    with_change(
         total_panel(
-            "Cost",
-            f"ACUs at the price as last known (DEVIN_ACU_PRICE). {WHOLE_DAYS}",
+            "ACUs",
+            f"ACUs used. {WHOLE_DAYS} Organizations hold cloud sessions alone, so their sum is "
+            "below the enterprise's total.",
+            LOCAL,
+            over_time(days.with_days(days.daily_in_range(q.USE_YESTERDAY)), "{{line}}", step="1d"),
+        ).decimals(0),
+        change_of_days(q.USE_YESTERDAY, rise_is_good=False),
+        of_range,
+    ),
+    with_change(
+        total_panel(
+            "Sessions",
+            f"Sessions created. {WHOLE_DAYS}",
             LOCAL,
             over_time(
-                days.with_change(
-                    q.USE_YESTERDAY,
-                    q.cost(days.daily_in_range(q.USE_YESTERDAY), q.AT_NOW),
-                ),
-                "{{currency}} {{line}}",
-                step="1d",
+                days.with_days(days.daily_in_range(q.SESSIONS_YESTERDAY)), "{{line}}", step="1d"
             ),
-            missing=NO_PRICE_IN_RANGE,
-        ),
-        "${__field.labels.line}",
+        ).decimals(0),
+        change_of_days(q.SESSIONS_YESTERDAY, rise_is_good=True),
+        of_range,
     ),
-    total_panel(
-        "ACUs",
-        f"ACUs used. {WHOLE_DAYS} Organizations hold cloud sessions alone, so their sum is below "
-        "the enterprise's total.",
-        LOCAL,
-        over_time(
-            days.with_change(q.USE_YESTERDAY, days.daily_in_range(q.USE_YESTERDAY)),
-            "{{line}}",
-            step="1d",
-        ),
-    ).decimals(0),
-    total_panel(
-        "Sessions",
-        f"Sessions created. {WHOLE_DAYS}",
-        LOCAL,
-        over_time(
-            days.with_change(q.SESSIONS_YESTERDAY, days.daily_in_range(q.SESSIONS_YESTERDAY)),
-            "{{line}}",
-            step="1d",
-        ),
-    ).decimals(0),
     stat_panel(
         "Active users",
         "Users with a session or a search since Monday, 00:00 UTC; above, last week's, which the "
@@ -105,8 +125,12 @@ CARDS = (
             ),
             "{{line}}",
         ),
+        width=6,
         height=5,
     ),
+)
+
+QUEUE = (
     stat_panel(
         "Queue",
         "Sessions that wait to start, and the vendor's judgement: normal up to 10, elevated up to "
@@ -116,15 +140,14 @@ CARDS = (
         _badge("elevated", '="elevated"'),
         _badge("high", '="high"'),
         _badge("", '!~"normal|elevated|high"'),
-        width=4,
-        height=5,
+        width=6,
     )
     .color_mode(options.BigValueColorMode.BACKGROUND_SOLID)
     .color_scheme(fixed(NEUTRAL_FILL))
     .override_by_query("D", [colour(UNKNOWN_FILL)])
     .override_by_name("normal", [colour(GOOD_FILL)])
     .override_by_name("elevated", [colour(WARNING_FILL)])
-    .override_by_name("high", [colour(BAD_FILL)]),
+    .override_by_name("high", [colour(BAD_FILL)])
 )
 
 ACUS_BY_DAY = running_day_apart(
@@ -143,22 +166,22 @@ ACUS_BY_DAY = running_day_apart(
     )
 ).decimals(0)
 
-USERS = ranking_panel(
+USERS = ranking_table(
     "ACUs by user",
     f"The {USERS_SHOWN} users with most ACUs over the whole billing days of the range; the name, "
     "else the e-mail, else the id. With organizations chosen: their members, with all that they "
     "used, also elsewhere, but without those beyond DEVIN_USER_LIMIT, whose membership is not "
     "published. Service users stand on the dashboard People. Reads the recording rule of "
     "deploy/prometheus/rules.yml.",
-    LOCAL,
-    of_range(names.with_user_name(_top, _user_ids, at=q.AT_NOW), "{{user}}"),
+    rows_of_range(names.with_user_name(_top, _user_ids, at=q.AT_NOW)),
+    ranked=Ranked(label="user", names="User", figures="ACUs"),
+    empty=("no use of a user is on record in this range", _top),
     width=10,
-    height=12,
-    empty="no use of a user is on record in this range",
-).decimals(0)
+    height=17,
+)
 
 BELOW = (
-    firing_panel(width=12, height=5),
+    QUEUE,
     stat_panel(
         "All other users",
         f"ACUs of the range by users who are not among the {USERS_SHOWN} above.",
@@ -171,8 +194,7 @@ BELOW = (
             ),
             "{{line}}",
         ),
-        width=4,
-        height=5,
+        width=6,
         empty="none",
     ).decimals(0),
     stat_panel(
@@ -187,8 +209,7 @@ BELOW = (
             ),
             "{{line}}",
         ),
-        width=4,
-        height=5,
+        width=6,
         empty="none",
     ),
     stat_panel(
@@ -202,8 +223,7 @@ BELOW = (
             ),
             "{{line}}",
         ),
-        width=4,
-        height=5,
+        width=6,
         empty="none",
     ),
 )
@@ -214,7 +234,7 @@ BOARD = Board(
     variables=[*OF_ORGANIZATIONS, CURRENCY_VARIABLE],
     sections=[
         ("", CARDS),
-        ("", [ACUS_BY_DAY, USERS]),
+        ("", [Stack([ACUS_BY_DAY, firing_panel(width=14, height=5)]), USERS]),
         ("", BELOW),
         ("", [recent_sessions(height=11)]),
     ],

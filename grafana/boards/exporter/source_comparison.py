@@ -50,7 +50,7 @@ TWO_COUNTS = table_panel(
 
 _unreadable = f"max by (field) ({q.latest('aione_unreadable_values')})"
 INVALID = table_panel(
-    "Gateway: values that make no sense",
+    "Gateway: unreadable values",
     "Values of the AIone gateway's last response that are there and cannot be read, by their place "
     "in it. They are absent from the figures, and so is what would be made of them.",
     rows(_unreadable),

@@ -12,8 +12,16 @@ from grafana.builders.colours import (
 from grafana.builders.overrides import (
     fixed,
 )
-from grafana.builders.panels import LOCAL, NO_GATEWAY, Panel, ranking_panel, stat_panel
-from grafana.builders.queries import now, over_time
+from grafana.builders.panels import (
+    LOCAL,
+    NO_GATEWAY,
+    Panel,
+    as_people_write,
+    ranking_panel,
+    stat_panel,
+)
+from grafana.builders.queries import now, over_time, rows
+from grafana.builders.tables import Ranked, ranking_table
 
 SHOWN = 15
 RMB = "currency:¥"
@@ -45,19 +53,30 @@ def others(title: str, values: str, *, key: str, top: str, unit: str, width: int
 
 
 def _first(
-    title: str, *, metric: str, key: str, what: str, unit: str = LOCAL, width: int = 6
+    title: str,
+    *,
+    metric: str,
+    key: str,
+    what: str,
+    figures: str,
+    unit: str = LOCAL,
+    decimals: int = 0,
+    width: int = 6,
 ) -> Stack:
     """A bar for each of the first, and what the others have together."""
     each = f"max by ({key}) ({q.latest(metric)})"
     top = f"topk({SHOWN}, {each})"
     named, name = (names.with_team_name(top, each), "team_name") if key == "team_id" else (top, key)
-    ranking = ranking_panel(
+    ranking = ranking_table(
         title,
         f"The {SHOWN} {what} with most. {OF_ITS_RANGE} {NOT_SCOPED}",
-        unit,
-        now(named, f"{{{{{name}}}}}"),
+        rows(named),
+        ranked=Ranked(label=name, names="Team" if key == "team_id" else "Model", figures=figures),
+        empty=(NO_GATEWAY, each),
+        unit=unit,
+        decimals=decimals,
         width=width,
-        empty=NO_GATEWAY,
+        height=11,
     )
     rest = others(
         title.partition(" by ")[0].replace(": ", ": other "),
@@ -73,7 +92,7 @@ def _first(
 TEAMS = "teams (by name, or by id where none is known)"
 COST_CARDS: tuple[Panel, ...] = (
     stat_panel(
-        "Gateway today",
+        "Gateway: cost today",
         f"Cost of the running day so far, in RMB; above, of the last complete one. {NOT_SCOPED}",
         RMB,
         now(
@@ -88,7 +107,7 @@ COST_CARDS: tuple[Panel, ...] = (
         empty=EMPTY,
     ).decimals(2),
     stat_panel(
-        "Gateway's range",
+        "Gateway: cost",
         f"Cost in RMB. {OF_ITS_RANGE} {NOT_SCOPED}",
         RMB,
         now(
@@ -123,6 +142,8 @@ COST_BY_TEAM = _first(
     metric="aione_team_cost_rmb",
     key="team_id",
     what=TEAMS,
+    figures="Cost",
+    decimals=2,
     unit=RMB,
     width=12,
 )
@@ -143,7 +164,7 @@ def _number(title: str, about: str, metric: str, line: str, *, unit: str = LOCAL
 
 
 USE: tuple[Panel, ...] = (
-    _number("Gateway: requests", "Requests.", "aione_requests", "its range"),
+    _number("Gateway: requests", "Requests.", "aione_requests", "its range").span(4),
     stat_panel(
         "Gateway: requests today",
         "Requests of the running day so far; above, of the last complete one.",
@@ -160,44 +181,49 @@ USE: tuple[Panel, ...] = (
     ),
     _number("Gateway: conversations", "Conversations.", "aione_conversations", "its range"),
     _number(
-        "Gateway: text",
+        "Gateway: characters",
         "Characters in conversations.",
         "aione_characters",
-        "characters of its range",
+        "its range",
         unit="short",
-    )
-    .decimals(1)
-    .span(4),
+    ).decimals(1),
 )
 RANKINGS: tuple[Item, ...] = (
-    ranking_panel(
-        "Gateway: tokens by type",
-        "Those of prompts, of completions, and what the gateway's total holds beyond them, which "
-        f"is below 0 where it holds less. {OF_ITS_RANGE}",
-        "short",
-        now(f"max by (type) ({q.latest('aione_tokens')})", "{{type}}"),
-        width=6,
-        height=12,
-        empty=NO_GATEWAY,
-        names_above=True,
+    as_people_write(
+        ranking_panel(
+            "Gateway: tokens by type",
+            "Those of prompts, of completions, and what the gateway's total holds beyond them, "
+            f"which is below 0 where it holds less. {OF_ITS_RANGE}",
+            "short",
+            now(f"max by (type) ({q.latest('aione_tokens')})", "{{type}}"),
+            width=6,
+            height=14,
+            empty=NO_GATEWAY,
+            names_above=True,
+        ),
+        ("prompt", "completion", "other"),
     ),
     _first(
         "Gateway: requests by model",
         metric="aione_model_requests",
         key="model",
         what="models",
+        figures="Requests",
     ),
     _first(
         "Gateway: tokens by model",
         metric="aione_model_tokens",
         key="model",
         what="models",
+        figures="Tokens",
         unit="short",
+        decimals=1,
     ),
     _first(
-        "Gateway: talks by team",
+        "Gateway: conversations by team",
         metric="aione_team_conversations",
         key="team_id",
         what=TEAMS,
+        figures="Conversations",
     ),
 )

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders import common, stat
 from grafana_foundation_sdk.models import common as options
 
-from grafana.boards.aione import EMPTY, OF_ITS_RANGE
+from grafana.boards.ai_spend.gateway import EMPTY, OF_ITS_RANGE
 from grafana.builders import promql as q
 from grafana.builders.charts import line_panel, state_panel
 from grafana.builders.colours import (
@@ -39,18 +39,18 @@ QUALITY: tuple[Panel, ...] = (
         "Gateway: latency",
         f"Mean latency, and that of 99 in 100 requests, as reported at each moment. {OF_ITS_RANGE}",
         "s",
-        over_time(_shown("aione_latency_average_seconds"), "mean"),
+        over_time(_shown("aione_latency_average_seconds"), "Mean"),
         over_time(_shown("aione_latency_p99_seconds"), "99th percentile"),
         axis="latency",
         width=8,
     )
-    .override_by_name("mean", [colour(BLUE)])
+    .override_by_name("Mean", [colour(BLUE)])
     .override_by_name("99th percentile", [colour(AMBER)]),
     line_panel(
         "Gateway: failed requests",
         f"As a share of all, as reported at each moment. {OF_ITS_RANGE}",
         "percentunit",
-        over_time(_shown("aione_error_ratio"), "failed"),
+        over_time(_shown("aione_error_ratio"), "Failed"),
         axis="of all requests",
         width=8,
     ),
@@ -58,11 +58,11 @@ QUALITY: tuple[Panel, ...] = (
         "Gateway: rate of requests",
         "Requests per minute as a share of the quota (dashed), which may be exceeded.",
         "percentunit",
-        over_time(_shown("aione_rpm_usage_ratio"), "requests per minute"),
-        over_time(f"0 * {_shown('aione_rpm_usage_ratio')} + 1", "quota"),
+        over_time(_shown("aione_rpm_usage_ratio"), "Requests per minute"),
+        over_time(f"0 * {_shown('aione_rpm_usage_ratio')} + 1", "Quota"),
         axis="of the quota",
         width=8,
-    ).override_by_name("quota", [colour(BAD), dashed()]),
+    ).override_by_name("Quota", [colour(BAD), dashed()]),
 )
 
 
@@ -119,8 +119,8 @@ STATUS: tuple[Panel, ...] = (
     state_panel(
         "Gateway: capacity and service over time",
         "Which status the gateway reported when, a row for each.",
-        over_time(_present("aione_capacity_status", USUAL_CAPACITY), "capacity: {{status}}"),
-        over_time(_present("aione_service_status", USUAL_SERVICE), "service: {{status}}"),
+        over_time(_present("aione_capacity_status", USUAL_CAPACITY), "Capacity: {{status}}"),
+        over_time(_present("aione_service_status", USUAL_SERVICE), "Service: {{status}}"),
         height=6,
     ).mappings([named_states(("as usual", GOOD_FILL), ("not as usual", WARNING_FILL))]),
 )

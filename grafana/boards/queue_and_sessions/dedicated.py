@@ -2,10 +2,12 @@
 
 from grafana.builders import promql as q
 from grafana.builders.charts import line_panel
+from grafana.builders.overrides import setting, words
 from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, Panel
 from grafana.builders.queries import over_time, rows
 from grafana.builders.tables import column, number_column, table_panel, wide_column
 
+ACTIONS = ("allowed", "blocked", "flagged", "logged", "warned")
 _violations = (
     f"max by (guardrail_name, action_taken) ({q.latest('devin_guardrail_violations_cycle')})"
 )
@@ -40,7 +42,7 @@ DEDICATED: tuple[Panel, ...] = (
         rows(_violations),
         columns={
             "guardrail_name": wide_column("Guardrail", 200),
-            "action_taken": column("Action", 110),
+            "action_taken": column("Action", 110, setting("mappings", [words(*ACTIONS)])),
             "Value #A": number_column("Violations", 110),
         },
         empty=("guardrail_name", "no violation is known", _violations),

@@ -14,7 +14,7 @@ import pytest
 from exporter.demo.counts import v2_usage
 from exporter.demo.gateway import Gateway
 from exporter.sources.devin.billing.windows import DAY, billing_day, billing_day_start, day_number
-from grafana.builders.panels import ENTERPRISE_ONLY
+from grafana.builders.panels import ENTERPRISE_ONLY, FALL, RISE, SAME, UNKNOWN
 from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Target, Viewer, column_names, panel
 from tests.support.closeness import closeness
 from tests.support.environment import ORGANIZATIONS_KEY, Scene, Server, ledger, serving
@@ -49,10 +49,10 @@ EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
             "Gateway: other cost",
             "Gateway: other requests",
             "Gateway: other tokens",
-            "Gateway: other talks",
+            "Gateway: other conversations",
         )
     },
-    ("devin-exporter", "Gateway: values that make no sense", "A"): (
+    ("devin-exporter", "Gateway: unreadable values", "A"): (
         ALL_READABLE,
         lambda *_: True,
     ),
@@ -64,9 +64,18 @@ EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
 """The queries that rightly have no data: why, and for which days and number of organizations."""
 
 
+CHANGES = {
+    target.name
+    for path in DASHBOARDS
+    for target in Dashboard(path).targets
+    if target.ref in {RISE, FALL, SAME, UNKNOWN}
+}
+"""Beside a figure, exactly one of a panel's has data."""
+
+
 def says_why_empty(target: Target) -> bool:
     """Whether a query has data only where its panel has none."""
-    return "vector(1) unless on ()" in target.expr
+    return "vector(1) unless on ()" in target.expr or target.ref == "no_data"
 
 
 GATEWAYS_DAYS = ("devin-ai-spend", "Gateway: cost by day", "A")
@@ -125,9 +134,13 @@ def test_every_query_answers_with_data(
     empty -= FIRING | {GATEWAYS_DAYS}
     for name in notes - empty:
         assert not values_of_panel(seen, dashboard, name[1], values), name
-    assert empty - QUEUE - notes == expected
+    assert empty - QUEUE - CHANGES - notes == expected
     if targets.keys() >= QUEUE:
         assert len(QUEUE - empty) == 1
+    compared = (CHANGES & targets.keys()) - empty
+    assert Counter(title for _, title, _ in compared) == dict.fromkeys(
+        (title for _, title, _ in CHANGES & targets.keys()), 1
+    )
 
 
 @pytest.mark.parametrize("days", RANGES_DAYS)
@@ -219,6 +232,18 @@ def line(values: dict[Labels, dict[float, float]]) -> str:
     return dict(labels)["line"]
 
 
+def change(seen: Viewer, uid: str, title: str) -> tuple[str, str, float]:
+    """What stands beside a card's figure: rise or fall, against what, and how many percent."""
+    shown = {
+        ref: told
+        for _, name, ref in CHANGES
+        if name == title and (told := see(seen, panel(uid, title, ref)))
+    }
+    ((ref, told),) = shown.items()
+    ((labels, _),) = told.items()
+    return ref, dict(labels)["than"], one(told)
+
+
 def names_of_users(scene: Scene) -> dict[str, str]:
     """As people are shown: where a name repeats, with the e-mail, else the id."""
     users = [person for person in scene.world.people if not person.service]
@@ -300,10 +325,12 @@ def test_the_cards_equal_the_ledger(server: Server, scene: Scene, number: int) -
         ):
             value = see(seen, panel("devin-overview", title))
             assert total(value) == pytest.approx(now, abs=1e-6), (title, each)
+            several = len(days) > 1
+            assert line(value) == f"in {len(days)} whole day{'s' * several}", (title, each)
             percent = math.floor(100 * (now / then - 1) + 0.5)
-            arrow = "▲" if percent > 0 else "▼" if percent < 0 else "±"
-            than = "the day before" if len(days) == 1 else f"{len(days)} days before"
-            assert line(value) == f"{arrow} {abs(percent)} % vs. {than}", (title, each)
+            ref = RISE if percent > 0 else FALL if percent < 0 else SAME
+            than = f"{len(days)} days before" if several else "the day before"
+            assert change(seen, "devin-overview", title) == (ref, than, abs(percent)), (title, each)
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["All", "one_organization"])
@@ -428,19 +455,19 @@ def test_what_is_shown_of_the_gateway_is_what_it_tells(
     assert isinstance(business, dict)
     yesterday, today = tech["daily_trend"][-2:]
     for title, expected in (
-        ("Gateway today", rmb(today["cost_rmb"])),
-        ("Gateway's range", rmb(tech["total_cost_rmb"])),
+        ("Gateway: cost today", rmb(today["cost_rmb"])),
+        ("Gateway: cost", rmb(tech["total_cost_rmb"])),
         ("Gateway: requests", tech["total_requests"]),
         ("Gateway: requests today", today["requests"]),
         ("Gateway: tokens today", today["tokens"]),
         ("Gateway: conversations", business["total_conversations"]),
-        ("Gateway: text", 10_000 * business["total_chars_wan"]),
+        ("Gateway: characters", 10_000 * business["total_chars_wan"]),
         ("Gateway: budget", ratio(business["budget_progress_pct"])),
     ):
         shown = one(see(seen, panel("devin-ai-spend", title)))
         assert shown == pytest.approx(expected, abs=1e-6), title
     requests = line(see(seen, panel("devin-ai-spend", "Gateway: requests today")))
-    assert requests == f"so far; {yesterday['requests']} yesterday"
+    assert requests == f"so far; {yesterday['requests']:,} yesterday"
     for title, key, expected_bars in (
         (
             "cost by team",
@@ -470,9 +497,9 @@ def test_devins_cost_beside_the_gateways_equals_the_ledger(server: Server, scene
     today = max(uses)
     shown = see(seen, panel("devin-ai-spend", "Devin today"))
     assert one(shown) == pytest.approx(summed(uses, [today]) * PRICE, abs=1e-6)
-    before = re.fullmatch(r"so far; ([\d.]+) yesterday", line(shown))
+    before = re.fullmatch(r"so far; ([\d,.]+) yesterday", line(shown))
     assert before
-    assert float(before[1]) == pytest.approx(summed(uses, [today - 1]) * PRICE, abs=0.006)
+    assert rmb(before[1]) == pytest.approx(summed(uses, [today - 1]) * PRICE, abs=0.006)
     begun = day_number(scene.world.cycles(scene.now)[0][0])
     bars = see(seen, panel("devin-ai-spend", "Devin: cost by organization"))
     told = {dict(labels)["org_name"]: one({labels: points}) for labels, points in bars.items()}

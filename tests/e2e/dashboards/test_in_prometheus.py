@@ -15,8 +15,8 @@ from exporter.demo.counts import v2_usage
 from exporter.demo.gateway import Gateway
 from exporter.sources.devin.billing.windows import DAY, billing_day, billing_day_start, day_number
 from grafana.builders.panels import ENTERPRISE_ONLY, FALL, RISE, SAME, UNKNOWN
+from tests.exporter.sources.devin.consumption.closeness import closeness
 from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Target, Viewer, column_names, panel
-from tests.support.closeness import closeness
 from tests.support.environment import ORGANIZATIONS_KEY, Scene, Server, ledger, serving
 from tests.support.processes import running
 from tests.support.prometheus import SHIPPED, Labels, find

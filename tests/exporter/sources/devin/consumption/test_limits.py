@@ -10,7 +10,7 @@ from exporter.demo.people import Size
 from exporter.errors import NotFoundError, ShapeError, SwitchedOffError
 from exporter.sources.devin import SOURCE
 from exporter.sources.devin.consumption.organization_limits import ENDPOINT
-from tests.support.closeness import closeness
+from tests.exporter.sources.devin.consumption.closeness import closeness
 from tests.support.rig import Clock, Rig, at, payload, rig, simulated_api
 
 URL = "https://api.test"

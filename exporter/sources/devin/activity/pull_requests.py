@@ -16,12 +16,34 @@ CLOSED = Metric("devin_prs_closed_cycle", "Those of them that were closed withou
 OPEN = Metric("devin_prs_open_cycle", "Those of them that are open now.")
 METRICS = (CREATED, MERGED, CLOSED, OPEN)
 
+ORGANIZATION_CREATED = Metric(
+    "devin_organization_prs_created_cycle",
+    "Pull requests of an organization that Devin opened in the running billing cycle.",
+    ("org_id",),
+)
 ORGANIZATION_MERGED = Metric(
     "devin_organization_prs_merged_cycle",
     "Merged pull requests of an organization that Devin opened in the running billing cycle.",
     ("org_id",),
 )
-ORGANIZATION_METRICS = (ORGANIZATION_MERGED,)
+ORGANIZATION_CLOSED = Metric(
+    "devin_organization_prs_closed_cycle",
+    "Pull requests of an organization that Devin opened in the running billing cycle and that "
+    "were closed without a merge.",
+    ("org_id",),
+)
+ORGANIZATION_OPEN = Metric(
+    "devin_organization_prs_open_cycle",
+    "Pull requests of an organization that Devin opened in the running billing cycle and that "
+    "are open now.",
+    ("org_id",),
+)
+ORGANIZATION_METRICS = (
+    ORGANIZATION_CREATED,
+    ORGANIZATION_MERGED,
+    ORGANIZATION_CLOSED,
+    ORGANIZATION_OPEN,
+)
 
 
 class PullRequests(ResponseModel):
@@ -46,7 +68,10 @@ def _samples(response: PullRequests, _: Ids) -> Iterator[Sample]:
 
 
 def _organization_samples(response: PullRequests, ids: Ids) -> Iterator[Sample]:
+    yield ORGANIZATION_CREATED(response.prs_created_count, **ids)
     yield ORGANIZATION_MERGED(response.prs_merged_count, **ids)
+    yield ORGANIZATION_CLOSED(response.prs_closed_count, **ids)
+    yield ORGANIZATION_OPEN(response.prs_opened_count, **ids)
 
 
 QUERIES = (window_query("cycle", ENDPOINT, _samples),)

@@ -1,6 +1,7 @@
 """Sessions created: `GET /v3/enterprise/metrics/sessions`, and per organization."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from pydantic import TypeAdapter
@@ -38,7 +39,8 @@ WITH_MERGED_PRS = Metric(
 )
 AVERAGE_ACUS = Metric(
     "devin_session_average_cycle_acus",
-    "Mean ACUs of the sessions created in the running billing cycle; absent while there are none.",
+    "Mean ACUs of the sessions created in the running billing cycle; absent while there are none, "
+    "and where the API says 0 for sessions that were created.",
 )
 METRICS = (*CREATED.values(), BY_ORIGIN, BY_SIZE, WITH_MERGED_PRS, AVERAGE_ACUS)
 
@@ -54,17 +56,46 @@ ORGANIZATION_CREATED = {
         ("org_id",),
     ),
 }
-ORGANIZATION_METRICS = tuple(ORGANIZATION_CREATED.values())
+ORGANIZATION_BY_ORIGIN = Metric(
+    "devin_organization_sessions_created_by_origin_cycle",
+    "Sessions of an organization created in the running billing cycle by where they were started; "
+    "the vendor leaves some origins out, so they need not add up to all.",
+    ("org_id", "origin"),
+)
+ORGANIZATION_BY_SIZE = Metric(
+    "devin_organization_sessions_created_by_size_cycle",
+    "Sessions of an organization created in the running billing cycle by size, from xs to xl.",
+    ("org_id", "size"),
+)
+ORGANIZATION_WITH_MERGED_PRS = Metric(
+    "devin_organization_sessions_with_merged_prs_cycle",
+    "Sessions of an organization created in the running billing cycle that have a merged pull "
+    "request.",
+    ("org_id",),
+)
+ORGANIZATION_AVERAGE_ACUS = Metric(
+    "devin_organization_session_average_cycle_acus",
+    "Mean ACUs of the sessions of an organization created in the running billing cycle; absent "
+    "while there are none, and where the API says 0 for sessions that were created.",
+    ("org_id",),
+)
+ORGANIZATION_METRICS = (
+    *ORGANIZATION_CREATED.values(),
+    ORGANIZATION_BY_ORIGIN,
+    ORGANIZATION_BY_SIZE,
+    ORGANIZATION_WITH_MERGED_PRS,
+    ORGANIZATION_AVERAGE_ACUS,
+)
 
 
 class SessionMetrics(ResponseModel):
-    """The fields read of the endpoint; both maps may have any keys."""
+    """The fields read of the endpoint; both maps may have any keys, and null values."""
 
     sessions_created_count: Count
     sessions_with_merged_prs_count: Count
-    avg_acus_per_session: Acus
-    sessions_created_by_origin: dict[Word, Count]
-    sessions_created_by_size: dict[Word, Count]
+    avg_acus_per_session: Acus | None = None
+    sessions_created_by_origin: dict[Word, Count | None] | None = None
+    sessions_created_by_size: dict[Word, Count | None] | None = None
 
 
 ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
@@ -72,19 +103,33 @@ ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class CycleMetrics:
+    """The families of a cycle: the enterprise's, or those of each organization."""
+
+    created: Metric
+    by_origin: Metric
+    by_size: Metric
+    with_merged_prs: Metric
+    average_acus: Metric
+
+
 def _created(metric: Metric, response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
     yield metric(response.sessions_created_count, **ids)
 
 
-def _cycle(response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
-    yield from _created(CREATED["cycle"], response, ids)
-    for origin, sessions in response.sessions_created_by_origin.items():
-        yield BY_ORIGIN(sessions, origin=origin)
-    for size, sessions in response.sessions_created_by_size.items():
-        yield BY_SIZE(sessions, size=size)
-    yield WITH_MERGED_PRS(response.sessions_with_merged_prs_count)
-    if response.sessions_created_count:
-        yield AVERAGE_ACUS(response.avg_acus_per_session)
+def _cycle(metrics: CycleMetrics, response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
+    yield from _created(metrics.created, response, ids)
+    for origin, sessions in (response.sessions_created_by_origin or {}).items():
+        if sessions is not None:
+            yield metrics.by_origin(sessions, origin=origin, **ids)
+    for size, sessions in (response.sessions_created_by_size or {}).items():
+        if sessions is not None:
+            yield metrics.by_size(sessions, size=size, **ids)
+    yield metrics.with_merged_prs(response.sessions_with_merged_prs_count, **ids)
+    # Where the API knows no ACUs of sessions, it says 0 for their mean, too.
+    if response.sessions_created_count and response.avg_acus_per_session:
+        yield metrics.average_acus(response.avg_acus_per_session, **ids)
 
 
 def on_complete_days(
@@ -105,12 +150,21 @@ def on_complete_days(
     return cycle - today
 
 
+_OF_ENTERPRISE = CycleMetrics(CREATED["cycle"], BY_ORIGIN, BY_SIZE, WITH_MERGED_PRS, AVERAGE_ACUS)
+_OF_ORGANIZATION = CycleMetrics(
+    ORGANIZATION_CREATED["cycle"],
+    ORGANIZATION_BY_ORIGIN,
+    ORGANIZATION_BY_SIZE,
+    ORGANIZATION_WITH_MERGED_PRS,
+    ORGANIZATION_AVERAGE_ACUS,
+)
+
 QUERIES = (
     window_query("today", ENDPOINT, partial(_created, CREATED["today"])),
     window_query("yesterday", ENDPOINT, partial(_created, CREATED["yesterday"])),
-    window_query("cycle", ENDPOINT, _cycle),
+    window_query("cycle", ENDPOINT, partial(_cycle, _OF_ENTERPRISE)),
 )
-ORG_QUERIES = tuple(
-    window_query(window, ORG_ENDPOINT, partial(_created, metric))
-    for window, metric in ORGANIZATION_CREATED.items()
+ORG_QUERIES = (
+    window_query("yesterday", ORG_ENDPOINT, partial(_created, ORGANIZATION_CREATED["yesterday"])),
+    window_query("cycle", ORG_ENDPOINT, partial(_cycle, _OF_ORGANIZATION)),
 )

@@ -23,7 +23,14 @@ from exporter.sources.devin.consumption import collector, limits, scopes
 from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.derived import metering, pricing, unattributed
 from exporter.sources.devin.members import directory, models
-from exporter.sources.devin.operations import guardrails, hypervisors, queue, sessions
+from exporter.sources.devin.operations import (
+    guardrails,
+    hypervisors,
+    queue,
+    session_bills,
+    session_items,
+    sessions,
+)
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
@@ -89,13 +96,26 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             context.sessions.task(
                 interval, labelled_after=(directory.USERS_TASK, scopes.USER_SCOPE.task)
             ),
-            sessions.ENDPOINTS,
+            session_items.ENDPOINTS,
         ),
         DataSet(organizations, (models.ORGANIZATIONS,), needs_none=True),
         DataSet(users, models.ALL_USERS),
         DataSet(user_names),
         DataSet(service_users, (models.SERVICE_USERS,)),
         *ledgers.data_sets(interval),
+        DataSet(
+            context.session_bills.task(
+                without_acus=context.sessions.without_acus,
+                metered=plan.metered,
+                after=(
+                    sessions.TASK,
+                    scopes.ENTERPRISE_SCOPE.task,
+                    scopes.ORGANIZATION_SCOPE.task,
+                ),
+                large_acus=settings.large_session_acus if settings.recent_sessions else None,
+            ),
+            session_bills.CURRENT_ENDPOINTS,
+        ),
         DataSet(
             unattributed.task(
                 client.source, interval, ledgers=ledgers, people=people, windows=windows
@@ -154,7 +174,8 @@ ENDPOINTS = (
     *searches.ENDPOINTS,
     categories.ENDPOINT,
     limits.ENDPOINT,
-    *sessions.ENDPOINTS,
+    *session_items.ENDPOINTS,
+    *session_bills.ENDPOINTS,
     queue.ENDPOINT,
     hypervisors.ENDPOINT,
     guardrails.ENDPOINT,
@@ -179,6 +200,7 @@ SOURCE = Source(
         *metering.METRICS,
         *limits.METRICS,
         *sessions.METRICS,
+        *session_bills.METRICS,
         *queue.METRICS,
         *hypervisors.METRICS,
         *guardrails.METRICS,

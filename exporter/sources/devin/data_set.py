@@ -12,7 +12,8 @@ from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members import models
 from exporter.sources.devin.members.directory import Directory
 from exporter.sources.devin.members.user_policy import UserPolicy
-from exporter.sources.devin.operations import queue, sessions
+from exporter.sources.devin.operations import queue, session_items
+from exporter.sources.devin.operations.session_bills import SessionBills
 from exporter.sources.devin.operations.sessions import Sessions, Table
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.optional import OptionalEndpoint
@@ -23,7 +24,7 @@ ENTERPRISE_ENDPOINTS = (
     queue.ENDPOINT,
     models.ORGANIZATIONS,
     models.SERVICE_USERS,
-    sessions.ENDPOINT,
+    session_items.ENDPOINT,
 )
 """One for each permission of an enterprise's key, the most telling first."""
 
@@ -36,6 +37,7 @@ class Context:
     cycles: Cycles
     user_policy: UserPolicy
     sessions: Sessions
+    session_bills: SessionBills
     directory: Directory
 
     @classmethod
@@ -46,10 +48,15 @@ class Context:
         policy = UserPolicy(
             settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit
         )
-        table = Table(rows=settings.recent_sessions, titles=settings.session_titles)
-        recent = Sessions(client, clock, identity, policy=policy, table=table)
+        table = Table(
+            rows=settings.recent_sessions,
+            titles=settings.session_titles,
+            large_acus=settings.large_session_acus,
+        )
+        bills = SessionBills(client, clock, identity, interval=settings.poll_interval)
+        recent = Sessions(client, clock, identity, policy=policy, table=table, bills=bills)
         directory = Directory(client, clock, identity, policy=policy, seen=recent.seen_users)
-        return cls(identity, Cycles(client, clock, identity), policy, recent, directory)
+        return cls(identity, Cycles(client, clock, identity), policy, recent, bills, directory)
 
 
 @dataclass(frozen=True, slots=True)

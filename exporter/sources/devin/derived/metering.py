@@ -30,8 +30,6 @@ ACU_METRICS = frozenset(
     }
 )
 """The families whose zeros are false on an unmetered plan, in any task."""
-ACU_METRICS_OF_SESSIONS = frozenset({sessions.RECENT_ACUS})
-"""The families whose zeros may be false on a metered plan, too."""
 DECIDED_BY = (sessions_created.TASK, ORGANIZATION_METRICS_TASK, sessions.TASK)
 """The tasks, besides those of consumption, whose polls show whether the plan is metered."""
 
@@ -66,14 +64,9 @@ class Metering:
             self._unmetered = True
         return False if self._unmetered else None
 
-    def _doubtful(self, now: float) -> frozenset[Metric]:
-        """The families whose zeros are not known to be true."""
+    def _zeros_are_true(self, now: float) -> bool:
         metered = self.metered(now)
-        if metered:
-            return ACU_METRICS_OF_SESSIONS
-        if metered is None and self._sessions_on_complete_days(now) == 0:
-            return frozenset()
-        return ACU_METRICS
+        return bool(metered) or (metered is None and self._sessions_on_complete_days(now) == 0)
 
     def guard(self, task: Task) -> Task:
         """The same task without zeros that are not known to be true."""
@@ -84,10 +77,9 @@ class Metering:
             taken = task.snapshot(now, max_age)
             guarded = (sample for sample in taken.samples if sample.metric in ACU_METRICS)
             self._seen = self._seen or any(sample.value for sample in guarded)
-            doubtful = self._doubtful(now)
-            if doubtful.isdisjoint(task.metrics):
+            if self._zeros_are_true(now):
                 return taken
-            kept = (s for s in taken.samples if s.value != 0 or s.metric not in doubtful)
+            kept = (s for s in taken.samples if s.value != 0 or s.metric not in ACU_METRICS)
             return replace(taken, samples=tuple(kept))
 
         others = tuple(name for name in DECIDED_BY if name != task.name)

@@ -219,7 +219,8 @@ class Sessions:
                 title=(item.title or "") if titles else "",
                 session_url=item.url,
             )
-            yield RECENT_ACUS(acus, session_id=session_id)
+            if acus:
+                yield RECENT_ACUS(acus, session_id=session_id)
             yield RECENT_CREATED(seconds(item.created_at), session_id=session_id)
             yield RECENT_UPDATED(seconds(item.updated_at), session_id=session_id)
 

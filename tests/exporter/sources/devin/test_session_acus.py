@@ -123,7 +123,7 @@ def test_a_bill_without_days_is_no_bill(api: respx.Router, polled: Rig) -> None:
 
 
 @pytest.mark.parametrize("told", [billed(), billed(0.0)])
-def test_no_0_is_published_of_a_session_on_a_metered_plan(
+def test_no_0_of_a_session_is_published_on_a_metered_plan(
     api: respx.Router, polled: Rig, told: object
 ) -> None:
     young = session("young", age=60)

@@ -18,7 +18,6 @@ from exporter.client.fan_out import Attempts, for_each_entity
 from exporter.client.http import Client
 from exporter.client.response import first_expiry, is_fresh
 from exporter.errors import NotFoundError
-from exporter.metrics import Metric
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing.windows import DAY, Window, billing_day, seconds
@@ -51,12 +50,6 @@ ORG_ENDPOINT = replace(
     permission=keys.VIEW_ORG_CONSUMPTION,
     keys=keys.ORGANIZATION_ONLY,
 )
-LARGE = Metric(
-    "devin_large_session_acus",
-    "ACUs above which a session is large, as set; absent without the table of recent sessions.",
-)
-METRICS = (LARGE,)
-
 CURRENT_ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 ENDPOINTS = (*CURRENT_ENDPOINTS, OLDER_ENDPOINT)
 
@@ -108,29 +101,26 @@ class SessionBills:
         without_acus: Callable[[], Sequence[SessionItem]],
         metered: Callable[[float], bool | None],
         after: tuple[str, ...],
-        large_acus: float | None,
     ) -> Task:
         """The task that requests the bills, on metered plans alone: elsewhere 0 says nothing.
 
-        The table of sessions publishes them; this task publishes what a large session is.
+        It has no samples of its own: the table of sessions publishes the bills.
 
         Args:
-            without_acus: the sessions to request.
+            without_acus: the sessions to request; raises `EntitiesUnknownError`.
             metered: whether the plan is metered; None while unknown.
             after: the tasks whose polls decide both.
-            large_acus: the ACUs above which a session is large; None to publish nothing.
         """
-        samples = () if large_acus is None else (LARGE(large_acus),)
 
         def snapshot(now: float, max_age: float) -> Snapshot:  # noqa: ARG001 - bills have their own
             missing = self._attempts.entities() - self._fresh(now).keys()
-            return Snapshot(samples, self.expires(now), expired_entities=len(missing))
+            return Snapshot(expires=self.expires(now), expired_entities=len(missing))
 
         return Task(
             name=TASK,
             source=self._client.source,
             interval=self._interval,
-            metrics=METRICS,
+            metrics=(),
             poll=lambda: self._poll(without_acus, metered),
             snapshot=snapshot,
             depends_on=after,
@@ -167,8 +157,10 @@ class SessionBills:
         metered: Callable[[float], bool | None],
     ) -> None:
         began = self._clock()
-        listed = without_acus() if metered(began) else ()
-        sessions = {each.known_as: each for each in listed if _has_started(each, began)}
+        listed = without_acus()
+        sessions = {
+            each.known_as: each for each in listed if metered(began) and _has_started(each, began)
+        }
         due = self._hold_until_due(sessions, began)
         self._polls_for_all = max(1, math.ceil(len(due) / MOST_SESSIONS))
         for_each_entity(

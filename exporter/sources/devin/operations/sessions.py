@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from exporter.client.endpoint import Request
 from exporter.client.http import Client
 from exporter.client.response import is_fresh
+from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing.windows import DAY, seconds
@@ -184,7 +185,13 @@ class Sessions:
         yield from large[: self._table.rows]
 
     def without_acus(self) -> list[SessionItem]:
-        """The sessions of which the list says 0 ACUs, and whose bills are therefore needed."""
+        """The sessions of which the list says 0 ACUs, and whose bills are therefore needed.
+
+        Raises:
+            EntitiesUnknownError: before the first good poll.
+        """
+        if self._complete_at == -math.inf:
+            raise EntitiesUnknownError("the sessions are not known yet")
         with self._lock:
             items = tuple(self._known.values())
         return session_bills.without_acus(items, rows=self._table.rows)

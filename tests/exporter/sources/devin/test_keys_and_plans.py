@@ -22,7 +22,7 @@ from tests.support.rig import KEY, Clock, Rig, Scrape, at, payload, rig, simulat
 
 NOW = at("2026-03-20 23:30:00")
 SIZE = Size(organizations=3, users=30, days=90)
-MONEY = {"devin_acu_price", "devin_pool_acus"}
+SETTINGS = {"devin_acu_price", "devin_pool_acus", "devin_large_session_acus"}
 DEDICATED = {
     "devin_hypervisors",
     "devin_hypervisor_utilization_ratio",
@@ -112,7 +112,7 @@ def test_a_lacking_permission_takes_exactly_what_stands_behind_it(
     _, api = simulated
     full = polled_with(api, clock, KEY).scrape().names()
     lacking = polled_with(api, clock, f"cog_no_{permission}").scrape().names()
-    assert full >= ALL - MONEY
+    assert full >= ALL - SETTINGS
     assert full - lacking - {"devin_exporter_data_timestamp_seconds"} == BEHIND[permission]
     assert lacking <= full
 

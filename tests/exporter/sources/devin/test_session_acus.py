@@ -155,6 +155,15 @@ def test_nothing_is_requested_while_the_plan_is_not_known_to_be_metered(
     assert acus(poll(polled)) == {"a": 3.0}
 
 
+def test_without_a_list_of_sessions_nothing_is_requested_and_that_is_no_success(
+    api: respx.Router, polled: Rig
+) -> None:
+    api.get(LIST).respond(403)
+    scrape = poll(polled)
+    assert scrape.one("devin_exporter_task_up", task="session_consumption") == 0
+    assert isinstance(polled.error("session_consumption"), errors.EntitiesUnknownError)
+
+
 def test_a_bill_stays_through_a_failure_and_is_absent_when_it_is_too_old(
     api: respx.Router, polled: Rig, clock: Clock
 ) -> None:
@@ -347,9 +356,11 @@ def test_the_table_has_as_many_large_sessions_as_new_ones_at_most_the_largest_fi
 def test_the_size_of_large_sessions_is_published_as_set(
     api: respx.Router, clock: Clock, settings: dict[str, str], published: float | None
 ) -> None:
-    api.get(LIST).respond(503, headers={"Retry-After": "0"})
+    assert api is not None
     with rig(URL, clock, **settings) as made:
-        scrape = poll(made)
+        made.scheduler.start()
+        scrape = made.scrape()
+        made.scheduler.stop()
     assert scrape.one("devin_large_session_acus") == published
 
 

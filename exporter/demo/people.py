@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from exporter.demo.calendar import DAY, DAY_START, DOCUMENTED, Calendar
@@ -256,3 +257,19 @@ class Population:
     def _pull_request(chance: float) -> str | None:
         states = ((0.35, "merged"), (0.45, "closed"), (0.6, "open"))
         return next((state for limit, state in states if chance < limit), None)
+
+
+def next_day(start: float) -> float:
+    """The end of a UTC day."""
+    return start + DAY
+
+
+def next_week(start: float) -> float:
+    """The end of the UTC week of a day."""
+    return start + (7 - datetime.fromtimestamp(start, UTC).weekday()) * DAY
+
+
+def next_month(start: float) -> float:
+    """The end of the UTC month of a day."""
+    month = datetime.fromtimestamp(start, UTC).replace(day=1)
+    return (month + timedelta(days=31)).replace(day=1).timestamp()

@@ -1,11 +1,10 @@
 """The responses of the simulated API, made from the world, without HTTP."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 
 from exporter.demo import counts, dedicated_deployment, limits, session_list
 from exporter.demo.gateway import Gateway
-from exporter.demo.people import DAY, Person
+from exporter.demo.people import DAY, Person, next_day, next_month, next_week
 from exporter.demo.world import Use, World
 
 ELEVATED_ABOVE = 10
@@ -14,7 +13,7 @@ Record = Mapping[str, object]
 
 
 class NoSuchEntityError(Exception):
-    """There is no such organization, user or service user."""
+    """There is no such organization, user or service user, or no bill of such a session."""
 
 
 class Responses:
@@ -48,7 +47,12 @@ class Responses:
         calendar = self._world.calendar
         days = range(calendar.number(after), calendar.number(min(before, now)) + 1)
         person_id = ids.get("user_id", ids.get("service_user_id"))
-        if person_id is not None:
+        if "session_id" in ids:
+            org = self._org(ids["org_id"]) if "org_id" in ids else None
+            usage = session_list.bill(self._world, ids["session_id"], now, org=org)
+            if not usage:
+                raise NoSuchEntityError
+        elif person_id is not None:
             usage = self._world.personal_consumption(self._person(person_id), days, now)
         elif "org_id" in ids:
             usage = self._world.consumption(days, now, org=self._org(ids["org_id"]))
@@ -70,7 +74,7 @@ class Responses:
         """`…/metrics/{dau,wau,mau}`: ascending, clipped to the requested window."""
         now = self._clock()
         org = None if org_id is None else self._org(org_id)
-        following = {"dau": _next_day, "wau": _next_week, "mau": _next_month}[period]
+        following = {"dau": next_day, "wau": next_week, "mau": next_month}[period]
         rows: list[Record] = []
         start = float(after // DAY * DAY)
         while start < min(before, now):
@@ -264,16 +268,3 @@ def _day(day: int, start: int, use: Use) -> Record:
         "acus": sum(use.values()),
         "acus_by_product": by_product,
     }
-
-
-def _next_day(start: float) -> float:
-    return start + DAY
-
-
-def _next_week(start: float) -> float:
-    return start + (7 - datetime.fromtimestamp(start, UTC).weekday()) * DAY
-
-
-def _next_month(start: float) -> float:
-    month = datetime.fromtimestamp(start, UTC).replace(day=1)
-    return (month + timedelta(days=31)).replace(day=1).timestamp()

@@ -150,6 +150,14 @@ class World:
         for day in days:
             yield from self._recent(day)
 
+    def person_day(self, index: int, day: int) -> PersonDay:
+        """A day of a person. Raises `IndexError` for nobody."""
+        return self._lived(index, day)
+
+    def billed(self, session: Session, day: int, at: float) -> float:
+        """ACUs of a session of a billing day, as reported at a moment."""
+        return session.consumed(at) * self._factor(day, restated=self._restated(day, at))
+
     def queue_size(self, at: float) -> int:
         """Waiting sessions: a few, with a peak every hour that exceeds both thresholds."""
         minute = int(at) % 3_600 // 60

@@ -29,6 +29,8 @@ from exporter.sources.devin.operations import (
     guardrails,
     hypervisors,
     queue,
+    session_bills,
+    session_items,
     sessions,
 )
 from exporter.sources.devin.settings import DevinSettings
@@ -102,13 +104,25 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             context.sessions.task(
                 interval, labelled_after=(directory.USERS_TASK, scopes.USER_SCOPE.task)
             ),
-            sessions.ENDPOINTS,
+            session_items.ENDPOINTS,
         ),
         DataSet(organizations, (models.ORGANIZATIONS,), needs_none=True),
         DataSet(users, models.ALL_USERS),
         DataSet(user_names),
         DataSet(service_users, (models.SERVICE_USERS,)),
         *ledgers.data_sets(interval),
+        DataSet(
+            context.session_bills.task(
+                without_acus=context.sessions.without_acus,
+                metered=plan.metered,
+                after=(
+                    sessions.TASK,
+                    scopes.ENTERPRISE_SCOPE.task,
+                    scopes.ORGANIZATION_SCOPE.task,
+                ),
+            ),
+            session_bills.CURRENT_ENDPOINTS,
+        ),
         DataSet(
             unattributed.task(
                 client.source, interval, ledgers=ledgers, people=people, windows=windows
@@ -183,7 +197,8 @@ ENDPOINTS = (
     limits.ENDPOINT,
     organization_limits.ENDPOINT,
     organization_limits.TIERS_ENDPOINT,
-    *sessions.ENDPOINTS,
+    *session_items.ENDPOINTS,
+    *session_bills.ENDPOINTS,
     queue.ENDPOINT,
     hypervisors.ENDPOINT,
     guardrails.ENDPOINT,

@@ -13,7 +13,8 @@ from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members import models
 from exporter.sources.devin.members.directory import Directory
 from exporter.sources.devin.members.user_policy import UserPolicy
-from exporter.sources.devin.operations import queue, sessions
+from exporter.sources.devin.operations import queue, session_items
+from exporter.sources.devin.operations.session_bills import SessionBills
 from exporter.sources.devin.operations.sessions import Sessions, Table
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.optional import OptionalEndpoint
@@ -24,7 +25,7 @@ ENTERPRISE_ENDPOINTS = (
     queue.ENDPOINT,
     models.ORGANIZATIONS,
     models.SERVICE_USERS,
-    sessions.ENDPOINT,
+    session_items.ENDPOINT,
 )
 """One for each permission of an enterprise's key, the most telling first."""
 
@@ -38,6 +39,7 @@ class Context:
     cycles: Cycles
     user_policy: UserPolicy
     sessions: Sessions
+    session_bills: SessionBills
     directory: Directory
 
     @classmethod
@@ -48,12 +50,17 @@ class Context:
         policy = UserPolicy(
             settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit
         )
-        table = Table(rows=settings.recent_sessions, titles=settings.session_titles)
-        recent = Sessions(client, clock, identity, policy=policy, table=table)
+        table = Table(
+            rows=settings.recent_sessions,
+            titles=settings.session_titles,
+            large_acus=settings.large_session_acus,
+        )
+        bills = SessionBills(client, clock, identity, interval=settings.poll_interval)
+        recent = Sessions(client, clock, identity, policy=policy, table=table, bills=bills)
         directory = Directory(client, clock, identity, policy=policy, seen=recent.seen_users)
         day_start = DayStart()
         cycles = Cycles(client, clock, identity, day_start)
-        return cls(identity, day_start, cycles, policy, recent, directory)
+        return cls(identity, day_start, cycles, policy, recent, bills, directory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,8 @@ COUNTED = {
     "sessions_created_yesterday": {"": 8.0},
     "sessions_created_cycle": {"": 8.0},
     "sessions_with_merged_prs_cycle": {"": 2.0},
+    "sessions_with_playbook_cycle": {"": 1.0},
+    "sessions_with_search_cycle": {"": 0.0},
     "sessions_created_by_size_cycle": {"xs": 8.0, "s": 0.0, "m": 0.0, "l": 0.0, "xl": 0.0},
 }
 ORIGINS = {

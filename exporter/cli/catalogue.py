@@ -14,6 +14,7 @@ from exporter.metrics import Metric
 from exporter.scheduling import scheduler, store
 from exporter.sources import SOURCES
 from exporter.sources.source import sections_of
+from exporter.web.config import file
 
 ROOT = Path(__file__).parents[2]
 SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
@@ -28,6 +29,7 @@ PUBLISHED: tuple[Metric, ...] = (
     *store.METRICS,
     *scheduler.METRICS,
     *request_metrics.METRICS,
+    *file.METRICS,
 )
 """Every family that the exporter can publish, except the usual `process_*` metrics."""
 

@@ -12,10 +12,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.scheduling.store import Store
-from exporter.web.landing_page import landing_page
 from exporter.web.negotiation import accepts_gzip, form_for
 from exporter.web.parts import Parts
 from exporter.web.request_target import OriginForm
+from exporter.web.status.page import landing_page
 
 
 class Endpoints:

@@ -1,6 +1,6 @@
 """Endpoints on a real socket, without anything that polls."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter
 from exporter.metrics import Metric
 from exporter.scheduling.store import Outcome, Store
 from exporter.scheduling.task import Snapshot, Task
+from exporter.web.access import Access
+from exporter.web.config.loaded import WebConfig
 from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer, listen
@@ -73,12 +75,16 @@ class Served:
 
 
 @contextmanager
-def serving(limits: ConnectionLimits) -> Iterator[Served]:
-    """Endpoints that are served within these limits."""
+def serving(
+    limits: ConnectionLimits, web: Callable[[], WebConfig] = WebConfig
+) -> Iterator[Served]:
+    """Endpoints that are served within these limits, with this web configuration."""
     served = Served()
     sockets = listen([("127.0.0.1", 0)])
-    served.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    server = WebServer(served.endpoints.app(), sockets, limits=limits)
+    scheme = "https" if web().context else "http"
+    served.url = f"{scheme}://localhost:{sockets[0].getsockname()[1]}"
+    access = Access(served.endpoints.app(), config=web, monotonic=served.clock)
+    server = WebServer(access, sockets, limits=limits, web=web)
     server.start()
     try:
         yield served

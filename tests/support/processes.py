@@ -78,9 +78,17 @@ def _address(printed: IO[bytes], word: bytes) -> str:
 
 @contextmanager
 def running(
-    folder: Path, *arguments: str, command: Sequence[str] = (EXPORTER,), **settings: str
+    folder: Path,
+    *arguments: str,
+    command: Sequence[str] = (EXPORTER,),
+    inherit: Sequence[int] = (),
+    **settings: str,
 ) -> Iterator[Running]:
-    """Run the product beside a test; killed at the end if the test has not ended it."""
+    """Run the product beside a test; killed at the end if the test has not ended it.
+
+    Args:
+        inherit: descriptors that it gets.
+    """
     log = folder / "log"
     started = time.monotonic()
     with (
@@ -90,6 +98,7 @@ def running(
             env=environment(settings),
             stdout=subprocess.PIPE,
             stderr=errors,
+            pass_fds=inherit,
         ) as process,
     ):
         assert process.stdout is not None

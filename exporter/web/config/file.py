@@ -47,6 +47,7 @@ class WebConfigFile:
         self._path = path.absolute()
         self._clock = clock
         self._stamps: Mapping[Path, Stamp] = {}
+        self._seen: Mapping[Path, Stamp] = {}
         self._reading = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="web-config", daemon=True)
@@ -86,8 +87,12 @@ class WebConfigFile:
         logger.info("%s is in use", self._path)
 
     def reload_if_changed(self) -> None:
-        """Read all files again if one has changed since, also since it was found broken."""
-        if _stamps(self._stamps) != self._stamps:
+        """Read all files again if one has changed since, and all are as they were at the last look.
+
+        What is still being written is left alone: half of a file may be valid, without its users.
+        """
+        before, self._seen = self._seen, _stamps(self._stamps)
+        if self._seen != self._stamps and self._seen == before:
             self.reload()
 
     def _in_use(self) -> None:

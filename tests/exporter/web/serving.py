@@ -75,9 +75,7 @@ class Served:
 
 
 @contextmanager
-def serving(
-    limits: ConnectionLimits, web: Callable[[], WebConfig] = WebConfig
-) -> Iterator[Served]:
+def serving(limits: ConnectionLimits, web: Callable[[], WebConfig] = WebConfig) -> Iterator[Served]:
     """Endpoints that are served within these limits, with this web configuration."""
     served = Served()
     sockets = listen([("127.0.0.1", 0)])

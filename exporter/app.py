@@ -24,6 +24,7 @@ from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.open_files import most_connections
 from exporter.web.server import WebServer
+from exporter.web.status.report import SourceState
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,12 @@ class Exporter:
             store=self.store,
             registry=registry,
             refresh=self.scheduler.tick,
-            refused=lambda: [each.source.name for each in opened if each.client.key_refused],
+            sources=lambda: [
+                SourceState(
+                    each.source.name, each.client.requests_per_second, each.client.key_refused
+                )
+                for each in opened
+            ],
             due_in=self.scheduler.due_in,
             clock=timing.clock,
             telemetry_path=web.telemetry_path,

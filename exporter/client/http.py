@@ -72,6 +72,7 @@ class Client:
         self.source = source
         self.stopping = stopping
         self.concurrency = limits.concurrency
+        self.requests_per_second = limits.requests_per_second
         self._key_status = KeyStatus(
             source, open_endpoints=open_endpoints, monotonic=timing.monotonic
         )

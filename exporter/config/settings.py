@@ -208,7 +208,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_path(path: str) -> str:
-    reserved = {"/", "/-/healthy", "/-/ready"}
+    reserved = {"/", "/api/v1/status", "/-/healthy", "/-/ready"}
     if not path.startswith("/") or path in reserved or not set("?#{}% ").isdisjoint(path):
         raise ValueError("wants a path like /metrics, other than /, /-/healthy and /-/ready")
     return path

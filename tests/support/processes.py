@@ -78,17 +78,9 @@ def _address(printed: IO[bytes], word: bytes) -> str:
 
 @contextmanager
 def running(
-    folder: Path,
-    *arguments: str,
-    command: Sequence[str] = (EXPORTER,),
-    inherit: Sequence[int] = (),
-    **settings: str,
+    folder: Path, *arguments: str, command: Sequence[str] = (EXPORTER,), **settings: str
 ) -> Iterator[Running]:
-    """Run the product beside a test; killed at the end if the test has not ended it.
-
-    Args:
-        inherit: descriptors that it gets.
-    """
+    """Run the product beside a test; killed at the end if the test has not ended it."""
     log = folder / "log"
     started = time.monotonic()
     with (
@@ -98,7 +90,6 @@ def running(
             env=environment(settings),
             stdout=subprocess.PIPE,
             stderr=errors,
-            pass_fds=inherit,
         ) as process,
     ):
         assert process.stdout is not None

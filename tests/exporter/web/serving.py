@@ -15,6 +15,7 @@ from exporter.web.config.loaded import WebConfig
 from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer, listen
+from exporter.web.status.report import SourceState
 from tests.support.rig import Clock
 
 VALUE = Metric("some_value", "A value.", ("of",))
@@ -25,7 +26,7 @@ class Served:
     """Endpoints on a socket, and what stands behind it."""
 
     clock: Clock = field(default_factory=lambda: Clock(1_000.0))
-    refused: list[str] = field(default_factory=list)
+    refused: bool = False
     refreshed: int = 0
     url: str = ""
 
@@ -46,7 +47,7 @@ class Served:
             store=self.store,
             registry=registry,
             refresh=self.refresh,
-            refused=lambda: self.refused,
+            sources=lambda: [SourceState("test", 10, self.refused)],
             due_in=lambda _: 42.4,
             clock=self.clock,
             telemetry_path="/metrics",

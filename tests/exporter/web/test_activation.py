@@ -1,7 +1,6 @@
 """Sockets that systemd has opened."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,14 +13,17 @@ from exporter.web.server import ListenError
 from tests.support import loopback
 from tests.support.processes import EXPORTER, running
 
+SMALL = {"DEMO_USERS": "3", "DEMO_DAYS": "3"}
 HANDED_OVER = """
-import os, sys
-given = int(sys.argv[1])
-os.dup2(given, 3)
+import os, socket, sys
+host = sys.argv[1]
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+opened = socket.create_server((host, 0), family=family)
+os.dup2(opened.fileno(), 3)
 os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
 os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Starts a program as systemd does: with its socket as descriptor 3."""
+"""Starts a program as systemd does: with a listening socket as descriptor 3."""
 
 
 @pytest.mark.parametrize(
@@ -55,24 +57,13 @@ def test_a_descriptor_that_is_no_listening_socket_is_an_error() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_exporter_serves_on_the_socket_of_systemd(tmp_path: Path, host: str) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as opened:
-        port = opened.getsockname()[1]
-        os.set_inheritable(opened.fileno(), True)  # noqa: FBT003 - it takes no keyword
-        with running(
-            tmp_path,
-            "demo",
-            command=[sys.executable, "-c", HANDED_OVER, str(opened.fileno()), EXPORTER],
-            inherit=[opened.fileno()],
-            WEB_SYSTEMD_SOCKET="true",
-            WEB_LISTEN_ADDRESS="127.0.0.1:1",
-            DEMO_USERS="3",
-            DEMO_DAYS="3",
-        ) as demo:
-            where = f"[{host}]" if ":" in host else host
-            assert loopback.get(f"http://{where}:{port}/-/healthy").status_code == 200
-            assert demo.url.endswith(f":{port}")
-            assert demo.end() == 0
+    starts = [sys.executable, "-c", HANDED_OVER, host, EXPORTER]
+    settings = {"WEB_SYSTEMD_SOCKET": "true", "WEB_LISTEN_ADDRESS": "127.0.0.1:1"}
+    with running(tmp_path, "demo", command=starts, **settings, **SMALL) as demo:
+        where = f"[{host}]" if ":" in host else host
+        url = demo.url.replace("localhost", where)
+        assert loopback.get(f"{url}/-/healthy").status_code == 200
+        assert demo.end() == 0
 
 
 def test_without_a_socket_of_systemd_the_start_fails_with_a_line(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from socket import socket
 
-from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client import ProcessCollector, disable_created_metrics
 
 from exporter import __version__
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.settings import Settings, WebSettings
 from exporter.exposition.build_info import build_info
+from exporter.exposition.instruments import OwnRegistry
 from exporter.process import Timing
 from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.store import Store
@@ -49,7 +50,7 @@ class Exporter:
         timing: Timing,
     ) -> None:
         disable_created_metrics()
-        registry = CollectorRegistry()
+        registry = OwnRegistry()
         ProcessCollector(registry=registry)
         web = settings[WebSettings]
         self._web_config = (

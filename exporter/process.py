@@ -1,6 +1,7 @@
 """The process: its clocks, its end by SIGTERM or SIGINT, and SIGHUP."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ T = TypeVar("T")
 
 TERMINATION = frozenset({signal.SIGTERM, signal.SIGINT})
 RECHECK_SECONDS = 0.05
+SWITCH_SECONDS = 0.000_5
+"""A response takes many turns. With 5 ms each, it would wait for a render again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class Timing:
     def timer(self, seconds: float) -> float:
         """Convert seconds of these clocks to the real seconds of a timer."""
         return seconds / self.speed
+
+
+def keep_responsive() -> None:
+    """Have threads that compute give way sooner than Python's 5 ms to those that serve."""
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def hold_hangup() -> bool:

@@ -22,7 +22,13 @@ from exporter.client.request_metrics import RequestMetrics
 from exporter.config.logs import set_up
 from exporter.config.proxies import unreadable_exceptions
 from exporter.config.settings import LogSettings, WebSettings, load, misspelt, parse_addresses
-from exporter.process import Timing, hold_hangup, run_until_terminated, wait_for_termination
+from exporter.process import (
+    Timing,
+    hold_hangup,
+    keep_responsive,
+    run_until_terminated,
+    wait_for_termination,
+)
 from exporter.sources import SOURCES
 from exporter.sources.source import Fields, NoSourceError, Shared, open_sources
 from exporter.web.activation import activated_sockets
@@ -78,6 +84,7 @@ def start_exporter(overrides: Fields) -> Running:
     _warn_of_the_environment()
     web = settings[WebSettings]
     raise_open_files()
+    keep_responsive()
     sockets = (
         activated_sockets(os.environ)
         if web.systemd_socket

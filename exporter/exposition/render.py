@@ -1,7 +1,7 @@
 """Samples to bytes: one rendering that is valid as text format 0.0.4 and as OpenMetrics 1.0."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.metrics import Metric, Sample
@@ -34,10 +34,19 @@ def family_header(metric: Metric) -> str:
     return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} gauge\n"
 
 
+def pairs_text(names: Sequence[str], values: Sequence[str]) -> str:
+    """Labels as both formats have them between braces.
+
+    Raises:
+        ValueError: if there are not as many values as names.
+    """
+    labels = zip(names, values, strict=True)
+    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+
+
 def series_text(metric: Metric, values: tuple[str, ...], constant: Mapping[str, str]) -> str:
     """The name and labels of a series; the `constant` labels come last."""
-    labels = (*zip(metric.labels, values, strict=True), *constant.items())
-    pairs = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+    pairs = pairs_text((*metric.labels, *constant), (*values, *constant.values()))
     return f"{metric.name}{{{pairs}}}" if pairs else metric.name
 
 

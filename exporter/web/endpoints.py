@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter.exposition.instruments import FAST, OwnRegistry
+from exporter.exposition.page import Part
 from exporter.scheduling.store import Store
 from exporter.web.negotiation import accepts_gzip, form_for
 from exporter.web.parts import Parts
@@ -23,7 +25,7 @@ class Endpoints:
     """The ASGI application of the exporter.
 
     Args:
-        registry: the exporter's own counters, rendered at each scrape.
+        registry: the exporter's own metrics.
         refresh: rebuilds the page; called when the page has expired.
         sources: returns the state of each source.
         due_in: seconds until a task's next run; None while none is planned.
@@ -34,7 +36,7 @@ class Endpoints:
         self,
         *,
         store: Store,
-        registry: CollectorRegistry,
+        registry: OwnRegistry,
         refresh: Callable[[], None],
         sources: Callable[[], Sequence[SourceState]],
         due_in: Callable[[str], float | None],
@@ -71,11 +73,19 @@ class Endpoints:
             await asyncio.to_thread(self._refresh)
         page = self._store.page
         form = form_for(request.headers.getlist("Accept"))
-        own = (generate_openmetrics if form.openmetrics else generate_latest)(self._registry)
+        own = self._own(openmetrics=form.openmetrics)
         headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.getlist("Accept-Encoding")):
             return Parts(page.gzipped(own), headers={**headers, "Content-Encoding": "gzip"})
         return Parts(page.plain(own), headers=headers)
+
+    def _own(self, *, openmetrics: bool) -> tuple[Part, ...]:
+        """The exporter's own metrics; only those of the process are rendered now."""
+        generate = generate_openmetrics if openmetrics else generate_latest
+        return (
+            *self._registry.parts(openmetrics=openmetrics),
+            Part.of(generate(self._registry.others), level=FAST),
+        )
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("healthy\n")

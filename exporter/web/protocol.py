@@ -114,7 +114,7 @@ class Handshake(SSLProtocol):
 
     def _fatal_error(self, exc: BaseException, message: str = "Fatal error") -> None:
         # asyncio ends a failed handshake without the alert that says why.
-        self._process_outgoing()
+        self._process_outgoing()  # type: ignore[attr-defined]
         super()._fatal_error(exc, message)
 
     def connection_lost(self, exc: BaseException | None) -> None:

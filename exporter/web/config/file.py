@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
+from exporter.exposition.instruments import Gauge
 from exporter.metrics import Metric
 from exporter.web.config.document import WebConfigError, read_document
 from exporter.web.config.loaded import WebConfig, loaded, named_files
@@ -51,8 +52,8 @@ class WebConfigFile:
         self._reading = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="web-config", daemon=True)
-        self._successful = Gauge(RELOADED.name, RELOADED.help, registry=registry)
-        self._successful_at = Gauge(RELOADED_AT.name, RELOADED_AT.help, registry=registry)
+        self._successful = Gauge(RELOADED.name, RELOADED.help, registry=registry).labels()
+        self._successful_at = Gauge(RELOADED_AT.name, RELOADED_AT.help, registry=registry).labels()
         try:
             self._current = self._read()
         except WebConfigError as broken:

@@ -11,8 +11,8 @@ _STYLE = """
   --link: #0b57a4; --good: #00598f; --bad: #a33c00 }
 @media (prefers-color-scheme: dark) {
   :root { --back: #161616; --text: #eee; --link: #9ecbff; --good: #7cc4f5; --bad: #ffa36b } }
-body { background: var(--back); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 76rem;
-  padding: 0 1rem }
+body { background: var(--back); color: var(--text); margin: 1.5rem auto;
+  font: 1rem/1.5 system-ui, sans-serif; max-width: 76rem; padding: 0 1rem }
 a { color: var(--link) } h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; padding: 0 }
 .summary { border-left: .3rem solid var(--good); padding: .25rem .75rem }

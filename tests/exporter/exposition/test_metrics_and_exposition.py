@@ -5,14 +5,15 @@ import subprocess
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from exporter.exposition.page import Page
+from exporter.exposition.checksums import combined, shift_of
+from exporter.exposition.page import Page, Part
 from exporter.exposition.render import ExpositionError, render
 from exporter.metrics import Metric, Sample
 from tests.conftest import Golden
@@ -80,42 +81,37 @@ def test_families_are_rendered_in_order_of_their_first_sample(golden: Golden) ->
     golden.check(render(samples).text.decode())
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+SIZES = st.sampled_from([1, 1, 1, 7_000])
+TEXTS = st.lists(st.builds(bytes.__mul__, st.binary(max_size=20), SIZES), max_size=6)
+"""Small ones, and some that are sent as they are."""
 
 
-@given(st.dictionaries(st.tuples(TEXTS, TEXTS), st.floats(allow_nan=False, allow_infinity=False)))
-def test_what_is_rendered_reads_back_the_same_in_both_formats(
-    values: dict[tuple[str, str], float],
-) -> None:
-    rendered = render(ACUS(v, user_id=u, product=p) for (u, p), v in values.items())
-    assert rendered.series == len(values)
-    text = rendered.text.decode()
-    for families in (text_families(text), openmetrics_families(text + "# EOF\n")):
-        read = {
-            (sample.labels["user_id"], sample.labels["product"]): sample.value
-            for family in families
-            for sample in family.samples
-        }
-        assert read == values
-
-
-def test_a_page_is_the_families_and_then_the_exporters_own_lines() -> None:
-    page = Page.of([b"one 1\n", b"two 2\n"], valid_until=7.0)
-    assert b"".join(page.plain(b"own 3\n")) == b"one 1\ntwo 2\nown 3\n"
-    assert page.valid_until == 7.0
-
-
-@given(st.binary(max_size=3_000), st.binary(max_size=3_000))
+@settings(deadline=None)
+@given(TEXTS, TEXTS)
 def test_a_gzipped_page_is_one_member_that_unpacks_to_the_plain_page(
-    text: bytes, own: bytes
+    texts: list[bytes], own: list[bytes]
 ) -> None:
-    page = Page.of([text], valid_until=0.0)
-    packed = b"".join(page.gzipped(own))
-    assert gzip.decompress(packed) == b"".join(page.plain(own))
+    page = Page.of([Part.of(text) for text in texts], valid_until=0.0)
+    following = [Part.of(text, level=1) for text in own]
+    packed = b"".join(page.gzipped(following))
+    assert gzip.decompress(packed) == b"".join((*texts, *own))
+    assert b"".join(page.plain(following)) == b"".join((*texts, *own))
     single = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    assert single.decompress(packed) == b"".join(page.plain(own))
+    assert single.decompress(packed) == b"".join((*texts, *own))
     assert single.eof
     assert single.unused_data == b""
+
+
+@given(st.binary(), st.binary())
+def test_checksums_are_combined_as_if_the_texts_were_one(first: bytes, second: bytes) -> None:
+    together = combined(zlib.crc32(first), zlib.crc32(second), shift_of(len(second)))
+    assert together == zlib.crc32(first + second)
+
+
+def test_checksums_of_texts_of_many_gigabytes_can_be_combined() -> None:
+    assert combined(zlib.crc32(b"a"), 0, shift_of(0)) == zlib.crc32(b"a")
+    twice = combined(combined(1, 0, shift_of(2**33)), 0, shift_of(2**33))
+    assert twice == combined(1, 0, shift_of(2**34))
 
 
 def test_promtool_finds_nothing_to_mend_in_a_rendering(promtool: str) -> None:

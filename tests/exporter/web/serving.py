@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
-
+from exporter.exposition.instruments import Counter, OwnRegistry
 from exporter.metrics import Metric
 from exporter.scheduling.store import Outcome, Store
 from exporter.scheduling.task import Snapshot, Task
@@ -41,8 +40,8 @@ class Served:
             required_for_ready=lambda: True,
         )
         self.store = Store([task])
-        registry = CollectorRegistry()
-        Counter("own", "The exporter's own.", registry=registry).inc(2)
+        registry = OwnRegistry()
+        Counter("own_total", "The exporter's own.", registry=registry).labels().inc(2)
         self.endpoints = Endpoints(
             store=self.store,
             registry=registry,

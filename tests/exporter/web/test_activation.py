@@ -20,6 +20,7 @@ host = sys.argv[1]
 family = socket.AF_INET6 if ":" in host else socket.AF_INET
 opened = socket.create_server((host, 0), family=family)
 os.dup2(opened.fileno(), 3)
+os.set_inheritable(3, True)
 os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
 os.execv(sys.argv[2], sys.argv[2:])
 """

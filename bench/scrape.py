@@ -1,7 +1,7 @@
 """What a scrape costs, beside prometheus_client's own servers and nginx with the same bytes.
 
-`python -m bench.scrape [series …]`: one run; the servers are scraped in turn, by one client over one
-connection each. nginx is taken from the PATH or from BENCH_NGINX, and left out where there is none.
+`python -m bench.scrape [series …]`: one run; one client scrapes them over one connection each, nginx
+and ours in turn. nginx is taken from the PATH or from BENCH_NGINX; without it, ours comes first.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Server:
     """A server that is measured, and the times of its scrapes in seconds."""
 
     name: str
-    process: int
+    process: subprocess.Popen[bytes]
     connection: socket.socket
     port: int
     times: dict[bool, list[float]] = field(default_factory=lambda: {False: [], True: []})
@@ -65,19 +65,19 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """What the process and its children have used so far."""
-        return sum(_cpu(each) for each in (self.process, *_children(self.process)))
+        return sum(_cpu(each) for each in _family(self.process.pid))
 
     def memory(self) -> float:
         """MiB that the process and its children have in memory."""
         pages = 0
-        for each in (self.process, *_children(self.process)):
+        for each in _family(self.process.pid):
             pages += int(Path(f"/proc/{each}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def _children(process: int) -> list[int]:
+def _family(process: int) -> list[int]:
     path = Path(f"/proc/{process}/task/{process}/children")
-    return [int(word) for word in path.read_text(encoding="ascii").split()]
+    return [process, *(int(word) for word in path.read_text(encoding="ascii").split())]
 
 
 def _cpu(process: int) -> float:
@@ -134,7 +134,7 @@ def started(name: str, command: list[str], port: int) -> Iterator[Server]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             with _connected(port) as connection:
-                yield Server(name, process.pid, connection, port)
+                yield Server(name, process, connection, port)
         finally:
             process.send_signal(signal.SIGTERM)
 
@@ -150,7 +150,7 @@ def python(name: str, series: int, *, busy: bool = False) -> Iterator[Server]:
 
 @contextmanager
 def nginx(binary: str, body: bytes) -> Iterator[Server]:
-    """nginx with these bytes as a file, plain and packed."""
+    """Run nginx with these bytes as a file, plain and packed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -171,13 +171,23 @@ def measure(series: int, rounds: int) -> list[Server]:
         servers = [stack.enter_context(python(name, series)) for name in SERVERS]
         busy = stack.enter_context(python("ours", series, busy=True))
         busy.name = "ours, while it renders"
+        busy.scrape(packed=False)
+        busy.times = {False: [], True: []}
+        busy.process.send_signal(signal.SIGSTOP)
         body = scraped(servers[0].connection, packed=False)
         binary = os.environ.get("BENCH_NGINX") or shutil.which("nginx")
         if binary:
             servers.insert(0, stack.enter_context(nginx(binary, body)))
+        file_and_ours = [server for server in servers if server.name in {"nginx", "ours"}]
         for packed in (False, True):
-            measure_one(servers, packed=packed, rounds=rounds)
+            measure_one(file_and_ours, packed=packed, rounds=rounds)
+            for server in servers:
+                if server not in file_and_ours:
+                    measure_one([server], packed=packed, rounds=max(3, rounds // 10))
+            busy.process.send_signal(signal.SIGCONT)
             measure_one([busy], packed=packed, rounds=rounds)
+            busy.process.send_signal(signal.SIGSTOP)
+        busy.process.send_signal(signal.SIGCONT)
         servers.append(busy)
         for server in servers:
             server.connection.close()
@@ -202,7 +212,8 @@ def report(series: int, size: int, servers: list[Server], rounds: int) -> None:
     """Print a table."""
     print(f"\n{series} series, {size / 1e6:.1f} MB, {rounds} scrapes of each\n")
     print(
-        "| server | encoding | p50 / first's | p99 / first's | p50 | p99 | CPU per scrape | memory |\n"
+        "| server | encoding | p50 / first's | p99 / first's | p50 | p99 | CPU per scrape "
+        "| memory |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |"
     )
     for packed in (False, True):

@@ -16,11 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as CollectedFamily
 from prometheus_client.registry import Collector
 
-from exporter.exposition.page import Part
+from exporter.exposition.page import FAST, Part
 from exporter.exposition.render import number_text, pairs_text
-
-FAST = 1
-"""The level of compression of lines that may change at any time."""
 
 
 class Series:

@@ -9,11 +9,11 @@ from functools import reduce
 from exporter.exposition.checksums import combined, shift_of
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_LAST_BLOCK = b"\x03\x00"
-"""An empty block that ends a deflate stream."""
 SMALL_BYTES = 2**16
 USUAL = -1
 """zlib's usual level of compression."""
+FAST = 1
+"""The level for lines that may change at any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +77,27 @@ class Page:
         """The families as one text."""
         return b"".join(self.texts)
 
-    def plain(self, own: Iterable[Part]) -> tuple[bytes, ...]:
-        """The page, then the exporter's `own` families, without copying the page."""
-        return *self.texts, b"".join(part.text for part in own)
+    def plain(self, own: Iterable[Part], last: bytes) -> tuple[bytes, ...]:
+        """The page, then the `own` families and `last` lines. The page is not copied."""
+        return *self.texts, b"".join((*(part.text for part in own), last))
 
-    def gzipped(self, own: Iterable[Part]) -> tuple[bytes, ...]:
-        """The same as one gzip member; nothing is compressed now.
+    def gzipped(self, own: Iterable[Part], last: bytes) -> tuple[bytes, ...]:
+        """The same as one gzip member; only the `last` lines are compressed now.
 
         It is one member, as some clients read the first and drop the others silently.
         """
         own = tuple(own)
-        checksum = _checksum(self.checksum, own)
-        size = (self.size + sum(len(part.text) for part in own)) & 0xFFFFFFFF
-        tail = (
+        stream = zlib.compressobj(FAST, wbits=-zlib.MAX_WBITS)
+        checksum = zlib.crc32(last, _checksum(self.checksum, own))
+        size = (self.size + sum(len(part.text) for part in own) + len(last)) & 0xFFFFFFFF
+        following = (
             *(part.deflated for part in own),
-            _LAST_BLOCK,
+            stream.compress(last),
+            stream.flush(),
             checksum.to_bytes(4, "little"),
             size.to_bytes(4, "little"),
         )
-        return _GZIP_HEADER, *self.deflated, b"".join(tail)
+        return _GZIP_HEADER, *self.deflated, b"".join(following)
 
 
 def _checksum(before: int, parts: Iterable[Part]) -> int:

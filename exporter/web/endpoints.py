@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.exposition.instruments import FAST, OwnRegistry
-from exporter.exposition.page import Part
+from exporter.exposition.instruments import OwnRegistry
 from exporter.scheduling.store import Store
 from exporter.web.negotiation import accepts_gzip, form_for
 from exporter.web.parts import Parts
@@ -73,19 +72,14 @@ class Endpoints:
             await asyncio.to_thread(self._refresh)
         page = self._store.page
         form = form_for(request.headers.getlist("Accept"))
-        own = self._own(openmetrics=form.openmetrics)
+        own = self._registry.parts(openmetrics=form.openmetrics)
+        # Those of the process, which change all the time.
+        generate = generate_openmetrics if form.openmetrics else generate_latest
+        last = generate(self._registry.others)
         headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.getlist("Accept-Encoding")):
-            return Parts(page.gzipped(own), headers={**headers, "Content-Encoding": "gzip"})
-        return Parts(page.plain(own), headers=headers)
-
-    def _own(self, *, openmetrics: bool) -> tuple[Part, ...]:
-        """The exporter's own metrics; only those of the process are rendered now."""
-        generate = generate_openmetrics if openmetrics else generate_latest
-        return (
-            *self._registry.parts(openmetrics=openmetrics),
-            Part.of(generate(self._registry.others), level=FAST),
-        )
+            return Parts(page.gzipped(own, last), headers={**headers, "Content-Encoding": "gzip"})
+        return Parts(page.plain(own, last), headers=headers)
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("healthy\n")

@@ -20,7 +20,8 @@ CHECK = """
 axe.run(document, {{resultTypes: ["violations"]}}).then((found) => {{
   const told = document.createElement("pre");
   told.id = "found";
-  told.textContent = JSON.stringify(found.violations.map((each) => [each.impact, each.id, each.nodes[0].html]));
+  told.textContent = JSON.stringify(
+    found.violations.map((each) => [each.impact, each.id, each.nodes[0].html]));
   document.body.append(told);
 }});
 </script>

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+
 from exporter.exposition.instruments import Counter, OwnRegistry
 from exporter.metrics import Metric
 from exporter.scheduling.store import Outcome, Store

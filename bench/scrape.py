@@ -1,7 +1,7 @@
 """What a scrape costs, beside prometheus_client's own servers and nginx with the same bytes.
 
-`python -m bench.scrape [series …]`: one run; one client scrapes them over one connection each, nginx
-and ours in turn. nginx is taken from the PATH or from BENCH_NGINX; without it, ours comes first.
+`python -m bench.scrape [series …]`: one run; one client scrapes them over one connection each, ours
+and nginx in turn. BENCH_NGINX names nginx where it is not on the PATH. Without it, ours is first.
 """
 
 import argparse

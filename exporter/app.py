@@ -17,7 +17,7 @@ from exporter.process import Timing
 from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.store import Store
 from exporter.sources import SOURCES
-from exporter.sources.source import Shared, open_sources
+from exporter.sources.source import OpenSource, Shared, open_sources
 from exporter.web.access import Access
 from exporter.web.config.file import WebConfigFile
 from exporter.web.config.loaded import WebConfig
@@ -30,6 +30,14 @@ from exporter.web.status.report import SourceState
 logger = logging.getLogger(__name__)
 
 NO_WEB_CONFIG = WebConfig()
+
+
+def source_states(opened: Sequence[OpenSource]) -> list[SourceState]:
+    """The state of each source, for the status."""
+    return [
+        SourceState(each.source.name, each.client.requests_per_second, each.client.key_refused)
+        for each in opened
+    ]
 
 
 class Exporter:
@@ -70,12 +78,7 @@ class Exporter:
             store=self.store,
             registry=registry,
             refresh=self.scheduler.tick,
-            sources=lambda: [
-                SourceState(
-                    each.source.name, each.client.requests_per_second, each.client.key_refused
-                )
-                for each in opened
-            ],
+            sources=lambda: source_states(opened),
             due_in=self.scheduler.due_in,
             clock=timing.clock,
             telemetry_path=web.telemetry_path,

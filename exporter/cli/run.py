@@ -3,7 +3,9 @@
 import argparse
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+from exporter.cli import healthcheck
 from exporter.cli.backfill import BackfillError
 from exporter.cli.backfill_options import OptionsError, parse_options
 from exporter.cli.commands import (
@@ -43,11 +45,13 @@ def run(arguments: Sequence[str]) -> int:
 def _run(command: str, overrides: Fields, args: argparse.Namespace) -> int:
     if command == "check":
         return run_until_terminated(lambda: check(overrides))
-    if command == "backfill":
+    if command == "healthcheck":
+        return healthcheck.main([args.operand] if args.operand else [])
+    if command == "check":
         options = parse_options(args, now=time.time())
         run_until_terminated(lambda: write_history(overrides, options))
     elif command == "check-web-config":
-        check_web_config(args.file)
+        check_web_config(Path(args.operand))
     elif command == "demo":
         serve(lambda: start_demo(overrides))
     else:

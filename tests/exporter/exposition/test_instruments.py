@@ -44,23 +44,19 @@ def test_a_reader_gets_the_same_as_from_prometheus_client(
 ) -> None:
     theirs.disable_created_metrics()
     own, other = OwnRegistry(), CollectorRegistry()
-    counters = (
-        Counter("c_total", "Help.", ["of"], registry=own),
-        theirs.Counter("c_total", "Help.", ["of"], registry=other),
-    )
-    gauges = (
-        Gauge("g", "Help.", ["of"], registry=own),
-        theirs.Gauge("g", "Help.", ["of"], registry=other),
-    )
-    histograms = (
-        Histogram("h", "Help.", ["of"], registry=own, buckets=BUCKETS),
-        theirs.Histogram("h", "Help.", ["of"], registry=other, buckets=BUCKETS),
-    )
+    counter = Counter("c_total", "Help.", ["of"], registry=own)
+    gauge = Gauge("g", "Help.", ["of"], registry=own)
+    histogram = Histogram("h", "Help.", ["of"], registry=own, buckets=BUCKETS)
+    their_counter = theirs.Counter("c_total", "Help.", ["of"], registry=other)
+    their_gauge = theirs.Gauge("g", "Help.", ["of"], registry=other)
+    their_histogram = theirs.Histogram("h", "Help.", ["of"], registry=other, buckets=BUCKETS)
     for of, value in values:
-        for counter, gauge, histogram in zip(counters, gauges, histograms, strict=True):
-            counter.labels(of).inc(value)
-            gauge.labels(of).set(value)
-            histogram.labels(of).observe(value)
+        counter.labels(of).inc(value)
+        gauge.labels(of).set(value)
+        histogram.labels(of).observe(value)
+        their_counter.labels(of).inc(value)
+        their_gauge.labels(of).set(value)
+        their_histogram.labels(of).observe(value)
     # Only a family without series is left out, which changes nothing for a reader.
     if values:
         assert families(text_families, text(own, openmetrics=False)) == families(

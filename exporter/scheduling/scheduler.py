@@ -209,10 +209,9 @@ class Scheduler:
             logger.warning("task failed: %s", error, extra=extra)
 
     def _dependents(self, task: Task) -> list[Task]:
-        everyone = self._tasks.values()
         return [
             each
-            for each in everyone
+            for each in self._tasks.values()
             if task.name in each.depends_on or task.name in each.republish_after
         ]
 

@@ -174,6 +174,7 @@ def measure(series: int, rounds: int) -> list[Server]:
         busy.scrape(packed=False)
         busy.times = {False: [], True: []}
         busy.process.send_signal(signal.SIGSTOP)
+        servers[0].connect()
         body = scraped(servers[0].connection, packed=False)
         binary = os.environ.get("BENCH_NGINX") or shutil.which("nginx")
         if binary:

@@ -37,7 +37,7 @@ def test_a_change_of_the_queue_leaves_the_bytes_of_the_users_as_they_are() -> No
     store.refresh_page()
     assert part(store, "users") is before
     assert any(text is before.text for text in store.page.texts)
-    assert any(deflated is before.deflated for deflated in store.page.deflated)
+    assert any(before.deflated in deflated for deflated in store.page.deflated)
     assert b"some_queue 2\n" in store.page.text
 
 

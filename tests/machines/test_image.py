@@ -234,7 +234,7 @@ def test_the_image_holds_the_exporter_and_nothing_of_the_tests(
     assert not (image.root / "src").exists()
     given = {path.relative_to(image.given).parts[0] for path in image.given.rglob("*")}
     assert given == {
-        "LICENSE", "README.md", "deploy", "exporter", "pyproject.toml", "requirements-build.lock",
+        "LICENSE", "README.md", "exporter", "pyproject.toml", "requirements-build.lock",
         "requirements.lock",
     }  # fmt: skip
     assert image.labels["org.opencontainers.image.version"] == __version__

@@ -1,7 +1,8 @@
 """Ends with 0 if the exporter of this container works, else with 1 and the reason.
 
 It asks `/-/healthy` where process 1, or what that has started, listens. The kernel knows where that
-is, whether a flag or a variable said it or neither. `healthcheck.py PID` is for another process.
+is, whether a flag or a variable said it or neither. `devin-exporter healthcheck PID` is for another
+process. The image runs this file alone, as the rest takes longer to start.
 """
 
 import socket

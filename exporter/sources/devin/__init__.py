@@ -122,6 +122,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
                 ),
             ),
             session_bills.CURRENT_ENDPOINTS,
+            needs_none=True,
         ),
         DataSet(
             unattributed.task(

@@ -107,7 +107,7 @@ class SessionBills:
         It has no samples of its own: the table of sessions publishes the bills.
 
         Args:
-            without_acus: the sessions to request; raises `EntitiesUnknownError`.
+            without_acus: the sessions to request; raises `PollError`.
             metered: whether the plan is metered; None while unknown.
             after: the tasks whose polls decide both.
         """

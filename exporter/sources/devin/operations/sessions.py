@@ -13,7 +13,7 @@ from exporter.client.endpoint import Request
 from exporter.client.http import Client
 from exporter.client.models import Listing
 from exporter.client.response import is_fresh
-from exporter.errors import EntitiesUnknownError
+from exporter.errors import EntitiesUnknownError, PollError, strip_traceback
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing.windows import DAY, seconds
@@ -109,6 +109,7 @@ class Sessions:
         self._requested_at = -math.inf
         self._known_until = -math.inf
         self._complete = False
+        self._failure: PollError | None = EntitiesUnknownError("the sessions are not known yet")
         self.acus_seen = False
 
     def task(self, poll_interval: float, *, labelled_after: tuple[str, ...] = ()) -> Task:
@@ -129,6 +130,14 @@ class Sessions:
 
     def poll(self) -> None:
         """Request what has changed since the last good poll. Raises `PollError`."""
+        try:
+            self._request_changes()
+        except PollError as failure:
+            self._failure = failure
+            raise
+        self._failure = None
+
+    def _request_changes(self) -> None:
         requested_at = self._clock()
         # If the clock was ahead at the last poll, request everything again.
         known_until = (
@@ -195,10 +204,11 @@ class Sessions:
         """The sessions of which the list says 0 ACUs, and whose bills are therefore needed.
 
         Raises:
-            EntitiesUnknownError: before the first good poll.
+            PollError: why the last poll failed, if it did.
         """
-        if self._requested_at == -math.inf:
-            raise EntitiesUnknownError("the sessions are not known yet")
+        failure = self._failure
+        if failure is not None:
+            raise strip_traceback(failure)
         with self._lock:
             items = tuple(self._known.values())
         return session_bills.without_acus(items, rows=self._table.rows)

@@ -155,13 +155,15 @@ def test_nothing_is_requested_while_the_plan_is_not_known_to_be_metered(
     assert acus(poll(polled)) == {"a": 3.0}
 
 
-def test_without_a_list_of_sessions_nothing_is_requested_and_that_is_no_success(
+def test_without_a_list_of_sessions_their_bills_fail_for_the_same_reason(
     api: respx.Router, polled: Rig
 ) -> None:
+    polled.poll("session_consumption")
+    assert isinstance(polled.error("session_consumption"), errors.EntitiesUnknownError)
     api.get(LIST).respond(403)
     scrape = poll(polled)
     assert scrape.one("devin_exporter_task_up", task="session_consumption") == 0
-    assert isinstance(polled.error("session_consumption"), errors.EntitiesUnknownError)
+    assert isinstance(polled.error("session_consumption"), errors.PermissionMissingError)
 
 
 def test_a_bill_stays_through_a_failure_and_is_absent_when_it_is_too_old(

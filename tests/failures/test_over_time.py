@@ -195,7 +195,7 @@ def test_the_api_is_down_across_the_end_of_a_cycle(of: Servers, row: Row) -> Non
         of,
         row,
         boundary="2026-04-05 08:00:00",
-        ends=("today", "yesterday", "cycle", "previous_cycle", "billing_cycle"),
+        ends=("today", "yesterday", "cycle", "previous_cycle", "billing_cycle", "code_scan"),
         stays=("daily_active_users",),
     )
 

@@ -9,7 +9,7 @@ from grafana.builders.queries import now, rows
 from grafana.builders.tables import Ranked, ranking_table
 
 NO_SCAN = "no code scan is known"
-STATES = ("merged", "open", "closed", "other")
+HEIGHT = 7
 SEVERITIES = ("critical", "high", "medium", "low")
 
 _enabled = (
@@ -24,6 +24,7 @@ AUTOMATIONS = ranking_table(
     rows(names.with_organization_name(f"topk(15, {_enabled})", _enabled)),
     ranked=Ranked(label="org_name", names="Organization", figures="Enabled"),
     empty=("no automation is known", _enabled),
+    height=HEIGHT,
 )
 
 
@@ -40,6 +41,7 @@ _findings = ranking_panel(
         now(_of_scans("open_findings", f'{q.JOB}, severity="{severity}"'), spoken(severity))
         for severity in SEVERITIES
     ),
+    height=HEIGHT,
     empty=NO_SCAN,
 )
 for _severity, _shade in (("critical", VERMILION), ("high", AMBER)):
@@ -54,10 +56,11 @@ CODE_SCANS = (
         LOCAL,
         now(_of_scans("scans"), "Scans"),
         now(_of_scans("repositories"), "Repositories"),
-        *(
-            now(_of_scans("prs", f'{q.JOB}, state="{state}"'), f"Pull requests {state}")
-            for state in STATES
+        now(
+            f"max by (state) ({q.latest('devin_code_scan_prs')})",
+            "Pull requests {{state}}",
         ),
+        height=HEIGHT,
         empty=NO_SCAN,
     ),
 )

@@ -17,7 +17,7 @@ DAY_START = (
         "The hour that the newest billing day in the API's responses carries. "
         f"{DOCUMENTED_HOUR}:00 UTC is documented, and these dashboards are made for it: with "
         "another one, days on their axes are shifted by the difference.",
-        "suffix::00 UTC",
+        "suffix: h UTC",
         now(f"max({q.latest('devin_billing_day_start_hour')})", "by the API's days"),
         width=8,
     )

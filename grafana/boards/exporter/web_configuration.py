@@ -14,16 +14,18 @@ _age = f"time() - min({_metric}_success_timestamp_seconds{{{q.JOB}}})"
 WEB_CONFIGURATION = stat_panel(
     "Web configuration",
     "Whether the file of WEB_CONFIG_FILE (TLS, users, headers) is in use as it is now, in every "
-    "replica; above, how long ago the oldest one in use was read. A broken file is not taken: the "
+    "replica; above, how long the oldest one in use has been so. A broken file is not taken: the "
     "one before stays in use.",
     "none",
     now(
         days.with_line(
-            _in_use, days.as_text(f"floor(({_age}) / 3600)", "read $1 h ago"), "age unknown"
+            _in_use,
+            days.as_text(f"floor(({_age}) / 3600)", "the one in use is $1 h old"),
+            "age unknown",
         ),
         "{{line}}",
     ),
     width=6,
     height=9,
     missing=[("not used", "WEB_CONFIG_FILE", q.none_of(_in_use))],
-).mappings([named_states(("broken", BAD), ("in use", GOOD))])
+).mappings([named_states(("broken file", BAD), ("current", GOOD))])

@@ -23,6 +23,8 @@ from pathlib import Path
 from bench.scrape_servers import SERVERS
 
 ROUNDS = 60
+LOADS = {"sweep": "ours, in a sweep", "renders": "ours, while it renders"}
+SWEEP_SECONDS = 20.0
 PATIENCE_SECONDS = 120
 TICKS = os.sysconf("SC_CLK_TCK")
 NGINX = """
@@ -140,11 +142,11 @@ def started(name: str, command: list[str], port: int) -> Iterator[Server]:
 
 
 @contextmanager
-def python(name: str, series: int, *, busy: bool = False) -> Iterator[Server]:
+def python(name: str, series: int, *, load: str = "") -> Iterator[Server]:
     """One of the servers in Python."""
     port = _free_port()
     command = [sys.executable, "-m", "bench.scrape_servers", name, str(port), str(series)]
-    with started(name, [*command, "busy"] if busy else command, port) as server:
+    with started(name, [*command, load] if load else command, port) as server:
         yield server
 
 
@@ -169,11 +171,11 @@ def measure(series: int, rounds: int) -> list[Server]:
     """Scrape every server in turn."""
     with ExitStack() as stack:
         servers = [stack.enter_context(python(name, series)) for name in SERVERS]
-        busy = stack.enter_context(python("ours", series, busy=True))
-        busy.name = "ours, while it renders"
-        busy.scrape(packed=False)
-        busy.times = {False: [], True: []}
-        busy.process.send_signal(signal.SIGSTOP)
+        loaded = [stack.enter_context(python("ours", series, load=load)) for load in LOADS]
+        for server, load in zip(loaded, LOADS, strict=True):
+            server.name = LOADS[load]
+            scraped(server.connection, packed=False)
+            server.process.send_signal(signal.SIGSTOP)
         servers[0].connect()
         body = scraped(servers[0].connection, packed=False)
         binary = os.environ.get("BENCH_NGINX") or shutil.which("nginx")
@@ -185,24 +187,28 @@ def measure(series: int, rounds: int) -> list[Server]:
             for server in servers:
                 if server not in file_and_ours:
                     measure_one([server], packed=packed, rounds=max(3, rounds // 10))
-            busy.process.send_signal(signal.SIGCONT)
-            measure_one([busy], packed=packed, rounds=rounds)
-            busy.process.send_signal(signal.SIGSTOP)
-        busy.process.send_signal(signal.SIGCONT)
-        servers.append(busy)
+            for server in loaded:
+                server.process.send_signal(signal.SIGCONT)
+                pause = SWEEP_SECONDS / rounds if server.name == LOADS["sweep"] else 0.0
+                measure_one([server], packed=packed, rounds=rounds, pause=pause)
+                server.process.send_signal(signal.SIGSTOP)
+        for server in loaded:
+            server.process.send_signal(signal.SIGCONT)
+        servers.extend(loaded)
         for server in servers:
             server.connection.close()
         report(series, len(body), servers, rounds)
         return servers
 
 
-def measure_one(servers: list[Server], *, packed: bool, rounds: int) -> None:
+def measure_one(servers: list[Server], *, packed: bool, rounds: int, pause: float = 0.0) -> None:
     """Scrape some servers in turn, and note what processor time each scrape took."""
     for server in servers:
         server.connect()
         scraped(server.connection, packed=packed)
     before = [server.cpu_seconds() for server in servers]
     for _ in range(rounds):
+        time.sleep(pause)
         for server in servers:
             server.scrape(packed=packed)
     for server, used in zip(servers, before, strict=True):

@@ -23,8 +23,7 @@ from pathlib import Path
 from bench.scrape_servers import SERVERS
 
 ROUNDS = 60
-LOADS = {"sweep": "ours, in a sweep", "renders": "ours, while it renders"}
-SWEEP_SECONDS = 20.0
+PACED_SECONDS = 20.0
 PATIENCE_SECONDS = 120
 TICKS = os.sysconf("SC_CLK_TCK")
 NGINX = """
@@ -167,15 +166,14 @@ def nginx(binary: str, body: bytes) -> Iterator[Server]:
             yield server
 
 
-def measure(series: int, rounds: int) -> list[Server]:
+def measure(series: int, rounds: int) -> None:
     """Scrape every server in turn."""
     with ExitStack() as stack:
         servers = [stack.enter_context(python(name, series)) for name in SERVERS]
-        loaded = [stack.enter_context(python("ours", series, load=load)) for load in LOADS]
-        for server, load in zip(loaded, LOADS, strict=True):
-            server.name = LOADS[load]
-            scraped(server.connection, packed=False)
-            server.process.send_signal(signal.SIGSTOP)
+        busy = stack.enter_context(python("ours", series, load="renders"))
+        busy.name = "ours, while it renders"
+        scraped(busy.connection, packed=False)
+        busy.process.send_signal(signal.SIGSTOP)
         servers[0].connect()
         body = scraped(servers[0].connection, packed=False)
         binary = os.environ.get("BENCH_NGINX") or shutil.which("nginx")
@@ -187,18 +185,30 @@ def measure(series: int, rounds: int) -> list[Server]:
             for server in servers:
                 if server not in file_and_ours:
                     measure_one([server], packed=packed, rounds=max(3, rounds // 10))
-            for server in loaded:
-                server.process.send_signal(signal.SIGCONT)
-                pause = SWEEP_SECONDS / rounds if server.name == LOADS["sweep"] else 0.0
-                measure_one([server], packed=packed, rounds=rounds, pause=pause)
-                server.process.send_signal(signal.SIGSTOP)
-        for server in loaded:
-            server.process.send_signal(signal.SIGCONT)
-        servers.extend(loaded)
+            busy.process.send_signal(signal.SIGCONT)
+            measure_one([busy], packed=packed, rounds=rounds)
+            busy.process.send_signal(signal.SIGSTOP)
+        busy.process.send_signal(signal.SIGCONT)
+        servers.append(busy)
+        print(f"\n{series} series, {len(body) / 1e6:.1f} MB, {rounds} scrapes of each\n")
+        report(servers)
+        measure_paced(file_and_ours, series, rounds)
         for server in servers:
             server.connection.close()
-        report(series, len(body), servers, rounds)
-        return servers
+
+
+def measure_paced(file_and_ours: list[Server], series: int, rounds: int) -> None:
+    """Scrape in turn with pauses, ours also while it sweeps as often as a real exporter does."""
+    with python("ours", series, load="sweep") as sweeping:
+        sweeping.name = "ours, in a sweep"
+        paced = [*file_and_ours, sweeping]
+        for packed in (False, True):
+            for server in paced:
+                server.times[packed] = []
+            measure_one(paced, packed=packed, rounds=rounds, pause=PACED_SECONDS / rounds)
+        print(f"\nThe same with pauses of {PACED_SECONDS / rounds:.2f} s\n")
+        report(paced)
+        sweeping.connection.close()
 
 
 def measure_one(servers: list[Server], *, packed: bool, rounds: int, pause: float = 0.0) -> None:
@@ -215,9 +225,8 @@ def measure_one(servers: list[Server], *, packed: bool, rounds: int, pause: floa
         server.cpu[packed] = (server.cpu_seconds() - used) / rounds
 
 
-def report(series: int, size: int, servers: list[Server], rounds: int) -> None:
+def report(servers: list[Server]) -> None:
     """Print a table."""
-    print(f"\n{series} series, {size / 1e6:.1f} MB, {rounds} scrapes of each\n")
     print(
         "| server | encoding | p50 / first's | p99 / first's | p50 | p99 | CPU per scrape "
         "| memory |\n"

@@ -23,6 +23,7 @@ from pathlib import Path
 from bench.scrape_servers import SERVERS
 
 ROUNDS = 60
+PACED_SECONDS = 20.0
 PATIENCE_SECONDS = 120
 TICKS = os.sysconf("SC_CLK_TCK")
 NGINX = """
@@ -140,11 +141,11 @@ def started(name: str, command: list[str], port: int) -> Iterator[Server]:
 
 
 @contextmanager
-def python(name: str, series: int, *, busy: bool = False) -> Iterator[Server]:
+def python(name: str, series: int, *, load: str = "") -> Iterator[Server]:
     """One of the servers in Python."""
     port = _free_port()
     command = [sys.executable, "-m", "bench.scrape_servers", name, str(port), str(series)]
-    with started(name, [*command, "busy"] if busy else command, port) as server:
+    with started(name, [*command, load] if load else command, port) as server:
         yield server
 
 
@@ -165,14 +166,13 @@ def nginx(binary: str, body: bytes) -> Iterator[Server]:
             yield server
 
 
-def measure(series: int, rounds: int) -> list[Server]:
+def measure(series: int, rounds: int) -> None:
     """Scrape every server in turn."""
     with ExitStack() as stack:
         servers = [stack.enter_context(python(name, series)) for name in SERVERS]
-        busy = stack.enter_context(python("ours", series, busy=True))
+        busy = stack.enter_context(python("ours", series, load="renders"))
         busy.name = "ours, while it renders"
-        busy.scrape(packed=False)
-        busy.times = {False: [], True: []}
+        scraped(busy.connection, packed=False)
         busy.process.send_signal(signal.SIGSTOP)
         servers[0].connect()
         body = scraped(servers[0].connection, packed=False)
@@ -190,28 +190,43 @@ def measure(series: int, rounds: int) -> list[Server]:
             busy.process.send_signal(signal.SIGSTOP)
         busy.process.send_signal(signal.SIGCONT)
         servers.append(busy)
+        print(f"\n{series} series, {len(body) / 1e6:.1f} MB, {rounds} scrapes of each\n")
+        report(servers)
+        measure_paced(file_and_ours, series, rounds)
         for server in servers:
             server.connection.close()
-        report(series, len(body), servers, rounds)
-        return servers
 
 
-def measure_one(servers: list[Server], *, packed: bool, rounds: int) -> None:
+def measure_paced(file_and_ours: list[Server], series: int, rounds: int) -> None:
+    """Scrape in turn with pauses, ours also while it sweeps as often as a real exporter does."""
+    with python("ours", series, load="sweep") as sweeping:
+        sweeping.name = "ours, in a sweep"
+        paced = [*file_and_ours, sweeping]
+        for packed in (False, True):
+            for server in paced:
+                server.times[packed] = []
+            measure_one(paced, packed=packed, rounds=rounds, pause=PACED_SECONDS / rounds)
+        print(f"\nThe same with pauses of {PACED_SECONDS / rounds:.2f} s\n")
+        report(paced)
+        sweeping.connection.close()
+
+
+def measure_one(servers: list[Server], *, packed: bool, rounds: int, pause: float = 0.0) -> None:
     """Scrape some servers in turn, and note what processor time each scrape took."""
     for server in servers:
         server.connect()
         scraped(server.connection, packed=packed)
     before = [server.cpu_seconds() for server in servers]
     for _ in range(rounds):
+        time.sleep(pause)
         for server in servers:
             server.scrape(packed=packed)
     for server, used in zip(servers, before, strict=True):
         server.cpu[packed] = (server.cpu_seconds() - used) / rounds
 
 
-def report(series: int, size: int, servers: list[Server], rounds: int) -> None:
+def report(servers: list[Server]) -> None:
     """Print a table."""
-    print(f"\n{series} series, {size / 1e6:.1f} MB, {rounds} scrapes of each\n")
     print(
         "| server | encoding | p50 / first's | p99 / first's | p50 | p99 | CPU per scrape "
         "| memory |\n"

@@ -28,6 +28,7 @@ ACUS = Metric("some_acus", "ACUs of somebody.", ("user_id", "product"))
 QUEUE = Metric("some_queue", "Sessions that wait.")
 PRODUCTS = ("devin", "cascade", "terminal", "review")
 PATHS = 40
+RENDER_SECONDS = 15
 
 
 def labels(series: int) -> list[tuple[str, str]]:
@@ -35,8 +36,13 @@ def labels(series: int) -> list[tuple[str, str]]:
     return [(f"email|user-{n // 4}", PRODUCTS[n % 4]) for n in range(series)]
 
 
-def ours(port: int, series: int, *, busy: bool = False) -> None:
-    """The exporter's own web server, with own metrics as a real exporter has them."""
+def ours(port: int, series: int, *, load: str = "") -> None:
+    """The exporter's own web server, with own metrics as a real exporter has them.
+
+    Args:
+        load: `sweep` for a change of the queue each second and one of a user every 15 seconds, as
+            often as the exporter renders them; `renders` for all of it without a pause.
+    """
     samples = [ACUS(n * 1.1, user_id=u, product=p) for n, (u, p) in enumerate(labels(series))]
     tasks = [_task("users", ACUS), _task("queue", QUEUE)]
     registry = OwnRegistry()
@@ -63,15 +69,17 @@ def ours(port: int, series: int, *, busy: bool = False) -> None:
     keep_responsive()
     WebServer(access, listen([("127.0.0.1", port)]), limits=ConnectionLimits()).start()
     number = 0
-    while busy:
-        # A sweep: every request is counted, the queue changes, and so does a user.
+    while load:
         number += 1
         metrics.requests.labels("devin", "/v3/1", "200").inc()
         metrics.durations.labels("devin", "/v3/1").observe(0.2)
-        samples[0] = Sample(ACUS, samples[0].labels, float(number))
-        store.publish("users", Snapshot(tuple(samples)), now=time.time())
+        if load == "renders" or number % RENDER_SECONDS == 1:
+            samples[0] = Sample(ACUS, samples[0].labels, float(number))
+            store.publish("users", Snapshot(tuple(samples)), now=time.time())
         store.publish("queue", Snapshot((QUEUE(number),)), now=time.time())
         store.refresh_page()
+        if load == "sweep":
+            time.sleep(1)
     threading.Event().wait()
 
 
@@ -122,5 +130,5 @@ SERVERS: dict[str, Callable[[int, int], None]] = {"ours": ours, "asgi": asgi, "w
 if __name__ == "__main__":
     name, chosen_port, count, *more = sys.argv[1:]
     if more:
-        ours(int(chosen_port), int(count), busy=True)
+        ours(int(chosen_port), int(count), load=more[0])
     SERVERS[name](int(chosen_port), int(count))

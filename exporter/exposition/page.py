@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -48,14 +48,14 @@ class Page:
 
     Attributes:
         texts: the families, uncompressed, in a few pieces.
-        deflated: the same compressed.
+        deflated: the same compressed, after the header of a gzip member.
         checksum: CRC-32 of the texts.
         size: bytes of the texts.
         valid_until: Unix seconds from which the page must be rebuilt.
     """
 
     texts: tuple[bytes, ...] = ()
-    deflated: tuple[bytes, ...] = ()
+    deflated: tuple[bytes, ...] = (_GZIP_HEADER,)
     checksum: int = 0
     size: int = 0
     valid_until: float = math.inf
@@ -65,8 +65,8 @@ class Page:
         """Put parts together. Nothing is rendered or compressed."""
         parts = tuple(parts)
         return cls(
-            texts=tuple(_joined(parts, lambda part: part.text)),
-            deflated=tuple(_joined(parts, lambda part: part.deflated)),
+            texts=tuple(_joined(part.text for part in parts)),
+            deflated=tuple(_joined((_GZIP_HEADER, *(part.deflated for part in parts)))),
             checksum=_checksum(0, parts),
             size=sum(len(part.text) for part in parts),
             valid_until=valid_until,
@@ -97,7 +97,7 @@ class Page:
             checksum.to_bytes(4, "little"),
             size.to_bytes(4, "little"),
         )
-        return _GZIP_HEADER, *self.deflated, b"".join(following)
+        return *self.deflated, b"".join(following)
 
 
 def _checksum(before: int, parts: Iterable[Part]) -> int:
@@ -106,16 +106,16 @@ def _checksum(before: int, parts: Iterable[Part]) -> int:
     )
 
 
-def _joined(parts: Iterable[Part], of: Callable[[Part], bytes]) -> Iterator[bytes]:
+def _joined(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Pieces with small parts joined, so that a scrape has few, and large ones not copied."""
     small: list[bytes] = []
     for part in parts:
-        if len(of(part)) >= SMALL_BYTES:
+        if len(part) >= SMALL_BYTES:
             if small:
                 yield b"".join(small)
                 small = []
-            yield of(part)
+            yield part
         else:
-            small.append(of(part))
+            small.append(part)
     if small:
         yield b"".join(small)

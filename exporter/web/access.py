@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -75,11 +75,15 @@ class Access:
 
 
 def _adding(headers: Mapping[str, str], send: Send) -> Send:
+    added = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+    ]
+    names = {name for name, _ in added}
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            response = MutableHeaders(scope=message)
-            for name, value in headers.items():
-                response[name] = value
+            kept = [header for header in message["headers"] if header[0] not in names]
+            message["headers"] = kept + added
         await send(message)
 
     return sending

@@ -1,21 +1,16 @@
 """The HTTP endpoints: metrics, landing page, status as JSON, and the two health checks."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
-from prometheus_client import generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.exposition.instruments import OwnRegistry
 from exporter.scheduling.store import Store
-from exporter.web.negotiation import accepts_gzip, form_for
-from exporter.web.parts import Parts
-from exporter.web.request_target import OriginForm
+from exporter.web.metrics_page import MetricsPage
 from exporter.web.status.page import CONTENT_SECURITY_POLICY, landing_page
 from exporter.web.status.report import SourceState, StatusReport, status_report
 
@@ -44,42 +39,32 @@ class Endpoints:
         version: str,
     ) -> None:
         self._store = store
-        self._registry = registry
-        self._refresh = refresh
+        self._metrics = MetricsPage(store=store, registry=registry, refresh=refresh, clock=clock)
         self._sources = sources
         self._due_in = due_in
         self._clock = clock
         self._telemetry_path = telemetry_path
         self._version = version
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """The application. Other paths are 404, other methods 405."""
-        app = Starlette(
+        routed = Starlette(
             routes=[
-                Route(self._telemetry_path, self._metrics),
+                Route(self._telemetry_path, self._metrics, methods=["GET"]),
                 Route("/", self._landing_page),
                 Route("/api/v1/status", self._status),
                 Route("/-/healthy", self._healthy),
                 Route("/-/ready", self._ready),
             ],
-            middleware=[Middleware(OriginForm)],
         )
-        app.router.redirect_slashes = False
-        return app
+        routed.router.redirect_slashes = False
 
-    async def _metrics(self, request: Request) -> Response:
-        if self._clock() >= self._store.page.valid_until:
-            await asyncio.to_thread(self._refresh)
-        page = self._store.page
-        form = form_for(request.headers.getlist("Accept"))
-        own = self._registry.parts(openmetrics=form.openmetrics)
-        # Those of the process, which change all the time.
-        generate = generate_openmetrics if form.openmetrics else generate_latest
-        last = generate(self._registry.others)
-        headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
-        if accepts_gzip(request.headers.getlist("Accept-Encoding")):
-            return Parts(page.gzipped(own, last), headers={**headers, "Content-Encoding": "gzip"})
-        return Parts(page.plain(own, last), headers=headers)
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            # Routing takes longer than a scrape.
+            is_scrape = scope["path"] == self._telemetry_path and scope["method"] == "GET"
+            await (self._metrics if is_scrape else routed)(scope, receive, send)
+
+        return app
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("healthy\n")

@@ -8,18 +8,24 @@ from ipaddress import ip_address
 from typing import Protocol, TypeAlias
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from exporter.web.config.loaded import WebConfig
 from exporter.web.connections import Connection, Connections
+from exporter.web.request_target import origin_form
 
 SHUTDOWN_SECONDS = 2.0
+MOST_HEAD_BYTES = 2**16
 AppState: TypeAlias = dict[str, object]
 
 
-class LimitedProtocol(H11Protocol):
-    """Uvicorn's protocol, which reports the steps of its connection."""
+class HeadTooLargeError(Exception):
+    """A request's line and headers, or what surrounds its body, take more than 64 KiB."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol, which reports the steps of its connection and bounds a request's head."""
 
     def limit(
         self, connections: Connections, *, allowed_names: frozenset[str] | None = None
@@ -28,6 +34,8 @@ class LimitedProtocol(H11Protocol):
         self._connections = connections
         self._allowed_names = allowed_names
         self._connection: Connection | None = None
+        self._head_bytes = 0
+        self._unparsed_bytes = 0
 
     def opened(self, connection: Connection) -> None:
         """Take over a connection that has been counted since its TLS handshake."""
@@ -53,7 +61,10 @@ class LimitedProtocol(H11Protocol):
             return
         if self._connection is not None:
             self._connections.received(self._connection)
+        self._unparsed_bytes += len(data)
         super().data_received(data)
+        if self._unparsed_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("Request head too large.")
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that has closed its sending side may still read the response, without TLS."""
@@ -62,20 +73,50 @@ class LimitedProtocol(H11Protocol):
             return True
         return False
 
-    def handle_events(self) -> None:
-        """Handle what has been received."""
-        super().handle_events()
-        if self._responding() and self._connection is not None:
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the request's target has been received."""
+        self._add_to_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header has been received, or a trailer."""
+        self._add_to_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _add_to_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MOST_HEAD_BYTES:
+            raise HeadTooLargeError
+
+    def on_headers_complete(self) -> None:
+        """The head of a request is complete."""
+        self._unparsed_bytes = 0
+        self.url = origin_form(self.url)
+        super().on_headers_complete()
+        if self._connection is not None:
             self._connections.responding(self._connection)
+
+    def on_body(self, body: bytes) -> None:
+        """Part of a request's body has been received."""
+        self._unparsed_bytes = 0
+        super().on_body(body)
 
     def _responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, or respond to one that has come already."""
+        waiting = bool(self.pipeline)
         if self._connection is not None:
             self._connections.responded(self._connection)
         super().on_response_complete()
+        if waiting and self._connection is not None:
+            self._connections.responding(self._connection)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""

@@ -1,28 +1,19 @@
 """Request targets in absolute form, as clients of a proxy send them."""
 
-from urllib.parse import unquote, urlsplit
-
-from starlette.types import ASGIApp, Receive, Scope, Send
+from urllib.parse import urlsplit
 
 
-class OriginForm:
-    """Middleware that turns `GET http://host/path` into `GET /path`, as RFC 9112 demands."""
+def origin_form(target: bytes) -> bytes:
+    """Turn `http://host/path` into `/path`, as RFC 9112 demands.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        path = _path_of(scope["raw_path"].decode("ascii"))
-        await self._app({**scope, "path": path} if path else scope, receive, send)
-
-
-def _path_of(target: str) -> str | None:
-    """The path of an absolute-form target; None for any other."""
+    Any other target that is no path becomes one that does not exist.
+    """
+    if target.startswith(b"/"):
+        return target
     try:
         url = urlsplit(target)
     except ValueError:
-        return None
-    if url.scheme not in {"http", "https"} or not url.netloc:
-        return None
-    return unquote(url.path) or "/"
+        return b"/" + target
+    if url.scheme not in {b"http", b"https"} or not url.netloc:
+        return b"/" + target
+    return (url.path or b"/") + (b"?" + url.query if url.query else b"")

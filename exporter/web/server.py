@@ -100,6 +100,7 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             backlog=ACCEPTED_AT_ONCE,
             timeout_keep_alive=math.ceil(limits.idle),
             timeout_graceful_shutdown=STOP_SECONDS,

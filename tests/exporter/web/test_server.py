@@ -128,7 +128,7 @@ def test_an_empty_host_listens_everywhere_and_several_addresses_at_once(served: 
         ("http://[broken/metrics", 404),
         ("http:///metrics", 404),
         ("ftp://exporter.example/metrics", 404),
-        ("exporter.example:9877", 404),
+        ("exporter.example:9877", 400),
         ("*", 404),
     ],
 )

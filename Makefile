@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo install test check lint lint-extra tests rules generate bench soak lock dist tools clean
+.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist tools clean
 
 help:                                     ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,9 +40,10 @@ lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rule
 	$(BIN)/lint-imports
 
 # By hand, or where Go and root are: these need more than a fresh machine has.
-lint-extra: $(VENV)/extra.stamp          ## workflows checked by actionlint and zizmor; both commands on fresh Debians
+lint-extra: $(VENV)/extra.stamp          ## workflows by actionlint and zizmor; the chart by Helm and kubeconform; both commands on fresh Debians
 	$(BIN)/zizmor --offline --persona=auditor .
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	tests/machines/chart.sh $(BIN)/python
 	tests/machines/fresh-machine.sh
 
 tests: $(VENV)/dev.stamp                 ## the tests and their coverage
@@ -59,8 +60,13 @@ generate: $(VENV)/dev.stamp              ## write the generated files: documents
 	$(BIN)/python -m exporter.cli.catalogue
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
+	$(BIN)/python -m deploy.chart.files
 	$(BIN)/python -m tests.failures.page
 	$(BIN)/python -m tests.docs.architecture
+
+chart: $(VENV)/dev.stamp                 ## render the golden texts of the Helm chart again, and the plain manifests; needs Go
+	$(BIN)/python -m deploy.chart.rendered --write go run helm.sh/helm/v3/cmd/helm@v3.22.0
+	$(BIN)/python -m deploy.chart.files
 
 bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
 	$(BIN)/python -m bench.exposition
@@ -79,6 +85,7 @@ lock: $(VENV)/extra.stamp                ## renew the lock files; UPGRADE=--upgr
 	$(LOCK) --constraint requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --constraint requirements-dev.lock --group build -o requirements-build.lock
 	$(LOCK) --constraint requirements-dev.lock --group extra -o requirements-extra.lock
+	$(LOCK) --constraint requirements-dev.lock --group docs -o requirements-docs.lock
 
 dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a release has them
 	rm -rf dist

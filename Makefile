@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist tools clean
+.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist packages tools clean
 
 help:                                     ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,10 +40,11 @@ lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rule
 	$(BIN)/lint-imports
 
 # By hand, or where Go and root are: these need more than a fresh machine has.
-lint-extra: $(VENV)/extra.stamp          ## workflows by actionlint and zizmor; the chart by Helm and kubeconform; both commands on fresh Debians
+lint-extra: $(VENV)/extra.stamp          ## workflows by actionlint and zizmor; the chart by Helm and kubeconform; packages by nfpm; both commands on fresh Debians
 	$(BIN)/zizmor --offline --persona=auditor .
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	tests/machines/chart.sh $(BIN)/python
+	tests/machines/packages.sh $(PYTHON) $(BIN)/python
 	tests/machines/fresh-machine.sh
 
 tests: $(VENV)/dev.stamp                 ## the tests and their coverage
@@ -90,6 +91,9 @@ lock: $(VENV)/extra.stamp                ## renew the lock files; UPGRADE=--upgr
 dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a release has them
 	rm -rf dist
 	$(BIN)/python -m hatchling build
+
+packages: $(VENV)/dev.stamp              ## a deb and an rpm for this machine's Python, into dist; needs Go
+	deploy/packages/build.sh $(PYTHON) $(BIN)/python dist go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 
 tools:                                   ## unpack what the end-to-end tests need into .venv/tools
 	@tests/machines/bring-prometheus.sh $(VENV)/tools

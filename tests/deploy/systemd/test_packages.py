@@ -1,4 +1,4 @@
-"""What nfpm is told of the packages for Debian and Red Hat's family; `make lint-extra` builds them."""
+"""What nfpm is given for the deb and the rpm; `make lint-extra` builds them."""
 
 import json
 import os

@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist packages tools clean
+.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist sbom packages tools clean
 
 help:                                     ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,10 @@ lock: $(VENV)/extra.stamp                ## renew the lock files; UPGRADE=--upgr
 dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a release has them
 	rm -rf dist
 	$(BIN)/python -m hatchling build
+
+sbom: $(VENV)/extra.stamp                ## what the exporter is made of, from its lock, as CycloneDX: devin-exporter.cdx.json
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --spec-version 1.6 --output-file devin-exporter.cdx.json
 
 packages: $(VENV)/dev.stamp              ## a deb and an rpm for this machine's Python, into dist; needs Go
 	deploy/packages/build.sh $(PYTHON) $(BIN)/python dist go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4

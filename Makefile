@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist sbom packages tools clean
+.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist docs sbom packages tools clean
 
 help:                                     ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -92,6 +92,10 @@ dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a 
 	rm -rf dist
 	$(BIN)/python -m hatchling build
 
+docs: $(VENV)/docs/stamp                 ## the documentation as a site with search: site/index.html
+	$(VENV)/docs/bin/python -m deploy.site $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --config-file mkdocs.yml
+
 sbom: $(VENV)/extra.stamp                ## what the exporter is made of, from its lock, as CycloneDX: devin-exporter.cdx.json
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --spec-version 1.6 --output-file devin-exporter.cdx.json
@@ -127,5 +131,12 @@ $(VENV)/extra.stamp: requirements-extra.lock $(VENV)/dev.stamp
 	$(INSTALL_LOCK) requirements-extra.lock
 	@touch $@
 
+# The site's own environment: nothing of it is needed elsewhere.
+$(VENV)/docs/stamp: requirements-docs.lock
+	$(PYTHON) -m venv --without-pip $(VENV)/docs
+	$(PYTHON) -m pip --python $(VENV)/docs/bin/python --disable-pip-version-check install --quiet --no-deps \
+	  --only-binary :all: --require-hashes -r requirements-docs.lock
+	@touch $@
+
 clean:                                   ## remove what these commands created
-	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -259,6 +259,10 @@ NOT_RUN = {
         (name for name in BLOCKS if name.startswith("docs/kubernetes.md: ")),
         "it wants a cluster; tests/deploy/helm checks what the chart renders",
     ),
+    **dict.fromkeys(
+        (name for name in BLOCKS if name.startswith("docs/storage/")),
+        "it wants such a storage; tests/e2e/storage runs the agent",
+    ),
     "docs/releasing.md: Verify a release": "there must be a release",
     "docs/releasing.md: Make a release (2)": "it pushes",
 }

@@ -1,6 +1,6 @@
 """Puts the documents, and the files that they link to, into a folder.
 
-`make docs` runs `python -m deploy.site FOLDER` and has MkDocs build the site from there. Paths stay as
+`make docs` runs `python -m deploy.site FOLDER`, and MkDocs builds the site from there. Paths stay as
 they are, so that every link works in the repository and on the site.
 """
 

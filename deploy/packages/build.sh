@@ -7,12 +7,12 @@ shift 3
 cd "$(dirname "$0")/../.."
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-install() {
-    "$python" -m pip install --quiet --root-user-action=ignore --disable-pip-version-check --no-deps --no-compile --target "$@"
+pip() {
+    "$python" -m pip --quiet --disable-pip-version-check "$@" --root-user-action=ignore --no-compile
 }
-install "$tree/build" --only-binary :all: --require-hashes -r requirements-build.lock
-install "$tree/lib" --only-binary :all: --require-hashes -r requirements.lock
-PYTHONPATH=$tree/build install "$tree/own" --no-index --no-build-isolation .
+pip install --no-deps --only-binary :all: --require-hashes -r requirements-build.lock --target "$tree/build"
+pip install --no-deps --only-binary :all: --require-hashes -r requirements.lock --target "$tree/lib"
+PYTHONPATH=$tree/build pip install --no-deps --no-index --no-build-isolation . --target "$tree/own"
 cp -R "$tree/own/." "$tree/lib/"
 rm -rf "$tree/lib/bin"
 "$python" -m compileall -q --invalidation-mode unchecked-hash -s "$tree/lib" \

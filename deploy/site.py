@@ -1,7 +1,7 @@
 """Puts the documents, and the files that they link to, into a folder.
 
-`make docs` runs `python -m deploy.site FOLDER`, and MkDocs builds the site from there. Paths stay as
-they are, so that every link works in the repository and on the site.
+`make docs` runs `python -m deploy.site FOLDER`, and MkDocs builds the site from there. Paths stay
+as they are, so that every link works in the repository and on the site.
 """
 
 import re

@@ -71,6 +71,7 @@ chart: $(VENV)/dev.stamp                 ## render the golden texts of the Helm 
 
 bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
 	$(BIN)/python -m bench.exposition
+	$(BIN)/python -m bench.scrape
 	$(BIN)/python -m bench.process
 	$(BIN)/python -m bench.backtest
 	if command -v go >/dev/null; then $(BIN)/python -m bench.dashboards; fi

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from exporter.exposition.page import Page
+from exporter.exposition.page import Page, Part
 from exporter.exposition.render import render
 from exporter.metrics import Metric
 
@@ -41,12 +41,13 @@ def main() -> None:
         for number, (user, product) in enumerate(labels):
             gauge.labels(user, product).set(number * 1.1)
         text = render(samples).text
-        page = Page.of([text], valid_until=0.0)
+        part = Part.of(text)
+        page = Page.of([part], valid_until=0.0)
         own = b"own 1\n" * 300
         rendered = median_seconds(lambda: render(samples))  # noqa: B023 - called at once
-        packed = median_seconds(lambda: Page.of([text], valid_until=0.0))  # noqa: B023
-        plain = median_seconds(lambda: page.plain(own))  # noqa: B023
-        gzipped = median_seconds(lambda: page.gzipped(own))  # noqa: B023
+        packed = median_seconds(lambda: Part.of(text))  # noqa: B023
+        plain = median_seconds(lambda: page.plain([], own))  # noqa: B023
+        gzipped = median_seconds(lambda: page.gzipped([], own))  # noqa: B023
         theirs = median_seconds(lambda: generate_latest(registry))  # noqa: B023
         print(
             f"{series} | {rendered * 1e3:.1f} ms | {packed * 1e3:.1f} ms | "

@@ -2,27 +2,42 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from socket import socket
 
-from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client import ProcessCollector, disable_created_metrics
 
 from exporter import __version__
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.settings import Settings, WebSettings
 from exporter.exposition.build_info import build_info
+from exporter.exposition.instruments import OwnRegistry
 from exporter.process import Timing
 from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.store import Store
 from exporter.sources import SOURCES
-from exporter.sources.source import Shared, open_sources
+from exporter.sources.source import OpenSource, Shared, open_sources
+from exporter.web.access import Access
+from exporter.web.config.file import WebConfigFile
+from exporter.web.config.loaded import WebConfig
 from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.open_files import most_connections
 from exporter.web.server import WebServer
+from exporter.web.status.report import SourceState
 
 logger = logging.getLogger(__name__)
+
+NO_WEB_CONFIG = WebConfig()
+
+
+def source_states(opened: Sequence[OpenSource]) -> list[SourceState]:
+    """The state of each source, for the status."""
+    return [
+        SourceState(each.source.name, each.client.requests_per_second, each.client.key_refused)
+        for each in opened
+    ]
 
 
 class Exporter:
@@ -33,6 +48,7 @@ class Exporter:
 
     Raises:
         NoSourceError: if no source is turned on; names the settings that turn one on.
+        WebConfigError: if the web configuration cannot be used.
     """
 
     def __init__(
@@ -42,8 +58,14 @@ class Exporter:
         timing: Timing,
     ) -> None:
         disable_created_metrics()
-        registry = CollectorRegistry()
+        registry = OwnRegistry()
         ProcessCollector(registry=registry)
+        web = settings[WebSettings]
+        self._web_config = (
+            WebConfigFile(web.config_file, registry=registry, clock=timing.clock)
+            if web.config_file
+            else None
+        )
         self._stopping = threading.Event()
         shared = Shared(RequestMetrics(registry), self._stopping, timing)
         with ExitStack() as stack:
@@ -56,17 +78,29 @@ class Exporter:
             store=self.store,
             registry=registry,
             refresh=self.scheduler.tick,
-            refused=lambda: [each.source.name for each in opened if each.client.key_refused],
+            sources=lambda: source_states(opened),
             due_in=self.scheduler.due_in,
             clock=timing.clock,
-            telemetry_path=settings[WebSettings].telemetry_path,
+            telemetry_path=web.telemetry_path,
             version=__version__,
         )
         limits = ConnectionLimits(connections=most_connections())
-        self._web = WebServer(endpoints.app(), sockets, limits=limits)
+        access = Access(endpoints.app(), config=self.web_config, monotonic=timing.monotonic)
+        self._web = WebServer(access, sockets, limits=limits, web=self.web_config)
+
+    def web_config(self) -> WebConfig:
+        """The web configuration in use."""
+        return self._web_config.current if self._web_config else NO_WEB_CONFIG
+
+    @property
+    def reload(self) -> Callable[[], None] | None:
+        """Reads the web configuration again; None if there is none."""
+        return self._web_config.reload if self._web_config else None
 
     def start(self) -> None:
         """Start the web server, then the polls."""
+        if self._web_config:
+            self._web_config.start()
         self._web.start()
         self.scheduler.start()
 
@@ -74,6 +108,8 @@ class Exporter:
         """Stop polling and serving. Running polls end soon; this does not wait for them."""
         logger.info("stopping")
         self._stopping.set()
+        if self._web_config:
+            self._web_config.stop()
         self.scheduler.stop()
         self._web.stop()
 

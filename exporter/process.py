@@ -1,6 +1,7 @@
-"""The process: its clocks, and its end by SIGTERM or SIGINT."""
+"""The process: its clocks, its end by SIGTERM or SIGINT, and SIGHUP."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ T = TypeVar("T")
 
 TERMINATION = frozenset({signal.SIGTERM, signal.SIGINT})
 RECHECK_SECONDS = 0.05
+SWITCH_SECONDS = 0.000_1
+"""A response takes many turns. With 5 ms each, it would wait for a render again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,19 @@ class Timing:
         return seconds / self.speed
 
 
+def keep_responsive() -> None:
+    """Have threads that compute give way sooner than Python's 5 ms to those that serve."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
+def hold_hangup() -> bool:
+    """Block SIGHUP from now on, so that `wait_for_termination` takes it; False if it is ignored."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return False  # as under nohup
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    return True
+
+
 def hold_termination() -> None:
     """Block SIGTERM and SIGINT from now on; they stay pending until a function here takes them.
 
@@ -43,9 +59,18 @@ def hold_termination() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, TERMINATION)
 
 
-def wait_for_termination() -> signal.Signals:
-    """Wait for a termination signal and return it, also if it came before this call."""
-    return signal.Signals(signal.sigwait(TERMINATION))
+def wait_for_termination(on_hangup: Callable[[], None] | None = None) -> signal.Signals:
+    """Wait for a termination signal and return it, also if it came before this call.
+
+    Args:
+        on_hangup: called at each SIGHUP that `hold_hangup` blocks; without it, SIGHUP terminates.
+    """
+    hangup = {signal.SIGHUP} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    while True:
+        came = signal.Signals(signal.sigwait(TERMINATION | hangup))
+        if came is not signal.SIGHUP or on_hangup is None:
+            return came
+        on_hangup()
 
 
 def run_until_terminated(work: Callable[[], T]) -> T:

@@ -5,16 +5,12 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana.boards import (
-    adoption,
-    ai_spend,
-    cost,
-    exporter_health,
-    monthly_report,
-    overview,
-    people,
-    queue_and_sessions,
-)
+from grafana.boards import adoption, monthly_report, people
+from grafana.boards.ai_spend import board as ai_spend
+from grafana.boards.cost import board as cost
+from grafana.boards.exporter import board as exporter
+from grafana.boards.overview import board as overview
+from grafana.boards.queue_and_sessions import board as queue_and_sessions
 from grafana.builders.board import Board
 
 FOLDER = Path(__file__).parent / "dashboards"
@@ -28,7 +24,7 @@ BOARDS: tuple[Board, ...] = tuple(
         adoption,
         people,
         queue_and_sessions,
-        exporter_health,
+        exporter,
     )
 )
 

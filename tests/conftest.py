@@ -26,7 +26,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 PREFIXES = ("DEVIN_", "WEB_", "LOG_", "DEMO_", "AIONE_", "STATE_")
 
 
-ON_SHARED_SERVERS = {"test_dashboards_in_prometheus.py", "test_ledger_in_prometheus.py"}
+ON_SHARED_SERVERS = {
+    "test_in_prometheus.py",
+    "test_under_every_range.py",
+    "test_ledger_in_prometheus.py",
+}
 """What asks the Prometheus servers of `scene.py`, which take half a minute each to be filled."""
 SHARED_SERVERS = "shared servers"
 WAITING = "test_alerts.py"

@@ -77,7 +77,9 @@ class Ledger:
         yield Expected("cycles", -math.inf, _always(bounds), of_cycle=True)
         yield Expected("queue", -math.inf, self._queue, QUEUE_INTERVAL, step=60.0)
         usage = self._usage(cycle)
-        yield Expected("devin_v2_usage", end_of(billing_day(now) - 1), usage)
+        # Its days may end at 07:00 too, as the API does not say.
+        seven = (now - 7 * 3_600) // DAY * DAY + 7 * 3_600
+        yield Expected("devin_v2_usage", max(seven, end_of(billing_day(now) - 1)), usage)
 
     def moments(self, since: float, until: float, *, step: float | None = None) -> list[float]:
         """Moments between each two of which figures only rise, with the first and the last."""

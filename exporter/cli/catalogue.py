@@ -3,6 +3,7 @@
 `python -m exporter.cli.catalogue` writes the documents; CI compares them.
 """
 
+import json
 from pathlib import Path
 
 from exporter.client import request_metrics
@@ -14,6 +15,8 @@ from exporter.metrics import Metric
 from exporter.scheduling import scheduler, store
 from exporter.sources import SOURCES
 from exporter.sources.source import sections_of
+from exporter.web.config import file
+from exporter.web.status.report import StatusReport
 
 ROOT = Path(__file__).parents[2]
 SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
@@ -28,6 +31,7 @@ PUBLISHED: tuple[Metric, ...] = (
     *store.METRICS,
     *scheduler.METRICS,
     *request_metrics.METRICS,
+    *file.METRICS,
 )
 """Every family that the exporter can publish, except the usual `process_*` metrics."""
 
@@ -92,12 +96,18 @@ def settings_page() -> str:
     )
 
 
+def status_schema() -> str:
+    """The text of `docs/status.schema.json`: the JSON schema of `/api/v1/status`."""
+    return json.dumps(StatusReport.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def documents() -> dict[Path, str]:
     """Every generated document with its contents."""
     return {
         ROOT / "docs" / "metrics.md": metrics_page(),
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / "docs" / "endpoints.md": endpoints_page(),
+        ROOT / "docs" / "status.schema.json": status_schema(),
     }
 
 

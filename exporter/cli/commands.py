@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from socket import AF_UNIX
 
 from prometheus_client import CollectorRegistry
 
@@ -20,9 +22,18 @@ from exporter.client.request_metrics import RequestMetrics
 from exporter.config.logs import set_up
 from exporter.config.proxies import unreadable_exceptions
 from exporter.config.settings import LogSettings, WebSettings, load, misspelt, parse_addresses
-from exporter.process import Timing, run_until_terminated, wait_for_termination
+from exporter.process import (
+    Timing,
+    hold_hangup,
+    keep_responsive,
+    run_until_terminated,
+    wait_for_termination,
+)
 from exporter.sources import SOURCES
 from exporter.sources.source import Fields, NoSourceError, Shared, open_sources
+from exporter.web.activation import activated_sockets
+from exporter.web.config.document import WebConfigError, read_document
+from exporter.web.config.loaded import loaded
 from exporter.web.open_files import raise_open_files
 from exporter.web.server import listen
 
@@ -36,14 +47,17 @@ class Running:
     Attributes:
         urls: the URLs of the metrics.
         stop: stops it.
+        reload: what SIGHUP does; None for the same as SIGTERM.
     """
 
     urls: tuple[str, ...]
     stop: Callable[[], None]
+    reload: Callable[[], None] | None
 
 
 def serve(start: Callable[[], Running]) -> None:
     """Start, and run until a termination signal, which may also come during the start."""
+    hold_hangup()
     try:
         running = run_until_terminated(start)
     except KeyboardInterrupt:
@@ -51,7 +65,7 @@ def serve(start: Callable[[], Running]) -> None:
     # Printed only now: a reader of the line may send a signal and expect an orderly stop.
     for url in running.urls:
         announce(f"Metrics: {url}")
-    wait_for_termination()
+    wait_for_termination(running.reload)
     running.stop()
 
 
@@ -62,6 +76,7 @@ def start_exporter(overrides: Fields) -> Running:
         SettingsError: if settings are invalid.
         NoSourceError: if no source is enabled.
         ListenError: if the exporter cannot listen on an address.
+        WebConfigError: if the web configuration cannot be used.
     """
     settings = load(SECTIONS, overrides)
     log = settings[LogSettings]
@@ -69,17 +84,25 @@ def start_exporter(overrides: Fields) -> Running:
     _warn_of_the_environment()
     web = settings[WebSettings]
     raise_open_files()
-    sockets = listen(parse_addresses(web.listen_address))
+    keep_responsive()
+    sockets = (
+        activated_sockets(os.environ)
+        if web.systemd_socket
+        else listen(parse_addresses(web.listen_address))
+    )
     try:
         exporter = Exporter(settings, sockets, Timing())
-    except NoSourceError:
+    except (NoSourceError, WebConfigError):
         for opened in sockets:
             opened.close()
         raise
     exporter.start()
-    ports = [opened.getsockname()[1] for opened in sockets]
+    scheme = "https" if exporter.web_config().context else "http"
+    ports = [opened.getsockname()[1] for opened in sockets if opened.family != AF_UNIX]
     return Running(
-        tuple(f"http://localhost:{port}{web.telemetry_path}" for port in ports), exporter.stop
+        tuple(f"{scheme}://localhost:{port}{web.telemetry_path}" for port in ports),
+        exporter.stop,
+        exporter.reload,
     )
 
 
@@ -101,7 +124,7 @@ def start_demo(overrides: Fields) -> Running:
         pointed = stack.enter_context(simulated_api(overrides))
         running = start_exporter(pointed)
         stack.callback(running.stop)
-        return Running(running.urls, stack.pop_all().close)
+        return Running(running.urls, stack.pop_all().close, running.reload)
 
 
 def check(overrides: Fields) -> int:
@@ -136,3 +159,19 @@ def write_history(overrides: Fields, options: BackfillOptions) -> None:
     set_up(level="error", style=settings[LogSettings].format)
     written = backfill(settings, options, echo=echo)
     echo(f"{written.series} series, {written.samples} samples")
+
+
+def check_web_config(path: Path) -> None:
+    """Read a web configuration and all files that it names, and print the result.
+
+    Raises:
+        WebConfigError: naming what is wrong.
+        PrintError: if the result cannot be printed.
+    """
+    try:
+        config = loaded(read_document(path), path.absolute().parent)
+    except WebConfigError as broken:
+        raise broken.in_file(path) from None
+    tls = "TLS" if config.context else "plain HTTP"
+    users = f"{len(config.users)} user{'' if len(config.users) == 1 else 's'}"
+    print_result([f"{path}: can be used: {tls}, {users}", *config.notes])

@@ -21,6 +21,8 @@ COMMANDS = {
     "serve": "poll and serve until SIGTERM or SIGINT (the default)",
     "check": "request each endpoint once and report what the key lacks; exit 0 if nothing",
     "backfill": "write the history of the last --days to --output, for Prometheus to take in",
+    "check-web-config": "read the web configuration FILE and the files that it names",
+    "healthcheck": "exit 0 if the exporter of this container, or of process PID, works",
     "demo": "the same against a simulated API on loopback; needs no key",
 }
 
@@ -41,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The parser, with a flag for every setting that is no secret."""
-    commands = "\n".join(f"  {name:<10}{does}" for name, does in COMMANDS.items())
+    commands = "\n".join(f"  {name:<18}{does}" for name, does in COMMANDS.items())
     secrets = ", ".join(s.variable for s in settings_of(ALL_SECTIONS) if s.flag is None)
     built = _Parser(
         prog="devin-exporter",
@@ -53,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     built.add_argument("command", nargs="?", default="serve", help=argparse.SUPPRESS)
+    built.add_argument("operand", nargs="?", help=argparse.SUPPRESS)
     add_arguments(built)
     built.add_argument("--version", action="version", version=f"devin-exporter {__version__}")
     for setting in settings_of(ALL_SECTIONS):
@@ -86,6 +89,8 @@ def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.N
         built.error(f"no such flag: {flags[0]}" if flags else "more than one command")
     if known.command not in COMMANDS:
         built.error(f"no such command; there are: {', '.join(COMMANDS)}")
+    if complaint := _wrong_operand(known.command, known.operand):
+        built.error(complaint)
     if known.command != "backfill" and (given := flags_given(known)):
         built.error(f"{given[0]} is a flag of backfill")
     overrides: dict[type[Section], dict[str, str | None]] = {}
@@ -96,3 +101,13 @@ def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.N
                 built.error(f"{setting.flag} is a flag of demo")
             overrides.setdefault(setting.section, {})[setting.field] = value
     return known.command, overrides, known
+
+
+def _wrong_operand(command: str, operand: str | None) -> str | None:
+    """What is wrong with the word after a command; None if nothing is."""
+    if command == "check-web-config":
+        return None if operand else "check-web-config wants a file"
+    if command == "healthcheck":
+        number = operand is None or operand.isdecimal()
+        return None if number else "healthcheck wants the number of a process, or nothing"
+    return "more than one command" if operand is not None else None

@@ -3,16 +3,26 @@
 import argparse
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+from exporter.cli import healthcheck
 from exporter.cli.backfill import BackfillError
 from exporter.cli.backfill_options import OptionsError, parse_options
-from exporter.cli.commands import check, serve, start_demo, start_exporter, write_history
+from exporter.cli.commands import (
+    check,
+    check_web_config,
+    serve,
+    start_demo,
+    start_exporter,
+    write_history,
+)
 from exporter.cli.exit_codes import BAD_USAGE, FAILED, INTERRUPTED
 from exporter.cli.parser import read_command_line
 from exporter.cli.printing import PrintError, echo
 from exporter.config.settings import SettingsError
 from exporter.process import run_until_terminated
 from exporter.sources.source import Fields, NoSourceError
+from exporter.web.config.document import WebConfigError
 from exporter.web.server import ListenError
 
 
@@ -22,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
         return _run(*read_command_line(arguments))
     except SystemExit as end:
         return BAD_USAGE if end.code else 0
-    except (OptionsError, SettingsError) as bad:
+    except (OptionsError, SettingsError, WebConfigError) as bad:
         return _complain(*bad.lines, status=BAD_USAGE)
     except NoSourceError as none:
         return _complain(f"set {none}; `devin-exporter demo` needs none", status=BAD_USAGE)
@@ -35,9 +45,13 @@ def run(arguments: Sequence[str]) -> int:
 def _run(command: str, overrides: Fields, args: argparse.Namespace) -> int:
     if command == "check":
         return run_until_terminated(lambda: check(overrides))
-    if command == "backfill":
+    if command == "healthcheck":
+        return healthcheck.main([args.operand] if args.operand else [])
+    if command == "check":
         options = parse_options(args, now=time.time())
         run_until_terminated(lambda: write_history(overrides, options))
+    elif command == "check-web-config":
+        check_web_config(Path(args.operand))
     elif command == "demo":
         serve(lambda: start_demo(overrides))
     else:

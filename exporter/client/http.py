@@ -74,6 +74,7 @@ class Client:
         self.stopping = stopping
         self.concurrency = limits.concurrency
         self.unreadable = UnreadableRows(source, timing.clock)
+        self.requests_per_second = limits.requests_per_second
         self._key_status = KeyStatus(
             source, open_endpoints=open_endpoints, monotonic=timing.monotonic
         )

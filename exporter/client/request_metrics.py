@@ -1,7 +1,8 @@
 """The exporter's own metrics about its requests."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
+from exporter.exposition.instruments import Counter, Gauge, Histogram
 from exporter.metrics import Metric
 
 REQUESTS = Metric(

@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, TypeVar, get_args
 
@@ -207,7 +208,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_path(path: str) -> str:
-    reserved = {"/", "/-/healthy", "/-/ready"}
+    reserved = {"/", "/api/v1/status", "/-/healthy", "/-/ready"}
     if not path.startswith("/") or path in reserved or not set("?#{}% ").isdisjoint(path):
         raise ValueError("wants a path like /metrics, other than /, /-/healthy and /-/ready")
     return path
@@ -224,6 +225,16 @@ class WebSettings(Section):
     )
     telemetry_path: Annotated[str, AfterValidator(_check_path)] = Field(
         default="/metrics", description="path of the metrics"
+    )
+    config_file: Path | None = Field(
+        default=None,
+        description="file with certificate, users, headers and rate limit, "
+        "[in the exporter-toolkit's format](web.md), read again when it changes",
+    )
+    systemd_socket: bool = Field(
+        default=False,
+        description="whether to listen on the sockets that systemd opened, "
+        "not on `WEB_LISTEN_ADDRESS`",
     )
 
 

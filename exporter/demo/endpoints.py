@@ -84,6 +84,7 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
     own = "/v3/organizations/{org_id}/consumption/daily"
     metrics = "/v3/enterprise/metrics"
     twins = "/v3/organizations/{org_id}/metrics"
+    each = ("/users/{user_id}", "/service-users/{service_user_id}", "/sessions/{session_id}")
     spend, view, members = "ViewAccountConsumption", "ViewAccountMetrics", "ViewAccountMembership"
 
     def consumption(call: Call) -> object:
@@ -127,12 +128,8 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
         ),
         Endpoint(daily, spend, consumption),
         Endpoint(daily + "/organizations/{org_id}", spend, consumption),
-        Endpoint(daily + "/users/{user_id}", spend, consumption),
-        Endpoint(daily + "/service-users/{service_user_id}", spend, consumption),
-        *(
-            Endpoint(own + path, "ViewOrgConsumption", consumption)
-            for path in ("", "/users/{user_id}", "/service-users/{service_user_id}")
-        ),
+        *(Endpoint(daily + path, spend, consumption) for path in each),
+        *(Endpoint(own + path, "ViewOrgConsumption", consumption) for path in ("", *each)),
         Endpoint(
             "/v3beta1/organizations/{org_id}/members/users",
             "ViewOrgMembership",
@@ -180,6 +177,17 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
             "/v3/enterprise/consumption/acu-limits/devin",
             spend,
             lambda _: responses.limits(),
+            paged=True,
+        ),
+        Endpoint(
+            "/v3beta1/enterprise/organizations/{org_id}/consumption/acu-limits",
+            "unknown_limits",
+            lambda call: responses.organization_limits(call.ids["org_id"]),
+        ),
+        Endpoint(
+            "/v3beta1/enterprise/usage-policies/tiers",
+            "unknown_limits",
+            lambda _: responses.tiers(),
             paged=True,
         ),
         Endpoint("/v3/enterprise/sessions", "ViewAccountSessions", session_list, paged=True),

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-DAY = 86_400
-DAY_START = 8 * 3_600
-"""Billing days start at 08:00 UTC."""
+from exporter.demo.calendar import DAY, DAY_START, DOCUMENTED, Calendar
+
+__all__ = ["DAY", "DAY_START", "Person", "PersonDay", "Population", "Session", "Size"]
 
 _MASK = (1 << 64) - 1
 _FIRST = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Frances", "Ken", "Radia", "Tony")
@@ -30,12 +31,13 @@ LATE_SECONDS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large the simulated enterprise is."""
+    """How large the simulated enterprise is, and its calendar."""
 
     organizations: int = 6
     users: int = 200
     days: int = 400
     seed: int = 1
+    calendar: Calendar = DOCUMENTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,14 @@ class PersonDay:
     terminal: float
     review: float
     searched: int | None
+    calendar: Calendar = DOCUMENTED
 
     def consumed(self, at: float) -> dict[str, float]:
         """ACUs by product until a moment of the day (Unix seconds)."""
-        elapsed = int(at - self.day * DAY - DAY_START) // 60 * 60
+        elapsed = int(at - self.calendar.start_of(self.day)) // 60 * 60
         ramp = min(1.0, max(0.0, (elapsed - 4 * 3_600) / (12 * 3_600)))
-        share = (1 - LATE_SHARE) * ramp + (LATE_SHARE if elapsed >= DAY - LATE_SECONDS else 0.0)
+        late = elapsed >= self.calendar.length_of(self.day) - LATE_SECONDS
+        share = (1 - LATE_SHARE) * ramp + (LATE_SHARE if late else 0.0)
         use = {
             "devin": sum(session.consumed(at) for session in self.sessions),
             "cascade": self.cascade * share,
@@ -114,6 +118,11 @@ class Population:
 
     size: Size
     founded: int
+
+    @property
+    def calendar(self) -> Calendar:
+        """When billing days start."""
+        return self.size.calendar
 
     def chance(self, *keys: int) -> float:
         """A number in [0, 1) that depends on the seed and the keys only."""
@@ -198,7 +207,7 @@ class Population:
     def day_of(self, person: Person, day: int) -> PersonDay:
         """The use of a person on a billing day."""
         if not self.founded <= person.joined <= day:
-            return PersonDay(person, day, (), 0.0, 0.0, 0.0, None)
+            return PersonDay(person, day, (), 0.0, 0.0, 0.0, None, self.calendar)
         key = person.index
         weekend = (day + 3) % 7 >= 5 and not person.service
         growth = 0.5 + 0.5 * min(1.0, (day - self.founded) / self.size.days)
@@ -211,7 +220,8 @@ class Population:
         mood = 2 * self.chance(21, key, day) * (1.0 if self.chance(22, key, day) < busy else 0.0)
         searched = None
         if person.rate and not person.service and self.chance(23, key, day) < 0.3 * busy:
-            searched = day * DAY + DAY_START + int(self.chance(24, key, day) * DAY)
+            late = int(self.chance(24, key, day) * self.calendar.length_of(day))
+            searched = self.calendar.start_of(day) + late
         return PersonDay(
             person,
             day,
@@ -220,17 +230,19 @@ class Population:
             person.terminal * mood,
             (person.review or 0.0) * mood,
             searched,
+            self.calendar,
         )
 
     def _session(self, key: int, day: int, number: int) -> Session:
         late = self.chance(30, key, day, number) < 0.02
         hours = self.chance(31, key, day, number)
-        offset = DAY - 600 if late else int(5 * 3_600 + hours * 12 * 3_600)
+        length = self.calendar.length_of(day)
+        offset = length - 600 if late else int(5 * 3_600 + hours * 12 * 3_600)
         acus = 0.3 + 9 * self.chance(32, key, day, number) ** 2
         size = next((name for limit, name in _SIZES if acus < limit), "xl")
         return Session(
-            created=day * DAY + DAY_START + offset,
-            duration=max(60, min(int(acus * 900), DAY - offset)),
+            created=self.calendar.start_of(day) + offset,
+            duration=max(60, min(int(acus * 900), length - offset)),
             acus=acus,
             origin=_ORIGINS[int(self.chance(33, key, day, number) ** 2 * len(_ORIGINS))],
             size=size,
@@ -245,3 +257,19 @@ class Population:
     def _pull_request(chance: float) -> str | None:
         states = ((0.35, "merged"), (0.45, "closed"), (0.6, "open"))
         return next((state for limit, state in states if chance < limit), None)
+
+
+def next_day(start: float) -> float:
+    """The end of a UTC day."""
+    return start + DAY
+
+
+def next_week(start: float) -> float:
+    """The end of the UTC week of a day."""
+    return start + (7 - datetime.fromtimestamp(start, UTC).weekday()) * DAY
+
+
+def next_month(start: float) -> float:
+    """The end of the UTC month of a day."""
+    month = datetime.fromtimestamp(start, UTC).replace(day=1)
+    return (month + timedelta(days=31)).replace(day=1).timestamp()

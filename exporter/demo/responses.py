@@ -1,11 +1,10 @@
 """The responses of the simulated API, made from the world, without HTTP."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 
-from exporter.demo import counts, dedicated_deployment, session_list, v2_usage
+from exporter.demo import counts, dedicated_deployment, limits, session_list
 from exporter.demo.gateway import Gateway
-from exporter.demo.people import DAY, DAY_START, Person
+from exporter.demo.people import DAY, Person, next_day, next_month, next_week
 from exporter.demo.world import Use, World
 
 ELEVATED_ABOVE = 10
@@ -14,7 +13,7 @@ Record = Mapping[str, object]
 
 
 class NoSuchEntityError(Exception):
-    """There is no such organization, user or service user."""
+    """There is no such organization, user or service user, or no bill of such a session."""
 
 
 class Responses:
@@ -45,18 +44,24 @@ class Responses:
     def consumption(self, ids: Mapping[str, str], after: int, before: int) -> Record:
         """`…/consumption/daily…`; days without use are left out."""
         now = self._clock()
-        days = range((after - DAY_START) // DAY, (before - DAY_START) // DAY + 1)
+        calendar = self._world.calendar
+        days = range(calendar.number(after), calendar.number(min(before, now)) + 1)
         person_id = ids.get("user_id", ids.get("service_user_id"))
-        if person_id is not None:
+        if "session_id" in ids:
+            org = self._org(ids["org_id"]) if "org_id" in ids else None
+            usage = session_list.bill(self._world, ids["session_id"], now, org=org)
+            if not usage:
+                raise NoSuchEntityError
+        elif person_id is not None:
             usage = self._world.personal_consumption(self._person(person_id), days, now)
         elif "org_id" in ids:
             usage = self._world.consumption(days, now, org=self._org(ids["org_id"]))
         else:
             usage = self._world.consumption(days, now)
         rows = [
-            _day(day, use)
+            _day(day, calendar.start_of(day), use)
             for day, use in sorted(usage.items())
-            if after <= day * DAY + DAY_START < before
+            if after <= calendar.start_of(day) < before
         ]
         return {
             "total_acus": sum(sum(use.values()) for use in usage.values()),
@@ -69,7 +74,7 @@ class Responses:
         """`…/metrics/{dau,wau,mau}`: ascending, clipped to the requested window."""
         now = self._clock()
         org = None if org_id is None else self._org(org_id)
-        following = {"dau": _next_day, "wau": _next_week, "mau": _next_month}[period]
+        following = {"dau": next_day, "wau": next_week, "mau": next_month}[period]
         rows: list[Record] = []
         start = float(after // DAY * DAY)
         while start < min(before, now):
@@ -146,22 +151,23 @@ class Responses:
                 "name": name,
                 "created_at": founded,
                 "updated_at": founded,
-                "max_cycle_acu_limit": None if index % 2 else 1_000 * (index + 1),
+                "max_cycle_acu_limit": limits.cloud(index),
                 "max_session_acu_limit": None if index % 3 else 20,
             }
             for index, (org_id, name) in enumerate(self._world.organizations)
         ]
 
     def limits(self) -> Sequence[Record]:
-        """`…/consumption/acu-limits/devin`; the second user may use nothing."""
-        org_id, _ = self._world.organizations[-1]
-        first, second = self._world.people[:2]
-        return [
-            {"scope": "enterprise", "cycle_acu_limit": 50_000, "org_id": None, "user_id": None},
-            {"scope": "org", "cycle_acu_limit": 4_000, "org_id": org_id, "user_id": None},
-            {"scope": "user", "cycle_acu_limit": 300, "org_id": None, "user_id": first.id},
-            {"scope": "user", "cycle_acu_limit": 0, "org_id": None, "user_id": second.id},
-        ]
+        """`…/consumption/acu-limits/devin`."""
+        return limits.listed(self._world)
+
+    def organization_limits(self, org_id: str) -> Record:
+        """`…/organizations/{org_id}/consumption/acu-limits`."""
+        return limits.of_organization(self._world, self._org(org_id))
+
+    def tiers(self) -> Sequence[Record]:
+        """`…/usage-policies/tiers`."""
+        return limits.tiers()
 
     def sessions(self, updated_after: int, org_id: str | None) -> Sequence[Record]:
         """`…/sessions`."""
@@ -221,7 +227,7 @@ class Responses:
 
     def older_usage(self, after: int | None, before: int | None) -> Record:
         """`/v2/enterprise/metrics/usage`; the running cycle if there are no bounds."""
-        return v2_usage.usage(self._world, self._clock(), after, before)
+        return counts.v2_usage(self._world, self._clock(), after, before)
 
     def gateway_dashboard(self, range_days: int) -> Record:
         """`/api/v1/obs/dashboard`."""
@@ -250,7 +256,7 @@ def _identity(user: Person) -> Record:
     return {"user_id": user.id, "email": user.email, "name": user.name}
 
 
-def _day(day: int, use: Use) -> Record:
+def _day(day: int, start: int, use: Use) -> Record:
     """One row. Without use, `review` is null on even days and left out on odd days."""
     by_product: dict[str, float | None] = dict(use)
     if not by_product.get("review"):
@@ -258,20 +264,7 @@ def _day(day: int, use: Use) -> Record:
         if day % 2 == 0:
             by_product["review"] = None
     return {
-        "date": day * DAY + DAY_START,
+        "date": start,
         "acus": sum(use.values()),
         "acus_by_product": by_product,
     }
-
-
-def _next_day(start: float) -> float:
-    return start + DAY
-
-
-def _next_week(start: float) -> float:
-    return start + (7 - datetime.fromtimestamp(start, UTC).weekday()) * DAY
-
-
-def _next_month(start: float) -> float:
-    month = datetime.fromtimestamp(start, UTC).replace(day=1)
-    return (month + timedelta(days=31)).replace(day=1).timestamp()

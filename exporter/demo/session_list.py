@@ -1,9 +1,12 @@
-"""The list of sessions of the simulated API, in no order of time."""
+"""The list of sessions of the simulated API, in no order of time, and what each was billed.
+
+The list says 0 ACUs of some sessions that worked, as some deployments do; their bill does not.
+"""
 
 from collections.abc import Mapping
 
 from exporter.demo.people import PersonDay, Session
-from exporter.demo.world import World, billing_day
+from exporter.demo.world import Use, World
 
 Record = Mapping[str, object]
 
@@ -16,11 +19,17 @@ _ENDINGS = (
     (0.96, "suspended", "usage_limit_exceeded"),
     (1.0, "error", "error"),
 )
+WITHOUT_ACUS_SHARE = 0.25
+"""The share of sessions whose ACUs the list does not know."""
+
+BILLED_AFTER_SECONDS = 600
+"""A session has no bill before."""
 
 
 def sessions(world: World, updated_after: int, at: float, *, org: int | None) -> list[Record]:
     """Sessions of all or one organization that last changed after a moment."""
-    days = range(billing_day(updated_after) - 1, billing_day(at) + 1)
+    number = world.calendar.number
+    days = range(number(updated_after) - 1, number(at) + 1)
     rows = [
         _row(world, person_day, number, session, at)
         for person_day in world.person_days(days)
@@ -29,6 +38,40 @@ def sessions(world: World, updated_after: int, at: float, *, org: int | None) ->
         if session.created <= at and _updated_at(session, at) > updated_after
     ]
     return sorted(rows, key=lambda row: str(row["session_id"]).removeprefix("devin-"))
+
+
+def bill(world: World, session_id: str, at: float, *, org: int | None) -> dict[int, Use]:
+    """ACUs by day and product of a session; empty if there is no bill of it."""
+    found = _find(world, session_id)
+    if found is None:
+        return {}
+    person_day, session = found
+    if at < session.created + BILLED_AFTER_SECONDS or org not in {None, person_day.person.org}:
+        return {}
+    acus = world.billed(session, person_day.day, at)
+    return {person_day.day: {"devin": acus, "cascade": 0.0, "terminal": 0.0}}
+
+
+def _find(world: World, session_id: str) -> tuple[PersonDay, Session] | None:
+    bare = session_id.removeprefix("devin-")
+    try:
+        index, day, number = (int(part, 16) for part in (bare[12:-9], bare[-9:-3], bare[-3:]))
+        person_day = world.person_day(index, day)
+        session = person_day.sessions[number]
+    except (ValueError, IndexError):
+        return None
+    return (person_day, session) if bare == _id_of(world, person_day, number) else None
+
+
+def _id_of(world: World, person_day: PersonDay, number: int) -> str:
+    index, day = person_day.person.index, person_day.day
+    random = int(world.population.chance(60, index, day, number) * 2**48)
+    return f"{random:012x}{index:04x}{day:06x}{number:03x}"
+
+
+def _is_without_acus(world: World, person_day: PersonDay, number: int) -> bool:
+    chance = world.population.chance(62, person_day.person.index, person_day.day, number)
+    return chance < WITHOUT_ACUS_SHARE
 
 
 def _updated_at(session: Session, at: float) -> int:
@@ -40,15 +83,11 @@ def _row(
     world: World, person_day: PersonDay, number: int, session: Session, at: float
 ) -> dict[str, object]:
     person = person_day.person
-    key = f"{person.index:04x}{person_day.day:06x}{number:03x}"
-    session_id = (
-        f"{int(world.population.chance(60, person.index, person_day.day, number) * 2**48):012x}"
-    )
-    session_id += key
+    session_id = _id_of(world, person_day, number)
     running = at < session.created + session.duration
     chance = world.population.chance(61, person.index, person_day.day, number)
     status, detail = next((status, detail) for limit, status, detail in _ENDINGS if chance < limit)
-    state = session.pull_request
+    state, consumed = session.pull_request, session.consumed(at)
     org_id, _ = world.organizations[person.org]
     return {
         "session_id": f"devin-{session_id}" if number % 2 else session_id,
@@ -56,13 +95,13 @@ def _row(
         "url": f"https://app.example.com/sessions/{session_id}",
         "status": "running" if running else status,
         "status_detail": "working" if running else detail,
-        "acus_consumed": session.consumed(at),
+        "acus_consumed": 0.0 if _is_without_acus(world, person_day, number) else consumed,
         "created_at": session.created,
         "updated_at": _updated_at(session, at),
         "tags": [],
         "pull_requests": []
         if state is None
-        else [{"pr_url": f"https://git.example.com/pull/{key}", "pr_state": state}],
+        else [{"pr_url": f"https://git.example.com/pull/{session_id[12:]}", "pr_state": state}],
         "title": f"Task {number + 1} of {person.name}",
         "user_id": None if person.service else person.id,
         "service_user_id": person.id if person.service else None,

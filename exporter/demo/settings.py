@@ -4,6 +4,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from exporter.config.settings import Section
+from exporter.demo.calendar import Calendar, DayStart
 from exporter.demo.people import Size
 
 
@@ -16,6 +17,11 @@ class DemoSettings(Section):
     users: int = Field(default=200, ge=2, le=100_000, description="users (`demo`)")
     days: int = Field(default=400, ge=2, le=4_000, description="days of history (`demo`)")
     seed: int = Field(default=1, ge=0, description="another seed, another enterprise (`demo`)")
+    day_start: DayStart = Field(
+        default="documented",
+        description="when billing days start: `documented` is 08:00 UTC all year, `los-angeles` "
+        "is midnight there (`demo`)",
+    )
     api_port: int = Field(
         default=0,
         ge=0,
@@ -26,5 +32,9 @@ class DemoSettings(Section):
     def size(self) -> Size:
         """The size of the simulated enterprise."""
         return Size(
-            organizations=self.organizations, users=self.users, days=self.days, seed=self.seed
+            organizations=self.organizations,
+            users=self.users,
+            days=self.days,
+            seed=self.seed,
+            calendar=Calendar(self.day_start),
         )

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import pairwise
 
-from exporter.demo.people import DAY, DAY_START, Person, PersonDay, Population, Session, Size
+from exporter.demo.calendar import DAY, DOCUMENTED
+from exporter.demo.people import Person, PersonDay, Population, Session, Size
 
 CYCLE_DAY_OF_MONTH = 5
-ORGANIZATION_PRODUCTS = frozenset({"devin", "review"})
-"""Cascade and terminal are tied to users, not to organizations."""
+ORGANIZATION_PRODUCTS = frozenset({"devin", "review", "cascade"})
+"""Use in the terminal is tied to users, not to organizations."""
 
 KEPT_PERSON_DAYS = 30_000
 """Cached days of people; enough for all requested days of a small enterprise."""
@@ -46,7 +47,8 @@ class World:
 
     def __init__(self, size: Size, *, start: float) -> None:
         self.size = size
-        self.founded = billing_day(start) - size.days
+        self.calendar = size.calendar
+        self.founded = self.calendar.number(start) - size.days
         self.population = Population(size, self.founded)
         self._recent = lru_cache(maxsize=3)(self._person_days)
         self._lived = lru_cache(maxsize=KEPT_PERSON_DAYS)(self._day_of)
@@ -66,14 +68,14 @@ class World:
         return self.population.people
 
     def cycles(self, now: float) -> list[tuple[int, int]]:
-        """Billing cycles, the newest first: from the fifth of a month at 08:00 UTC to the next."""
+        """Billing cycles, the newest first: from the start of a month's fifth day to the next."""
         first = datetime.fromtimestamp(self.founded * DAY, UTC)
         starts: list[int] = []
         year, month = first.year, first.month - 1
         while not starts or starts[-1] <= now:
             year, month = (year - 1, 12) if month == 0 else (year, month)
-            start = datetime(year, month, CYCLE_DAY_OF_MONTH, DAY_START // 3_600, tzinfo=UTC)
-            starts.append(int(start.timestamp()))
+            date = datetime(year, month, CYCLE_DAY_OF_MONTH, tzinfo=UTC)
+            starts.append(self.calendar.start_of(int(date.timestamp()) // DAY))
             year, month = (year + 1, 1) if month == 12 else (year, month + 1)
         return list(reversed(list(pairwise(starts))))
 
@@ -82,15 +84,15 @@ class World:
         chance = self.population.chance
         if chance(40, day) >= 0.08:
             return None
-        at = (day + 1) * DAY + DAY_START + 3 * 3_600 + int(chance(41, day) * 40) * 3_600
-        return Restatement(float(at), 0.85 + 0.3 * chance(42, day))
+        at = self.calendar.end_of(day) + 3 * 3_600 + int(chance(41, day) * 40) * 3_600
+        return Restatement(at, 0.85 + 0.3 * chance(42, day))
 
     def consumption(self, days: range, at: float, *, org: int | None = None) -> dict[int, Use]:
         """ACUs by day and product of the enterprise or an organization, as reported at a moment."""
         usage: dict[int, Use] = {}
         for day in self._days_until(days, at):
             restated = self._restated(day, at)
-            if at >= end_of(day):
+            if at >= self.calendar.end_of(day):
                 usage[day] = self._finished(day, restated)[org]
             else:
                 usage[day] = self._add_up(self._recent(day), at, restated)[org]
@@ -117,9 +119,9 @@ class World:
     def sessions(self, start: float, end: float, at: float, *, org: int | None) -> SessionTotals:
         """Sessions created from `start` to before `end`, until `at`."""
         parts: list[SessionTotals] = []
-        for day in self._days_until(range(billing_day(start), billing_day(end) + 1), at):
-            whole = start <= end_of(day - 1) and end_of(day) <= min(end, at)
-            if whole:
+        for day in self._days_between(start, end, at):
+            begins, ends = self.calendar.start_of(day), self.calendar.end_of(day)
+            if start <= begins and ends <= min(end, at):
                 parts.append(self._finished_sessions(day)[org])
             else:
                 parts.append(
@@ -138,7 +140,7 @@ class World:
         """Searches made from `start` to before `end`, until `at`."""
         return sum(
             start <= person_day.searched < end and person_day.searched <= at
-            for day in self._days_until(range(billing_day(start), billing_day(end) + 1), at)
+            for day in self._days_between(start, end, at)
             for person_day in self._searching(day)
             if person_day.searched is not None and org in {None, person_day.person.org}
         )
@@ -148,6 +150,14 @@ class World:
         for day in days:
             yield from self._recent(day)
 
+    def person_day(self, index: int, day: int) -> PersonDay:
+        """A day of a person. Raises `IndexError` for nobody."""
+        return self._lived(index, day)
+
+    def billed(self, session: Session, day: int, at: float) -> float:
+        """ACUs of a session of a billing day, as reported at a moment."""
+        return session.consumed(at) * self._factor(day, restated=self._restated(day, at))
+
     def queue_size(self, at: float) -> int:
         """Waiting sessions: a few, with a peak every hour that exceeds both thresholds."""
         minute = int(at) % 3_600 // 60
@@ -156,7 +166,11 @@ class World:
         return calm + int(swell)
 
     def _days_until(self, days: range, at: float) -> range:
-        return range(max(days.start, self.founded), min(days.stop, billing_day(at) + 1))
+        return range(max(days.start, self.founded), min(days.stop, self.calendar.number(at) + 1))
+
+    def _days_between(self, start: float, end: float, at: float) -> range:
+        number = self.calendar.number
+        return self._days_until(range(number(start), number(min(end, at)) + 1), at)
 
     def _restated(self, day: int, at: float) -> bool:
         restatement = self.restatement(day)
@@ -173,7 +187,7 @@ class World:
         return tuple(self._lived(person.index, day) for person in self.people)
 
     def _finished_day(self, day: int, restated: bool) -> dict[int | None, Use]:  # noqa: FBT001 - a cache key
-        return self._add_up(self._person_days(day), end_of(day), restated)
+        return self._add_up(self._person_days(day), self.calendar.end_of(day), restated)
 
     def _add_up(
         self,
@@ -201,7 +215,7 @@ class World:
     def _sessions_of_day(self, day: int) -> dict[int | None, SessionTotals]:
         person_days = self._person_days(day)
         return {
-            org: _totals(list(_sessions(person_days, org)), end_of(day))
+            org: _totals(list(_sessions(person_days, org)), self.calendar.end_of(day))
             for org in (None, *range(len(self.organizations)))
         }
 
@@ -220,13 +234,13 @@ class World:
 
 
 def billing_day(at: float) -> int:
-    """The number of the billing day of a moment."""
-    return int(at - DAY_START) // DAY
+    """The number of the billing day of a moment, as documented."""
+    return DOCUMENTED.number(at)
 
 
 def end_of(day: int) -> float:
-    """When a billing day ends (Unix seconds)."""
-    return float((day + 1) * DAY + DAY_START)
+    """When a billing day ends (Unix seconds), as documented."""
+    return DOCUMENTED.end_of(day)
 
 
 def _moments(person_day: PersonDay) -> Iterator[int]:

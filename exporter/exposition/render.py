@@ -1,12 +1,11 @@
 """Samples to bytes: one rendering that is valid as text format 0.0.4 and as OpenMetrics 1.0."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.metrics import Metric, Sample
 
-_LARGEST_PLAIN_INTEGER = 1e15
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -24,9 +23,8 @@ class Rendered:
 
 def number_text(value: float) -> str:
     """A finite number as text for both formats."""
-    if value.is_integer() and abs(value) < _LARGEST_PLAIN_INTEGER:
-        return str(int(value))
-    return repr(value)
+    text = repr(value)
+    return (text[:-2] if value else "0") if text.endswith(".0") else text
 
 
 def family_header(metric: Metric) -> str:
@@ -34,10 +32,19 @@ def family_header(metric: Metric) -> str:
     return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} gauge\n"
 
 
+def pairs_text(names: Sequence[str], values: Sequence[str]) -> str:
+    """Labels as both formats have them between braces.
+
+    Raises:
+        ValueError: if there are not as many values as names.
+    """
+    labels = zip(names, values, strict=True)
+    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+
+
 def series_text(metric: Metric, values: tuple[str, ...], constant: Mapping[str, str]) -> str:
     """The name and labels of a series; the `constant` labels come last."""
-    labels = (*zip(metric.labels, values, strict=True), *constant.items())
-    pairs = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+    pairs = pairs_text((*metric.labels, *constant), (*values, *constant.values()))
     return f"{metric.name}{{{pairs}}}" if pairs else metric.name
 
 
@@ -48,24 +55,36 @@ def render(samples: Iterable[Sample]) -> Rendered:
         ExpositionError: if a series occurs twice or a value is not finite.
     """
     families: dict[Metric, dict[tuple[str, ...], float]] = {}
+    metric: Metric | None = None
+    series: dict[tuple[str, ...], float] = {}
     for sample in samples:
-        series = families.setdefault(sample.metric, {})
+        # Most samples follow one of their family, and to look a family up costs more than a line.
+        if sample.metric is not metric:
+            metric = sample.metric
+            series = families.setdefault(metric, {})
         if sample.labels in series:
-            raise ExpositionError(f"{sample.metric.name} has two series {sample.labels}")
+            raise ExpositionError(f"{metric.name} has two series {sample.labels}")
         if not math.isfinite(sample.value):
-            raise ExpositionError(f"{sample.metric.name}{sample.labels} is {sample.value}")
+            raise ExpositionError(f"{metric.name}{sample.labels} is {sample.value}")
         series[sample.labels] = sample.value
 
     lines: list[str] = []
-    for metric, series in families.items():
-        name = metric.name
-        lines.append(family_header(metric))
-        if not metric.labels:
-            lines.extend(f"{name} {number_text(value)}\n" for value in series.values())
-            continue
-        pattern = ",".join(f'{label}="%s"' for label in metric.labels)
-        for values, value in series.items():
-            escaped = tuple(text.translate(_ESCAPES) for text in values)
-            lines.append(f"{name}{{{pattern % escaped}}} {number_text(value)}\n")
+    for family, values in families.items():
+        lines.append(family_header(family))
+        lines.extend(_lines(family, values))
     text = "".join(lines).encode("utf-8", errors="replace")
-    return Rendered(text, sum(len(series) for series in families.values()))
+    return Rendered(text, sum(map(len, families.values())))
+
+
+def _lines(family: Metric, series: Mapping[tuple[str, ...], float]) -> Iterator[str]:
+    if not family.labels:
+        yield from (f"{family.name} {number_text(value)}\n" for value in series.values())
+        return
+    pairs = ",".join(f'{label}="%s"' for label in family.labels)
+    before = f"{family.name}{{"
+    quotes = 2 * len(family.labels)
+    for values, value in series.items():
+        labels = pairs % values
+        if "\\" in labels or "\n" in labels or labels.count('"') != quotes:
+            labels = pairs % tuple(text.translate(_ESCAPES) for text in values)
+        yield f"{before}{labels}}} {number_text(value)}\n"

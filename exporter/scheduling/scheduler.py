@@ -11,7 +11,7 @@ from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExe
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from exporter.errors import (
     EntitiesUnknownError,
@@ -22,6 +22,7 @@ from exporter.errors import (
     failure_reasons,
     reasons_of,
 )
+from exporter.exposition.instruments import Counter
 from exporter.metrics import Metric
 from exporter.process import Timing
 from exporter.scheduling.store import Outcome, Store, TaskState
@@ -208,10 +209,9 @@ class Scheduler:
             logger.warning("task failed: %s", error, extra=extra)
 
     def _dependents(self, task: Task) -> list[Task]:
-        everyone = self._tasks.values()
         return [
             each
-            for each in everyone
+            for each in self._tasks.values()
             if task.name in each.depends_on or task.name in each.republish_after
         ]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from exporter.errors import strip_traceback
-from exporter.exposition.page import Page
+from exporter.exposition.page import Page, Part
 from exporter.exposition.render import Rendered, render
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
@@ -47,6 +47,7 @@ EXPIRY_PACE_SECONDS = 15.0
 EXPIRY_PACE_INTERVALS = 0.05
 EMPTY = Snapshot()
 NOTHING = Rendered()
+NO_PART = Part()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class TaskState:
     outcome: Outcome | None = None
     snapshot: Snapshot = EMPTY
     rendered: Rendered = NOTHING
+    part: Part = NO_PART
     published_at: float = 0.0
     valid_until: float = math.inf
     unpublishable: str | None = None
@@ -136,8 +138,8 @@ class Store:
         families = [metric.name for task in tasks for metric in task.metrics]
         if len(set(families)) != len(families):
             raise ValueError("two tasks publish one family")
-        self._constant = render(constant)
-        self.page = Page.of((self._constant.text,), valid_until=math.inf)
+        self._constant = Part.of(render(constant).text)
+        self.page = Page.of((self._constant,), valid_until=math.inf)
 
     def states(self) -> Mapping[str, TaskState]:
         """The current state of each task, by name."""
@@ -186,6 +188,9 @@ class Store:
         if foreign:
             raise ValueError(f"{name} does not declare {sorted(foreign)}")
         rendered = render(snapshot.samples)
+        before = self._states[name]
+        # What has not changed is not compressed again.
+        part = before.part if before.part.text == rendered.text else Part.of(rendered.text)
         # Many entities expire one by one; a new page for each would cost too much.
         pace = min(EXPIRY_PACE_SECONDS, EXPIRY_PACE_INTERVALS * task.interval)
         valid_until = min(task.next_window_end(now), max(snapshot.expires, now + pace))
@@ -196,6 +201,7 @@ class Store:
                 state,
                 snapshot=kept,
                 rendered=rendered,
+                part=part,
                 published_at=now,
                 valid_until=valid_until,
                 unpublishable=None,
@@ -211,6 +217,7 @@ class Store:
                 state,
                 snapshot=empty,
                 rendered=NOTHING,
+                part=NO_PART,
                 published_at=now,
                 valid_until=math.inf,
                 unpublishable=why,
@@ -227,9 +234,9 @@ class Store:
             states = tuple(self._states.values())
             own = [sample for state in states for sample in state.samples()]
             parts = (
-                self._constant.text,
-                render(sorted(own, key=lambda sample: sample.metric.name)).text,
-                *(state.rendered.text for state in states),
+                self._constant,
+                Part.of(render(sorted(own, key=lambda sample: sample.metric.name)).text),
+                *(state.part for state in states),
             )
             valid_until = min((state.valid_until for state in states), default=math.inf)
             self.page = Page.of(parts, valid_until=valid_until)

@@ -17,12 +17,14 @@ class Row:
 
     Attributes:
         forbidden: whether the key was refused there for want of a permission.
+        absent: whether the deployment has no such endpoint, or no such entity.
     """
 
     endpoint: Endpoint[object]
     result: str
     passed: bool
     forbidden: bool = False
+    absent: bool = False
 
 
 def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[Row, T | None]:
@@ -32,7 +34,8 @@ def request_row(endpoint: Endpoint[object], request: Callable[[], T]) -> tuple[R
     except (NotFoundError, PermissionMissingError) as absent:
         result = f"{endpoint.optional}: {absent}" if endpoint.optional else str(absent)
         forbidden = isinstance(absent, PermissionMissingError)
-        return Row(endpoint, result, passed=bool(endpoint.optional), forbidden=forbidden), None
+        passed = bool(endpoint.optional)
+        return Row(endpoint, result, passed=passed, forbidden=forbidden, absent=not forbidden), None
     except PollError as failure:
         return Row(endpoint, str(failure), passed=False), None
     return Row(endpoint, "ok", passed=True), response

@@ -1,9 +1,9 @@
-"""The HTTP endpoints: metrics, landing page and the two health checks."""
+"""The HTTP endpoints: metrics, landing page, status as JSON, and the two health checks."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -11,20 +11,22 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter.exposition.instruments import OwnRegistry
 from exporter.scheduling.store import Store
-from exporter.web.landing_page import landing_page
 from exporter.web.negotiation import accepts_gzip, form_for
 from exporter.web.parts import Parts
 from exporter.web.request_target import OriginForm
+from exporter.web.status.page import CONTENT_SECURITY_POLICY, landing_page
+from exporter.web.status.report import SourceState, StatusReport, status_report
 
 
 class Endpoints:
     """The ASGI application of the exporter.
 
     Args:
-        registry: the exporter's own counters, rendered at each scrape.
+        registry: the exporter's own metrics.
         refresh: rebuilds the page; called when the page has expired.
-        refused: returns the sources whose API refuses the key.
+        sources: returns the state of each source.
         due_in: seconds until a task's next run; None while none is planned.
         clock: Unix seconds.
     """
@@ -33,9 +35,9 @@ class Endpoints:
         self,
         *,
         store: Store,
-        registry: CollectorRegistry,
+        registry: OwnRegistry,
         refresh: Callable[[], None],
-        refused: Callable[[], Sequence[str]],
+        sources: Callable[[], Sequence[SourceState]],
         due_in: Callable[[str], float | None],
         clock: Callable[[], float],
         telemetry_path: str,
@@ -44,7 +46,7 @@ class Endpoints:
         self._store = store
         self._registry = registry
         self._refresh = refresh
-        self._refused = refused
+        self._sources = sources
         self._due_in = due_in
         self._clock = clock
         self._telemetry_path = telemetry_path
@@ -56,6 +58,7 @@ class Endpoints:
             routes=[
                 Route(self._telemetry_path, self._metrics),
                 Route("/", self._landing_page),
+                Route("/api/v1/status", self._status),
                 Route("/-/healthy", self._healthy),
                 Route("/-/ready", self._ready),
             ],
@@ -69,17 +72,20 @@ class Endpoints:
             await asyncio.to_thread(self._refresh)
         page = self._store.page
         form = form_for(request.headers.getlist("Accept"))
-        own = (generate_openmetrics if form.openmetrics else generate_latest)(self._registry)
+        own = self._registry.parts(openmetrics=form.openmetrics)
+        # Those of the process, which change all the time.
+        generate = generate_openmetrics if form.openmetrics else generate_latest
+        last = generate(self._registry.others)
         headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.getlist("Accept-Encoding")):
-            return Parts(page.gzipped(own), headers={**headers, "Content-Encoding": "gzip"})
-        return Parts(page.plain(own), headers=headers)
+            return Parts(page.gzipped(own, last), headers={**headers, "Content-Encoding": "gzip"})
+        return Parts(page.plain(own, last), headers=headers)
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("healthy\n")
 
     async def _ready(self, _: Request) -> Response:
-        if refused := self._refused():
+        if refused := [source.name for source in self._sources() if source.key_refused]:
             why = f"the API refuses the key of: {', '.join(refused)}"
         elif not_ready := self._store.not_ready():
             why = f"no success yet of: {', '.join(not_ready)}"
@@ -88,12 +94,22 @@ class Endpoints:
         return PlainTextResponse(f"not ready: {why}\n", status_code=503)
 
     async def _landing_page(self, _: Request) -> Response:
-        return HTMLResponse(
-            landing_page(
-                self._store.states(),
-                now=self._clock(),
-                due_in=self._due_in,
-                telemetry_path=self._telemetry_path,
-                version=self._version,
-            )
+        page = landing_page(self._report(), telemetry_path=self._telemetry_path)
+        return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+    async def _status(self, _: Request) -> Response:
+        return Response(
+            self._report().model_dump_json(),
+            media_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def _report(self) -> StatusReport:
+        return status_report(
+            self._store.states(),
+            self._sources(),
+            not_ready=self._store.not_ready(),
+            due_in=self._due_in,
+            now=self._clock(),
+            version=self._version,
         )

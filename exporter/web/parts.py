@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-PIECE_BYTES = 2**17
+PIECE_BYTES = 2**18
 
 
 class Parts(Response):

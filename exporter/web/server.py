@@ -6,13 +6,14 @@ import logging
 import math
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from exporter.web.config.loaded import WebConfig
 from exporter.web.connections import ConnectionLimits, Connections
-from exporter.web.protocol import limited_protocol
+from exporter.web.protocol import protocols
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +76,24 @@ class _Server(uvicorn.Server):
 
 
 class WebServer:
-    """Serves an ASGI application on listening sockets, in its own thread."""
+    """Serves an ASGI application on listening sockets, in its own thread.
+
+    Args:
+        web: gives the web configuration in use, for each new connection.
+    """
 
     def __init__(
-        self, app: ASGIApp, sockets: Sequence[socket.socket], *, limits: ConnectionLimits
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        *,
+        limits: ConnectionLimits,
+        web: Callable[[], WebConfig] = WebConfig,
     ) -> None:
         self._connections = Connections(limits)
         config = uvicorn.Config(
             app,
-            http=limited_protocol(self._connections),
+            http=protocols(self._connections, web),  # type: ignore[arg-type] # it is only called
             loop="asyncio",
             ws="none",
             lifespan="off",

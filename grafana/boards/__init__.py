@@ -1,1 +1,1 @@
-"""The dashboards, one module each, and the panels that two or more of them share."""
+"""The dashboards, a module or a package each, and the panel of alerts that two of them share."""

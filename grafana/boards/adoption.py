@@ -7,8 +7,15 @@ from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.charts import bar_panel, line_panel
 from grafana.builders.colours import AMBER, BLUE, GREEN, GREY, VERMILION
-from grafana.builders.overrides import ORIGINS, colour, setting, spoken
-from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, ranking_panel, stat_panel
+from grafana.builders.overrides import ORIGINS, colour, spoken
+from grafana.builders.panels import (
+    ENTERPRISE_ONLY,
+    LOCAL,
+    NOTHING,
+    as_people_write,
+    ranking_panel,
+    stat_panel,
+)
 from grafana.builders.queries import now, over_time, rows
 from grafana.builders.tables import table_panel, wide_column
 from grafana.builders.variables import OF_ORGANIZATIONS
@@ -19,8 +26,8 @@ SUM_OF_ORGANIZATIONS = "Users of several chosen organizations count in each."
 
 OF_UTC_DAY = "[23h50m] offset -39h59m"
 """For a step at 08:00 UTC: of the UTC day that began eight hours before."""
-WITHIN_THE_DAY = "[23h50m] offset -23h55m"
-"""What was said last in the billing day that starts at the evaluation time."""
+AT_STEPS_END = "[$__interval] offset -$__interval"
+"""Forward, so that what has just begun is there, however long the steps are."""
 THIRTY_UTC_DAYS = "[29d23h59m59s:1d]"
 """Midnights; each reads what was said of the day before it."""
 
@@ -49,10 +56,10 @@ _idle_is = (
     "unless every user's use is known."
 )
 _pull_requests = {
-    "created": (_created, BLUE),
-    "merged": (_merged, GREEN),
-    "closed": (_closed, VERMILION),
-    "open": (_shown("devin_prs_open_cycle"), GREY),
+    "Created": (_created, BLUE),
+    "Merged": (_merged, GREEN),
+    "Closed": (_closed, VERMILION),
+    "Open": (_shown("devin_prs_open_cycle"), GREY),
 }
 
 
@@ -68,6 +75,7 @@ def _active(title: str, figure: q.Scoped, before: str, about: str) -> stat.Panel
             days.with_line(q.total(figure), days.as_text(last, f"so far; $1 {said}"), "so far"),
             "{{line}}",
         ),
+        missing=[NOTHING],
     )
 
 
@@ -134,31 +142,34 @@ OUTCOME = (
     ),
 )
 
-_origins = ranking_panel(
-    "Sessions by origin",
-    "Where sessions created in the running billing cycle were started. The vendor leaves some "
-    f"origins out. {ENTERPRISE_ONLY}",
-    LOCAL,
-    now(f"max by (origin) ({q.latest('devin_sessions_created_by_origin_cycle')})", "{{origin}}"),
+_origins = as_people_write(
+    ranking_panel(
+        "Sessions by origin",
+        "Where sessions created in the running billing cycle were started. The vendor leaves some "
+        f"origins out. {ENTERPRISE_ONLY}",
+        LOCAL,
+        now(
+            f"max by (origin) ({q.latest('devin_sessions_created_by_origin_cycle')})", "{{origin}}"
+        ),
+    ),
+    ORIGINS,
 )
-for _origin in ORIGINS:
-    _origins = _origins.override_by_name(_origin, [setting("displayName", spoken(_origin))])
 
 _course = line_panel(
     "Pull requests in the cycle",
-    "Pull requests that Devin opened in the billing cycle of each day, at that day's end. The API "
-    "has no past of them: the lines begin when the exporter first ran. "
-    f"{ENTERPRISE_ONLY}",
+    "Pull requests that Devin opened in the running billing cycle of each moment. The API has no "
+    "past of them, so there is none to backfill: the lines begin when the exporter first ran, and "
+    f"nothing can be shown of cycles before. {ENTERPRISE_ONLY}",
     LOCAL,
     *(
-        over_time(f"max({q.last(f'devin_prs_{state}_cycle', WITHIN_THE_DAY)})", state, step="1d")
+        over_time(f"max({q.last(f'devin_prs_{state.lower()}_cycle', AT_STEPS_END)})", state)
         for state in _pull_requests
     ),
     axis="pull requests",
     width=15,
     height=10,
-    empty="no day since the exporter first ran is in this range",
-).interval("1d")
+    empty="no pull request is known in this range: the API has no past of them",
+).interval("5m")
 for _state, (_, _shade) in _pull_requests.items():
     _course = _course.override_by_name(_state, [colour(_shade)])
 
@@ -177,15 +188,15 @@ BOARD = Board(
                     f"at each day. {UTC_DAYS} A day stands where it began, eight hours late on "
                     f"these axes. {ENTERPRISE_ONLY}",
                     LOCAL,
-                    over_time(_previous_day, "daily", step="1d"),
+                    over_time(_previous_day, "Daily", step="1d"),
                     over_time(
                         f"max({q.last('devin_previous_week_active_users', '[23h50m]')})",
-                        "weekly",
+                        "Weekly",
                         step="1d",
                     ),
                     over_time(
                         f"max({q.last('devin_previous_month_active_users', '[23h50m]')})",
-                        "monthly",
+                        "Monthly",
                         step="1d",
                     ),
                     axis="users",
@@ -193,14 +204,14 @@ BOARD = Board(
                     empty="no complete day, week or month is known in this range",
                 )
                 .interval("1d")
-                .override_by_name("daily", [colour(BLUE)])
-                .override_by_name("weekly", [colour(AMBER)])
-                .override_by_name("monthly", [colour(GREEN)]),
+                .override_by_name("Daily", [colour(BLUE)])
+                .override_by_name("Weekly", [colour(AMBER)])
+                .override_by_name("Monthly", [colour(GREEN)]),
                 bar_panel(
                     "Sessions created by day",
                     "Sessions created in each complete billing day.",
                     LOCAL,
-                    over_time(days.daily(q.SESSIONS_YESTERDAY), "sessions", step="1d"),
+                    over_time(days.daily(q.SESSIONS_YESTERDAY), "Sessions", step="1d"),
                     axis="sessions",
                 ),
             ],

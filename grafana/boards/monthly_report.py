@@ -2,19 +2,27 @@
 
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
-from grafana.boards.cost import FORECAST, FORECAST_IS
-from grafana.boards.cost_by_organization import CYCLE_BEFORE
+from grafana.boards.cost.by_organization import CYCLE_BEFORE
+from grafana.boards.cost.forecast import FORECAST, FORECAST_IS
 from grafana.builders import cycles, days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board
-from grafana.builders.panels import LOCAL, NO_PRICE, in_currency, ranking_panel, stat_panel
+from grafana.builders.colours import PRODUCTS
+from grafana.builders.panels import (
+    LOCAL,
+    NO_PRICE,
+    NOTHING,
+    Change,
+    in_currency,
+    stat_panel,
+    with_change,
+)
 from grafana.builders.queries import now, rows
-from grafana.builders.tables import number_column, table_panel, wide_column
+from grafana.builders.tables import Ranked, number_column, ranking_table, table_panel, wide_column
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 
 USERS_SHOWN = 15
 LAST = "Of the last complete billing cycle, at the price as last known."
-NOT_COMPARED = "the cycle before is not known"
 
 
 def _at_its_end(figure: q.Scoped) -> str:
@@ -31,10 +39,6 @@ def _at_its_end(figure: q.Scoped) -> str:
 
 _total = q.total(q.USE_PREVIOUS_CYCLE)
 _total_before = _at_its_end(q.USE_PREVIOUS_CYCLE)
-_change = days.percent_line(
-    f"{_total} / ({_total_before} > 0) - 1",
-    'label_replace(vector(1), "than", "the cycle before", "", "")',
-)
 _of_sessions = q.total(q.USE_PREVIOUS_CYCLE, ', product="devin"')
 _per_merged = f"{_of_sessions} / ({_at_its_end(q.MERGED_CYCLE)} > 0)"
 _products = f"sum by (product) ({q.scoped(q.USE_PREVIOUS_CYCLE)}) != 0"
@@ -43,38 +47,44 @@ _top = f"topk({USERS_SHOWN}, {_users})"
 _two_before = cycles.at_previous_end(
     q.USE_PREVIOUS_CYCLE.organization, by="org_id", matchers=q.ORGANIZATION
 )
-_change_of_forecast = days.percent_line(
-    f"({FORECAST}) / ({_total} > 0) - 1",
-    'label_replace(vector(1), "than", "the last one", "", "")',
-)
+
+
+def _than(what: str) -> str:
+    return f'label_replace(vector(1), "than", "{what}", "", "")'
+
 
 CARDS = (
-    in_currency(
-        stat_panel(
-            "Cost of the last cycle",
-            f"{LAST} Above, its ACUs against those of the cycle before.",
-            LOCAL,
-            now(
-                days.with_line(q.cost(_total), f"max by (line) ({_change})", NOT_COMPARED),
-                "{{currency}} {{line}}",
-            ),
-            width=6,
-            missing=NO_PRICE,
+    with_change(
+        in_currency(
+            stat_panel(
+                "Cost of the last cycle",
+                f"{LAST} Beside it the change of ACUs against the cycle before.",
+                LOCAL,
+                now(
+                    days.with_line(
+                        q.cost(_total),
+                        days.as_text(f"round({q.PREVIOUS_CYCLE_DAYS})", "in $1 days"),
+                        "its length is not known",
+                    ),
+                    "{{line}}",
+                ),
+                width=6,
+                missing=[NO_PRICE, NOTHING],
+            )
         ),
-        "${__field.labels.line}",
+        Change(
+            ratio=f"({_total} / ({_total_before} > 0) - 1) and on () {q.price()}",
+            than=_than("the one before"),
+            compared=q.cost(_total),
+            rise_is_good=False,
+        ),
+        now,
     ),
     stat_panel(
         "ACUs of the last cycle",
-        "Of the last complete billing cycle; above, how many days it had.",
+        "Of the last complete billing cycle.",
         LOCAL,
-        now(
-            days.with_line(
-                _total,
-                days.as_text(f"round({q.PREVIOUS_CYCLE_DAYS})", "in $1 days"),
-                "its length is not known",
-            ),
-            "{{line}}",
-        ),
+        now(_total, "used"),
         width=6,
     ).decimals(0),
     in_currency(
@@ -84,29 +94,32 @@ CARDS = (
             "request that Devin opened in it and that was merged when it ended. The API has no "
             "past of pull requests: it is known of cycles that ended while the exporter ran.",
             LOCAL,
-            now(q.cost(_per_merged), "{{currency}} of the last cycle"),
+            now(q.cost(_per_merged), "of the last cycle"),
             width=6,
             empty="not known",
-            missing=NO_PRICE,
-        ),
-        "of the last cycle",
+            missing=[NO_PRICE],
+        )
     ),
-    in_currency(
-        stat_panel(
-            "Forecast of this cycle",
-            f"{FORECAST_IS} At the price as last known.",
-            LOCAL,
-            now(
-                days.with_line(
-                    q.cost(FORECAST), f"max by (line) ({_change_of_forecast})", "last one not known"
-                ),
-                "{{currency}} {{line}}",
-            ),
-            width=6,
-            empty="no forecast",
-            missing=NO_PRICE,
+    with_change(
+        in_currency(
+            stat_panel(
+                "Forecast of this cycle",
+                f"{FORECAST_IS} At the price as last known. Beside it the change of ACUs against "
+                "the last cycle.",
+                LOCAL,
+                now(q.cost(FORECAST), "at its end"),
+                width=6,
+                empty="no forecast",
+                missing=[NO_PRICE],
+            )
         ),
-        "${__field.labels.line}",
+        Change(
+            ratio=f"(({FORECAST}) / ({_total} > 0) - 1) and on () {q.price()}",
+            than=_than("the last one"),
+            compared=q.cost(FORECAST),
+            rise_is_good=False,
+        ),
+        now,
     ),
 )
 
@@ -129,36 +142,31 @@ BY_ORGANIZATION = table_panel(
     hidden=("org_id",),
     empty=("org_name", "no organization is known", CYCLE_BEFORE),
     width=14,
-    height=11,
+    height=10,
 ).sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
 
-BY_PRODUCT = in_currency(
-    ranking_panel(
-        "By product",
-        f"{LAST}",
-        LOCAL,
-        now(q.cost(_products), "{{currency}} {{product}}"),
-        width=10,
-        height=11,
-        names_above=True,
-        empty="no cost of a product is known",
-    ),
-    "${__field.labels.product}",
+BY_PRODUCT = ranking_table(
+    "By product",
+    LAST,
+    rows(q.cost(_products)),
+    ranked=Ranked(label="product", names="Product", figures="Cost", words=[*PRODUCTS]),
+    empty=("no cost of a product is known", q.cost(_products)),
+    money=True,
+    width=10,
+    height=10,
 )
 
-TOP_USERS = in_currency(
-    ranking_panel(
-        "Top users",
-        f"{LAST} The {USERS_SHOWN} users with most, of those whose use is on record; with "
-        "organizations chosen: their members, with all that they used. Reads the recording rule of "
-        "deploy/prometheus/rules.yml.",
-        LOCAL,
-        now(q.cost(names.with_user_name(_top, _users)), "{{currency}} {{user}}"),
-        width=24,
-        height=12,
-        empty="no use of a user in that cycle is on record",
-    ),
-    "${__field.labels.user}",
+TOP_USERS = ranking_table(
+    "Top users",
+    f"{LAST} The {USERS_SHOWN} users with most, of those whose use is on record; with "
+    "organizations chosen: their members, with all that they used. Reads the recording rule of "
+    "deploy/prometheus/rules.yml.",
+    rows(q.cost(names.with_user_name(_top, _users))),
+    ranked=Ranked(label="user", names="User", figures="Cost"),
+    empty=("no cost of a user in that cycle is known", q.cost(_top)),
+    money=True,
+    width=24,
+    height=17,
 )
 
 BOARD = Board(

@@ -9,9 +9,9 @@ from grafana.builders.board import Board
 from grafana.builders.charts import RUNNING, bar_panel, by_product, running_day_apart
 from grafana.builders.colours import BAD, BAD_FILL, GOOD, NONE, WARNING, WARNING_FILL
 from grafana.builders.overrides import BY_THRESHOLD, setting, thresholds
-from grafana.builders.panels import LOCAL, NO_PRICE_IN_RANGE, in_currency, ranking_panel, stat_panel
+from grafana.builders.panels import LOCAL, NO_PRICE_IN_RANGE, NOTHING, in_currency, stat_panel
 from grafana.builders.queries import now, of_range, over_time, rows
-from grafana.builders.tables import column, filled, table_panel, wide_column
+from grafana.builders.tables import Ranked, column, filled, ranking_table, table_panel, wide_column
 from grafana.builders.variables import CARRIED_ORGANIZATION_VARIABLE, query_variable
 
 PEOPLE_SHOWN = 20
@@ -57,6 +57,8 @@ _running = days.running(
     f"sum by (product) ({_of_person('today', days.RUNNING_DAY_FROM_HERE)})", _by_day
 )
 _limit = f"max({q.latest('devin_user_cycle_limit_acus', THIS_USER)})"
+_limited = q.latest("devin_user_consumption_cycle_acus", f"{THIS_USER}, {q.UNDER_USER_LIMIT}")
+_used_of_limit = f"(sum({_limited}) or on () (0 * {_this})) / ({_limit} > 0)"
 
 
 def _seen(who: str) -> str:
@@ -94,11 +96,11 @@ CARDS = (
             "Over the whole billing days that ended within the range, at the price as last known "
             "(DEVIN_ACU_PRICE).",
             LOCAL,
-            of_range(q.cost(days.in_range(_each_day), q.AT_NOW), "{{currency}} whole days"),
+            of_range(q.cost(days.in_range(_each_day), q.AT_NOW), "whole days"),
             empty="no use",
-            missing=NO_PRICE_IN_RANGE,
+            missing=[NO_PRICE_IN_RANGE, NOTHING],
         ),
-        "whole days",
+        over_range=True,
     ),
     stat_panel(
         "ACUs in the range",
@@ -134,13 +136,13 @@ CARDS = (
     ),
     stat_panel(
         "Limit used",
-        "ACUs of the running billing cycle against the user's own limit. A limit of 0 blocks all "
-        "use and is not shown.",
+        "ACUs of the running billing cycle, reviews left out, against the user's own limit (a "
+        "permanent override). A limit of 0 blocks all use and is not shown.",
         "percentunit",
-        now(f"{_this} / ({_limit} > 0)", "of one's own"),
+        now(_used_of_limit, "of one's own"),
         width=4,
         empty="no use",
-        missing=("none known", "limit of one's own", f"({q.none_of(_limit)}) and on () {_this}"),
+        missing=[("none known", "limit of one's own", f"({q.none_of(_limit)}) and on () {_this}")],
     )
     .decimals(1)
     .color_scheme(BY_THRESHOLD)
@@ -172,38 +174,34 @@ BOARD = Board(
                         )
                     )
                 ).decimals(2),
-                ranking_panel(
+                ranking_table(
                     "Users with most ACUs",
                     f"The {PEOPLE_SHOWN} users with most ACUs in the running billing cycle; those "
                     "beyond DEVIN_USER_LIMIT as «other».",
-                    LOCAL,
-                    now(
-                        names.with_user_name(f"topk({PEOPLE_SHOWN}, {_of_users()})", _of_users()),
-                        "{{user}}",
-                    ),
+                    rows(names.with_user_name(f"topk({PEOPLE_SHOWN}, {_of_users()})", _of_users())),
+                    ranked=Ranked(label="user", names="User", figures="ACUs"),
+                    empty=("no use of a user is known", _of_users()),
                     width=10,
                     height=14,
-                    empty="no use of a user is known",
-                ).decimals(0),
+                ),
             ],
         ),
         (
             "",
             [
-                ranking_panel(
+                ranking_table(
                     "Service users with most ACUs",
                     f"The {PEOPLE_SHOWN} service users with most ACUs in the running billing "
                     "cycle.",
-                    LOCAL,
-                    now(
+                    rows(
                         names.with_service_user_name(
                             f"topk({PEOPLE_SHOWN}, {OF_SERVICE_USERS})", OF_SERVICE_USERS
-                        ),
-                        "{{service_user_name}}",
+                        )
                     ),
+                    ranked=Ranked(label="service_user_name", names="Service user", figures="ACUs"),
+                    empty=("no use of a service user is known", OF_SERVICE_USERS),
                     width=10,
-                    empty="no use of a service user is known",
-                ).decimals(0),
+                ),
                 table_panel(
                     "Keys that expire",
                     "Service users whose key expires or has expired, the earliest first. Keys that "

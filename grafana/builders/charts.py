@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.builders.colours import BLUE, GREY, PRODUCTS
-from grafana.builders.overrides import colour, fixed, setting, unset
+from grafana.builders.overrides import colour, fixed, setting, spoken, unset
 from grafana.builders.panels import EVERY_DAY, NO_DAY, NOTHING_TO_DRAW, framed
 from grafana.builders.queries import Query
 
@@ -47,14 +47,13 @@ def _legend(*calcs: str) -> common.VizLegendOptions:
     )
 
 
-def legend_beside(panel: timeseries.Panel) -> timeseries.Panel:
-    """A legend of long names."""
+def with_legend_table(panel: timeseries.Panel) -> timeseries.Panel:
+    """A legend of many series, the highest first."""
     return panel.legend(
-        common.VizLegendOptions()
-        .show_legend(True)  # noqa: FBT003 - the library's signature
-        .display_mode(options.LegendDisplayMode.LIST)
-        .placement(options.LegendPlacement.RIGHT)
-        .calcs([])
+        _legend("mean", "max")
+        .display_mode(options.LegendDisplayMode.TABLE)
+        .sort_by("Max")
+        .sort_desc(True)  # noqa: FBT003 - the library's signature
     )
 
 
@@ -98,9 +97,11 @@ def running_day_apart(panel: timeseries.Panel) -> timeseries.Panel:
 
 
 def by_product(panel: timeseries.Panel) -> timeseries.Panel:
-    """The colours of the products."""
+    """The products in their colours and as people write them; others stay as they are."""
     for product, shade in PRODUCTS.items():
-        panel = panel.override_by_regexp(f"/\\b{product}\\b/", [colour(shade)])
+        for ending in ("", RUNNING):
+            name = setting("displayName", f"{spoken(product)}{ending}")
+            panel = panel.override_by_name(f"{product}{ending}", [colour(shade), name])
     return panel.color_scheme(fixed(GREY))
 
 

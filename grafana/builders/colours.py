@@ -53,6 +53,8 @@ DETAILS = {
     "usage_limit_exceeded": AMBER_FILL,
     "org_usage_limit_exceeded": AMBER_FILL,
     "total_session_limit_exceeded": AMBER_FILL,
+    "user_usage_limit_exceeded": AMBER_FILL,
+    "contract_expired": VERMILION_FILL,
     "out_of_credits": AMBER_FILL,
     "out_of_quota": AMBER_FILL,
     "no_quota_allocation": AMBER_FILL,

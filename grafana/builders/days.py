@@ -112,8 +112,13 @@ def change(figure: Scoped) -> str:
 
 
 def as_text(number: str, text: str, label: str = "line") -> str:
-    """1 with a label that holds a number: `$1` in the text."""
+    """1 with a label that holds a number, with separators of thousands: `$1` in the text."""
     values = f'count_values("number", {number})'
+    for _ in ("thousands", "millions", "billions"):
+        values = (
+            f'label_replace({values}, "number", "$1,$2$3", "number", '
+            '"(-?[0-9]+)([0-9][0-9][0-9])((?:[,.].*)?)")'
+        )
     return f'label_replace({values}, "{label}", "{text}", "number", "(.+)")'
 
 
@@ -123,34 +128,17 @@ def with_line(value: str, line: str, otherwise: str) -> str:
     return f"({value}) * on () group_left (line) ({line} or on () {fallback})"
 
 
-def percent_line(ratio: str, than: str) -> str:
-    """1 with a label `line`: the change in percent with an arrow, and what it is against."""
-    percent = f"round(100 * ({ratio}))"
-    texts = " or ".join(
-        as_text(number, text)
-        for number, text in (
-            (f"{percent} > 0", "▲ $1 %"),
-            (f"-{percent} > 0", "▼ $1 %"),
-            (f"{percent} == 0", "± $1 %"),
-        )
-    )
-    joined = f"({texts}) * on () group_left (than) {than}"
-    return f'label_join({joined}, "line", " vs. ", "line", "than")'
-
-
-DAYS_NOT_KNOWN = "not all days to compare are known"
-
-
-def change_line(figure: Scoped) -> str:
-    """1 with a label `line`: «▲ 14 % vs. 30 days before»."""
+def days_before() -> str:
+    """1 with a label `than`: «30 days before»."""
     several = as_text(DAYS, "$1 days before", "than")
-    than = f'label_replace({several}, "than", "the day before", "number", "1")'
-    return percent_line(change(figure), f"max by (than) ({than})")
+    return f'max by (than) (label_replace({several}, "than", "the day before", "number", "1"))'
 
 
-def with_change(figure: Scoped, values: str) -> str:
-    """Values over the range's days, each with the range's change beside it."""
-    return with_line(values, f"max by (line) ({change_line(figure)})", DAYS_NOT_KNOWN)
+def with_days(values: str) -> str:
+    """Values with a label `line`: of how many whole days they are."""
+    several = as_text(DAYS, "in $1 whole days")
+    line = f'label_replace({several}, "line", "in 1 whole day", "number", "1")'
+    return f"({values}) * on () group_left (line) max by (line) ({line})"
 
 
 def mean_of_seven_days(read: str, *, known_by: str = "org_id", days: str = LAST_SEVEN_DAYS) -> str:

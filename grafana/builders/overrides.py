@@ -7,30 +7,6 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.builders.colours import TEXT
 
-CURRENCIES = {
-    "USD": "currencyUSD",
-    "EUR": "currencyEUR",
-    "GBP": "currencyGBP",
-    "JPY": "currencyJPY",
-    "CHF": "currencyCHF",
-    "SEK": "currencySEK",
-    "NOK": "currencyNOK",
-    "DKK": "currencyDKK",
-    "PLN": "currencyPLN",
-    "CZK": "currencyCZK",
-    "BRL": "currencyBRL",
-    "INR": "currencyINR",
-    "KRW": "currencyKRW",
-    "ILS": "currencyILS",
-    "ZAR": "currencyZAR",
-    "TRY": "currencyTRY",
-    "CNY": "currency:¥",
-    "CAD": "currency:C$",
-    "AUD": "currency:A$",
-    "SGD": "currency:S$",
-}
-"""Grafana's units by the codes that DEVIN_ACU_CURRENCY may hold."""
-
 
 def fixed(colour: str) -> dashboard.FieldColor:
     """One colour."""
@@ -91,11 +67,14 @@ SPELT = {
     "cli": "CLI",
     "ide": "IDE",
     "ci_cd_and_devops": "CI/CD and DevOps",
+    "documentation_and_content": "Documentation, content",
+    "refactoring_and_optimization": "Refactoring, optimization",
     "waiting_for_user": "Waits for a user",
     "waiting_for_approval": "Waits for approval",
     "usage_limit_exceeded": "Usage limit",
     "org_usage_limit_exceeded": "Organization's limit",
     "total_session_limit_exceeded": "Session limit",
+    "user_usage_limit_exceeded": "User's limit",
     "no_quota_allocation": "No quota",
     "xs": "XS",
     "s": "S",

@@ -1,13 +1,14 @@
 """How every panel looks: its frame, its kind, its empty state."""
 
 import re
-from collections.abc import Iterable, Sequence
-from string import ascii_uppercase
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from grafana_foundation_sdk.builders import (
     bargauge,
     common,
+    prometheus,
     stat,
     statetimeline,
     table,
@@ -17,14 +18,25 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana.builders import days
 from grafana.builders import promql as q
-from grafana.builders.colours import BLUE, TEXT
-from grafana.builders.overrides import CURRENCIES, colour, fixed, setting
-from grafana.builders.queries import DATASOURCE, Query, now, of_range, sorted_by_value, targets
+from grafana.builders.colours import BLUE, GOOD, TEXT, WARNING
+from grafana.builders.overrides import colour, fixed, setting, spoken
+from grafana.builders.queries import (
+    DATASOURCE,
+    Query,
+    now,
+    of_range,
+    referred,
+    rows,
+    sorted_by_value,
+    target,
+)
 
 BILLING_DAY = "A billing day runs from 08:00 UTC to 08:00 UTC: midnight to midnight on these axes."
 GATEWAY_DAY = (
-    "AIone's days are calendar days of its own zone (AIONE_TIMEZONE), not Devin's billing days."
+    "The AIone gateway's days are calendar days of its own zone (AIONE_TIMEZONE), not Devin's "
+    "billing days."
 )
 ENTERPRISE_ONLY = "Of the whole enterprise, whatever is chosen; an organization's key has it not."
 NO_GATEWAY = "nothing of the AIone gateway is known"
@@ -41,8 +53,15 @@ P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel, stat
 Missing = tuple[str, str, str]
 """A card's word for why it has no figure, what stands above it, and when that holds."""
 
-NO_PRICE: Missing = ("no price", "DEVIN_ACU_PRICE", q.none_of(q.price()))
-NO_PRICE_IN_RANGE: Missing = ("no price", "DEVIN_ACU_PRICE", q.none_of(q.price(q.AT_NOW)))
+NOTHING: Missing = ("no data", "in this data source and range", q.NOTHING_OF_OURS)
+NO_PRICE, NO_PRICE_IN_RANGE = (
+    (
+        "no price",
+        "DEVIN_ACU_PRICE",
+        f"({q.none_of(q.price(at))}) unless on () ({q.NOTHING_OF_OURS})",
+    )
+    for at in ("", q.AT_NOW)
+)
 
 
 def _described(about: str, queries: Iterable[Query]) -> str:
@@ -70,7 +89,7 @@ def framed(
         panel.title(title)
         .description(_described(about, queries))
         .datasource(DATASOURCE)
-        .targets([*targets(queries)])
+        .targets([target(query) for query in referred(queries)])
         .unit(unit)
         .no_value(empty)
         .span(width)
@@ -89,15 +108,17 @@ def stat_panel(
     width: int = 5,
     height: int = 4,
     empty: str = "unknown",
-    missing: Missing | None = None,
+    missing: Sequence[Missing] = (),
 ) -> stat.Panel:
     """A large figure each; the legend stands above it."""
     named = any(query.legend for query in queries)
     text = options.BigValueTextMode.VALUE_AND_NAME if named else options.BigValueTextMode.VALUE
-    of_present = any(query.present for query in queries)
-    asked = list(queries)
-    if missing:
-        asked.append((now if of_present else of_range)(missing[2], missing[1]))
+    read = now if any(query.present for query in queries) else of_range
+    whys = [
+        (word, replace(read(condition, above), ref=word.replace(" ", "_")))
+        for word, above, condition in missing
+    ]
+    asked = [*queries, *(why for _, why in whys)]
     panel = (
         framed(stat.Panel(), title, about, asked, unit=unit, size=(width, height), empty=empty)
         .color_scheme(fixed(TEXT))
@@ -108,25 +129,78 @@ def stat_panel(
         .text(common.VizTextDisplayOptions().title_size(LABEL_SIZE).value_size(FIGURE_SIZE))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
-    if missing:
-        says = model.ValueMap({"1": model.ValueMappingResult(text=missing[0])})
-        letter = ascii_uppercase[len(queries)]
-        panel = panel.override_by_query(
-            letter, [setting("mappings", [says]), setting("unit", "none"), colour(TEXT)]
-        )
+    for word, why in whys:
+        panel = panel.override_by_query(why.ref, in_words(word))
     return panel
 
 
+def in_words(word: str) -> list[model.DynamicConfigValue]:
+    """A query's 1 as a word."""
+    says = model.ValueMap({"1": model.ValueMappingResult(text=word)})
+    return [setting("mappings", [says]), setting("unit", "none"), colour(TEXT)]
+
+
+RISE, FALL, SAME, UNKNOWN = "rise", "fall", "same", "unknown"
+PERCENT = "time:[{arrow} ]x[ %]"
+"""A unit: a number between other text, for which Grafana has the format of times alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How much a figure differs from one before, as a ratio, and what that one is called.
+
+    `than` has it as a label; `compared` finds something where there should be a ratio.
+    """
+
+    ratio: str
+    than: str
+    compared: str
+    rise_is_good: bool
+
+
+def with_change(panel: stat.Panel, change: Change, read: Callable[[str, str], Query]) -> stat.Panel:
+    """The change beside a card's figure, with its sign and in the colour of a judgement."""
+    percent = f"round(100 * ({change.ratio}))"
+    good, bad = (RISE, FALL) if change.rise_is_good else (FALL, RISE)
+    shades = {good: GOOD, bad: WARNING, SAME: TEXT}
+    for ref, arrow, value in (
+        (RISE, "▲", f"{percent} > 0"),
+        (FALL, "▼", f"-{percent} > 0"),
+        (SAME, "±", f"{percent} == 0"),
+    ):
+        named = f"({value}) * on () group_left (than) {change.than}"
+        panel = panel.with_target(target(replace(read(named, "vs. {{than}}"), ref=ref)))
+        unit = setting("unit", PERCENT.format(arrow=arrow))
+        panel = panel.override_by_query(ref, [unit, colour(shades[ref])])
+    why = f"({change.than} and on () {change.compared}) unless on () ({change.ratio})"
+    unknown = replace(read(why, "vs. {{than}}"), ref=UNKNOWN)
+    return (
+        panel.with_target(target(unknown))
+        .override_by_query(UNKNOWN, in_words("unknown"))
+        .orientation(options.VizOrientation.VERTICAL)
+    )
+
+
+def change_of_days(figure: q.Scoped, *, rise_is_good: bool) -> Change:
+    """Of the range's whole days against as many before."""
+    return Change(
+        ratio=days.change(figure),
+        than=days.days_before(),
+        compared=days.known_days(figure),
+        rise_is_good=rise_is_good,
+    )
+
+
 def total_panel(
-    title: str, about: str, unit: str, days: Query, *, missing: Missing | None = None
+    title: str, about: str, unit: str, days: Query, *, missing: Sequence[Missing] = ()
 ) -> stat.Panel:
     """The sum of a figure of days, with their course beneath it."""
     return (
-        stat_panel(title, about, unit, days, height=5, empty="no whole day", missing=missing)
+        stat_panel(
+            title, about, unit, days, width=6, height=5, empty="no whole day", missing=missing
+        )
         .reduce_options(common.ReduceDataOptions().calcs(["sum"]))
         .max_data_points(EVERY_DAY)
-        .color_mode(options.BigValueColorMode.NONE)
-        .color_scheme(fixed(BLUE))
         .graph_mode(options.BigValueGraphMode.AREA)
     )
 
@@ -134,15 +208,39 @@ def total_panel(
 T = TypeVar("T", stat.Panel, timeseries.Panel, bargauge.Panel)
 
 
-def in_currency(panel: T, shown: str) -> T:
-    """Money in the unit of its currency, where Grafana has one; legends begin with the code.
+def as_people_write(panel: T, raw: Iterable[str]) -> T:
+    """Series that are named by words of the API; others stay as they are."""
+    for word in raw:
+        panel = panel.override_by_name(word, [setting("displayName", spoken(word))])
+    return panel
 
-    `shown` is what then stands in place of the legend; another currency's code stays in it.
-    """
-    for code, unit in CURRENCIES.items():
-        panel = panel.override_by_regexp(
-            f"/^{code}\\b/", [setting("unit", unit), setting("displayName", shown)]
-        )
+
+CURRENCY = "currency"
+UNIT_OF_CURRENCY = (
+    model.DataTransformerConfig(
+        "configFromData",
+        options={
+            "configRefId": CURRENCY,
+            "mappings": [{"fieldName": "unit", "handlerKey": "unit"}],
+            "applyTo": {"id": "byType", "options": "number"},
+        },
+    ),
+    # Where there is nothing else, the step before leaves it.
+    model.DataTransformerConfig("filterByRefId", options={"exclude": CURRENCY}),
+)
+
+
+def unit_of_currency(*, over_range: bool = False) -> prometheus.Dataquery:
+    """What the unit of money is taken from: a row with that label."""
+    read = rows(f"group by (unit) ({q.unit_of_price(q.AT_NOW if over_range else '')})")
+    return target(replace(read, ref=CURRENCY, present=not over_range))
+
+
+def in_currency(panel: T, *, over_range: bool = False) -> T:
+    """Money in the unit of its currency, which a query of its own gives the panel's numbers."""
+    panel = panel.with_target(unit_of_currency(over_range=over_range))
+    for step in UNIT_OF_CURRENCY:
+        panel = panel.with_transformation(step)
     return panel
 
 

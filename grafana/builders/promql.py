@@ -10,9 +10,22 @@ from dataclasses import dataclass
 ANY_INSTANCE = "max without (instance, pod, endpoint)"
 JOB = 'job="$job"'
 ORGANIZATION = f'{JOB}, org_id=~"$org"'
+UNDER_USER_LIMIT = 'product!="review"'
+UNDER_CLOUD_LIMIT = 'product="devin"'
+UNDER_LOCAL_LIMIT = 'product=~"cascade|terminal"'
+"""What each kind of limit covers."""
 WHOLE_ENTERPRISE = 'job="$total"'
 """Nothing where organizations are chosen, and nothing with an organization's key."""
 CHOSEN_ORGANIZATIONS = f'{JOB}, job!="$total", org_id=~"$org"'
+
+NOTHING_FOUND = "no devin-exporter in this data source, choose another one"
+"""What the variable `job` is then."""
+_job = 'label_replace(vector(1), "job", "$job", "", "")'
+NOTHING_OF_OURS = (
+    f'label_replace({_job}, "nothing", "$1", "job", "({NOTHING_FOUND})") '
+    "unless on (nothing) vector(1)"
+)
+"""1 where the data source has nothing of the exporter in this range."""
 
 NAMES_WITHIN = "[2h]"
 PRICE_WITHIN = "[1d]"
@@ -84,6 +97,22 @@ def total(figure: Scoped, matchers: str = "") -> str:
 def price(at: str = "") -> str:
     """1 ACU's price as last known, with the label `currency`."""
     return f"topk(1, max by (currency) ({last('devin_acu_price', PRICE_WITHIN + at)}))"
+
+
+KNOWN_TO_GRAFANA = (
+    "USD|EUR|GBP|JPY|CHF|SEK|NOK|DKK|PLN|CZK|BRL|INR|KRW|ILS|ZAR|TRY|IDR|MYR|PHP|VND|UAH|BGN|ISK"
+)
+SIGNS = {"CNY": "¥", "CAD": "C$$", "AUD": "A$$", "SGD": "S$$", "HKD": "HK$$", "NZD": "NZ$$"}
+"""Signs that Grafana does not know, written as a replacement of PromQL."""
+
+
+def unit_of_price(at: str = "") -> str:
+    """The price with a label `unit`, Grafana's: the currency's sign, else its code as a suffix."""
+    unit = f'label_replace({price(at)}, "unit", "count:$1", "currency", "(.*)")'
+    unit = f'label_replace({unit}, "unit", "currency$1", "currency", "({KNOWN_TO_GRAFANA})")'
+    for code, sign in SIGNS.items():
+        unit = f'label_replace({unit}, "unit", "currency:{sign}", "currency", "{code}")'
+    return unit
 
 
 def none_of(read: str) -> str:

@@ -15,7 +15,7 @@ DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One expression of a panel; `ref` names it, or its place among the panel's does."""
+    """One expression of a panel; `ref` names it, else a letter by its place among the panel's."""
 
     expr: str
     legend: str = ""
@@ -41,14 +41,14 @@ def now(expr: str, legend: str = "") -> Query:
     return Query(expr=expr, legend=legend, instant=True, present=True)
 
 
+def rows_of_range(expr: str) -> Query:
+    """A table's row of each series for the whole range."""
+    return Query(expr=expr, instant=True, rows=True)
+
+
 def rows(expr: str) -> Query:
     """A table's row of each series at present."""
     return Query(expr=expr, instant=True, present=True, rows=True)
-
-
-def missing(text: str, found: str, condition: str) -> Query:
-    """A panel's word for why it is empty, beside the figure's name; only where it holds."""
-    return replace(now(condition, found), ref=f"missing: {text}")
 
 
 def sorted_by_value(query: Query) -> Query:
@@ -61,17 +61,20 @@ def as_sent(query: Query) -> str:
     return q.present(query.expr) if query.present else query.expr
 
 
-def targets(queries: Sequence[Query]) -> list[prometheus.Dataquery]:
-    """The panel's queries, lettered in their order."""
-    made = []
-    for letter, query in zip(ascii_uppercase, queries, strict=False):
-        target = prometheus.Dataquery().expr(as_sent(query)).ref_id(letter).datasource(DATASOURCE)
-        target = target.instant() if query.instant else target.range()
-        if query.legend:
-            target = target.legend_format(query.legend)
-        if query.rows:
-            target = target.format(PromQueryFormat.TABLE)
-        if query.step:
-            target = target.interval(query.step)
-        made.append(target)
-    return made
+def referred(queries: Sequence[Query]) -> list[Query]:
+    """The panel's queries with their names."""
+    return [
+        replace(query, ref=query.ref or letter)
+        for letter, query in zip(ascii_uppercase, queries, strict=False)
+    ]
+
+
+def target(query: Query) -> prometheus.Dataquery:
+    """A query as a panel holds it."""
+    made = prometheus.Dataquery().expr(as_sent(query)).ref_id(query.ref).datasource(DATASOURCE)
+    made = made.instant() if query.instant else made.range()
+    if query.legend:
+        made = made.legend_format(query.legend)
+    if query.rows:
+        made = made.format(PromQueryFormat.TABLE)
+    return made.interval(query.step) if query.step else made

@@ -4,13 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders import dashboard, table
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders.overrides import fixed, setting
-from grafana.builders.panels import framed
-from grafana.builders.queries import Query, rows
+from grafana.builders.colours import BLUE
+from grafana.builders.overrides import colour, fixed, setting, words
+from grafana.builders.panels import UNIT_OF_CURRENCY, framed, unit_of_currency
+from grafana.builders.queries import Query, rows, rows_of_range
 
 DASH = "–"  # noqa: RUF001 - what stands where there is no value
 DURATION = "dthms"
@@ -39,6 +41,37 @@ def wide_column(title: str, at_least: int, *settings: model.DynamicConfigValue) 
 def number_column(title: str, width: int, *, unit: str = "locale", decimals: int = 0) -> Column:
     """A column of numbers."""
     return column(title, width, setting("unit", unit), setting("decimals", decimals))
+
+
+def bar_column(
+    title: str,
+    width: int,
+    *settings: model.DynamicConfigValue,
+    unit: str = "",
+    decimals: int = 0,
+    by_threshold: dashboard.ThresholdsConfig | None = None,
+) -> Column:
+    """A column of numbers, each with a bar; without a unit they keep their own.
+
+    The bars are blue, or have one colour each by `by_threshold`.
+    """
+    modes = options.BarGaugeDisplayMode
+    cell = options.TableBarGaugeCellOptions(
+        mode=modes.BASIC if by_threshold else modes.GRADIENT,
+        value_display_mode=options.BarGaugeValueMode.TEXT,
+    )
+    judged = [setting("color", {"mode": "thresholds"})]
+    if by_threshold:
+        judged.append(setting("thresholds", by_threshold.build()))
+    return column(
+        title,
+        width,
+        *([setting("unit", unit), setting("decimals", decimals)] if unit else []),
+        setting("min", 0),
+        setting("custom.cellOptions", cell),
+        *(judged if by_threshold else [colour(BLUE)]),
+        *settings,
+    )
 
 
 def filled(*settings: model.DynamicConfigValue) -> tuple[model.DynamicConfigValue, ...]:
@@ -77,7 +110,8 @@ def table_panel(
         }
     # Its row has a word and no number.
     nothing = f"(vector(1) unless on () ({read})) * NaN"
-    note = rows(f'label_replace({nothing}, "{label}", "{says}", "", "")')
+    read_note = rows if any(query.present for query in queries) else rows_of_range
+    note = read_note(f'label_replace({nothing}, "{label}", "{says}", "", "")')
     panel = (
         framed(
             table.Panel(),
@@ -127,3 +161,64 @@ def table_panel(
     for name in hidden:
         panel = panel.override_by_name(name, [setting("custom.hidden", value=True)])
     return panel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """What a ranking is of: the label with the names, and the titles of its two columns.
+
+    Names among `words` are shown as people write them.
+    """
+
+    label: str
+    names: str
+    figures: str
+    words: Sequence[str] = ()
+
+
+def ranking_table(
+    title: str,
+    about: str,
+    query: Query,
+    *settings: model.DynamicConfigValue,
+    ranked: Ranked,
+    empty: tuple[str, str],
+    unit: str = "locale",
+    decimals: int = 0,
+    money: bool = False,
+    by_threshold: dashboard.ThresholdsConfig | None = None,
+    width: int = 8,
+    height: int = 9,
+) -> table.Panel:
+    """A bar for each row, the longest first, beside names of any length.
+
+    `empty` is what it says where there are no rows, and the expression that then finds nothing.
+    """
+    says, read = empty
+    unit = "" if money else unit
+    bar = bar_column(
+        ranked.figures,
+        min(220, max(156, 20 * width)),
+        *settings,
+        unit=unit,
+        decimals=decimals,
+        by_threshold=by_threshold,
+    )
+    panel = table_panel(
+        title,
+        about,
+        query,
+        columns={
+            ranked.label: wide_column(
+                ranked.names,
+                min(150, max(110, 13 * width)),
+                setting("mappings", [words(*ranked.words)]),
+            ),
+            "Value #A": bar,
+        },
+        empty=(ranked.label, says, read),
+        before=UNIT_OF_CURRENCY if money else [],
+        width=width,
+        height=height,
+    ).sort_by([TableSortByFieldState().display_name(ranked.figures).desc(True)])  # noqa: FBT003
+    return panel.with_target(unit_of_currency()) if money else panel

@@ -3,7 +3,14 @@
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders.promql import AT_NOW, NAMES_WITHIN, ORGANIZATION, last, price
+from grafana.builders.promql import (
+    AT_NOW,
+    NAMES_WITHIN,
+    NOTHING_FOUND,
+    ORGANIZATION,
+    last,
+    price,
+)
 from grafana.builders.queries import DATASOURCE
 
 Variable = dashboard.QueryVariable | dashboard.DatasourceVariable
@@ -29,10 +36,12 @@ def _hidden(name: str, about: str, query: str) -> dashboard.QueryVariable:
 
 ALWAYS_THERE = ("devin_exporter_build_info", "devin_billing_cycle_start_timestamp_seconds")
 """One of them is there whenever the exporter ran, and in backfilled history."""
-NOTHING_FOUND = "no devin-exporter in this data source, choose another one"
 
 DATASOURCE_VARIABLE = (
-    dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    dashboard.DatasourceVariable("datasource")
+    .label("Data source")
+    .hide(model.VariableHide.HIDE_LABEL)  # so that links stand beside the longest name of a person
+    .type("prometheus")
 )
 _jobs = f'last_over_time({{__name__=~"{"|".join(ALWAYS_THERE)}"}}[$__range])'
 JOB_VARIABLE = query_variable(
@@ -89,10 +98,23 @@ CURRENCY_VARIABLE = _hidden(
     'label_replace(vector(1), "currency", "no price", "", ""))',
 ).regex('/currency="([^"]+)"/')
 
-_last_scrape = (
-    'max(max_over_time(timestamp(up{job="$job"})[$__range:5m]) '
-    "or max_over_time(timestamp(prometheus_build_info{job!=''})[$__range:5m]))"
-)
+
+def _last(selector: str) -> str:
+    """When something was scraped last.
+
+    Prometheus looks back five minutes from each step: three looks at each quarter of an hour miss
+    nothing, and VictoriaMetrics takes no more steps of a range of two years.
+    """
+    looks = (
+        f"label_replace(max_over_time(timestamp({selector}{later})[$__range:15m]), "
+        f'"later", "{later}", "", "")'
+        for later in ("", " offset -5m", " offset -10m")
+    )
+    return f"max({' or '.join(looks)})"
+
+
+_SCRAPED, _OF_THE_SERVER = 'up{job="$job"}', "prometheus_build_info{job!=''}"
+_last_scrape = f"({_last(_SCRAPED)} or {_last(_OF_THE_SERVER)})"
 NOW_VARIABLE = _hidden(
     "now",
     "The range's end, or the last scrape where that is more than ten minutes earlier: a range that "

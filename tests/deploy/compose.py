@@ -134,7 +134,7 @@ class Machine:
         for address, new in self._replaced.items():
             text = text.replace(address, new)
         if text == "/opt/healthcheck.py":
-            return str(ROOT / "deploy" / "healthcheck.py")
+            return str(ROOT / "exporter" / "cli" / "healthcheck.py")
         if text == ":9877":
             return self.addresses["exporter:9877"]
         if text == "/tmp":  # noqa: S108 - the container's

@@ -17,9 +17,14 @@ ROW = re.compile(r"^\| `([a-z_0-9/]+)/` \| (.*?) \|(.*)\|$", re.MULTILINE)
 """A folder, what lives there, and its modules."""
 
 
+def packages(top: Path) -> list[Path]:
+    """Every package below a folder, itself first."""
+    return [top, *sorted(path.parent for path in top.glob("*/**/__init__.py"))]
+
+
 def folders() -> list[Path]:
     """Every package of the exporter, itself first."""
-    return [EXPORTER, *sorted(path.parent for path in EXPORTER.glob("*/**/__init__.py"))]
+    return packages(EXPORTER)
 
 
 def name_of(folder: Path) -> str:

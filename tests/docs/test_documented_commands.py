@@ -261,7 +261,7 @@ NOT_RUN = {
     ),
     **dict.fromkeys(
         (name for name in BLOCKS if name.startswith("docs/storage/")),
-        "it wants such a storage; tests/e2e/storage runs the agent",
+        "it wants such a storage; tests/e2e/systems runs the agent",
     ),
     "docs/releasing.md: Verify a release": "there must be a release",
     "docs/releasing.md: Make a release (2)": "it pushes",

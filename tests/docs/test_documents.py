@@ -29,7 +29,7 @@ def test_what_sentences_and_blocks_have_make_do_exists() -> None:
 
 @pytest.mark.parametrize("command", sorted({each for _, each in mentions("devin-exporter")}))
 def test_a_command_that_a_sentence_names_is_understood(command: str) -> None:
-    arguments = command.replace(" N ", " 1 ").split()[1:]
+    arguments = f"{command} ".replace(" N ", " 1 ").replace(" PID ", " 1 ").split()[1:]
     if arguments == ["--help"]:
         with pytest.raises(SystemExit) as ended:
             read_command_line(arguments)

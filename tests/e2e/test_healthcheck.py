@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.processes import EXPORTER, running
+from tests.exporter.web.config.folder import Folder, hash_of
+from tests.support.processes import EXPORTER, finished, running
 from tests.support.prometheus import ROOT, free_address
 
-SCRIPT = ROOT / "deploy" / "healthcheck.py"
+SCRIPT = ROOT / "exporter" / "cli" / "healthcheck.py"
 SMALL = {"DEMO_ORGANIZATIONS": "1", "DEMO_USERS": "3", "DEMO_DAYS": "40"}
 HUNG_SECONDS = 120
 SERVER = """
@@ -153,6 +154,24 @@ def test_what_asks_for_a_certificate_or_a_password_works(
     wants_a_password = {"WWW-Authenticate": 'Basic realm="metrics"'}
     with serving(401, **wants_a_password) as server:
         assert checked(server) == (0, "")
+
+
+def test_a_locked_exporter_is_healthy_as_a_command_says_too(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    folder = Folder.at(tmp_path / "web")
+    plain = "tls_server_config: {cert_file: server.crt, key_file: server.key"
+    users = f"basic_auth_users: {{prometheus: {hash_of()}}}"
+    asked = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: authority.pem"
+    for text in (f"{plain}}}\n{users}", f"{plain}{asked}}}\n{users}", users):
+        path = str(folder.write(text))
+        with running(tmp_path, "demo", WEB_CONFIG_FILE=path, **SMALL) as exporter:
+            number = exporter.process.pid
+            assert checked(number) == (0, "")
+            assert finished("healthcheck", str(number)).returncode == 0
+            assert exporter.end() == 0
+            ended = finished("healthcheck", str(number))
+            assert (ended.returncode, ended.stderr) == (1, "nobody listens here\n")
+    assert finished("healthcheck", "x").returncode == 2
 
 
 @pytest.mark.parametrize("status", [401, 404, 503])

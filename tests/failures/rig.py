@@ -15,7 +15,7 @@ from socket import socket
 import httpx
 import pytest
 
-from exporter.app import Exporter
+from exporter.app import Exporter, source_states
 from exporter.cli.catalogue import ALL_SECTIONS
 from exporter.config.logs import LogfmtFormatter
 from exporter.config.settings import Settings, load
@@ -234,7 +234,7 @@ def stage(
             store=rig.store,
             registry=rig.registry,
             refresh=rig.scheduler.tick,
-            refused=lambda: [each.source.name for each in rig.opened if each.client.key_refused],
+            sources=lambda: source_states(rig.opened),
             due_in=rig.scheduler.due_in,
             clock=clock,
             telemetry_path="/metrics",

@@ -16,7 +16,7 @@ from exporter.demo.endpoints import GATEWAY, V2, V3
 from exporter.scheduling.scheduler import SKIPPED
 from exporter.scheduling.store import LAST_SUCCESS
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
-from exporter.sources.devin.derived import metering
+from exporter.sources.devin.derived import metering, pricing
 from tests.failures.rig import (
     HOUR,
     NOW,
@@ -195,7 +195,7 @@ def test_the_api_is_down_across_the_end_of_a_cycle(of: Servers, row: Row) -> Non
         of,
         row,
         boundary="2026-04-05 08:00:00",
-        ends=("today", "yesterday", "cycle", "previous_cycle", "billing_cycle"),
+        ends=("today", "yesterday", "cycle", "previous_cycle", "billing_cycle", "code_scan"),
         stays=("daily_active_users",),
     )
 
@@ -255,7 +255,8 @@ def set_by(of: Servers, row: Row, seconds: float) -> None:
         of.gateway.misbehave(held(answers), "/*")
         clock.now += seconds
         set_to = clock()
-        lost = names(before.data) - {metering.METERED.name}
+        # The one stays true, the other is a setting.
+        lost = names(before.data) - {metering.METERED.name, pricing.LARGE_SESSION.name}
         absent = watched.until(lambda look: not lost & names(look.data))
         answers.set()
 

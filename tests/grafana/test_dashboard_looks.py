@@ -10,6 +10,7 @@ import pytest
 
 from grafana.builders import colours
 from grafana.builders.overrides import spoken, words
+from grafana.builders.panels import CURRENCY, FALL, RISE, SAME
 from tests.grafana.panels import DASHBOARDS, Dashboard
 from tests.grafana.typeface import text_width
 
@@ -96,7 +97,6 @@ def test_no_column_of_a_table_is_cut(path: Path) -> None:
             widths = dict(columns(panel))
             sorts = panel["options"].get("sortBy", [])  # type: ignore[attr-defined]
             sorted_by = {each["displayName"] for each in sorts}
-            widths.pop("/^Title$/", None)  # only there with DEVIN_SESSION_TITLES
             assert sum(widths.values()) <= pixels(panel) - PADDING, panel["title"]
             for matcher, width in widths.items():
                 title = re.sub(r"\\", "", matcher.strip("/^$")) + (
@@ -271,3 +271,37 @@ def test_words_of_the_api_are_told_as_people_write_them() -> None:
     mapped = words("bug_fixing").to_json()["options"]
     assert isinstance(mapped, dict)
     assert set(mapped) == {"bug_fixing"}
+
+
+def test_what_the_unit_of_money_is_taken_from_is_never_a_figure() -> None:
+    found = 0
+    for path in DASHBOARDS:
+        for panel in Dashboard(path).panels:
+            queries = {t["refId"]: t["expr"] for t in panel["targets"]}  # type: ignore[attr-defined]
+            if CURRENCY in queries:
+                found += 1
+                steps = [(s["id"], s["options"]) for s in panel["transformations"]]  # type: ignore[attr-defined]
+                assert [step for step, _ in steps[:2]] == ["configFromData", "filterByRefId"]
+                assert steps[1][1] == {"exclude": CURRENCY}
+                assert "group by (unit)" in queries[CURRENCY], panel["title"]
+    assert found > 10
+
+
+def test_a_change_has_its_sign_and_the_colour_of_a_judgement() -> None:
+    judged = {}
+    for path in DASHBOARDS:
+        for panel in Dashboard(path).panels:
+            by_query = dict(overrides(panel))
+            if RISE in by_query:
+                signs = {ref: by_query[ref]["unit"] for ref in (RISE, FALL, SAME)}
+                assert signs == {
+                    RISE: "time:[▲ ]x[ %]",
+                    FALL: "time:[▼ ]x[ %]",
+                    SAME: "time:[± ]x[ %]",
+                }
+                shades = [by_query[ref]["color"]["fixedColor"] for ref in (RISE, FALL, SAME)]  # type: ignore[index]
+                judged[panel["title"]] = shades
+    more_is_worse = [colours.WARNING, colours.GOOD, "text"]
+    assert judged.pop("Sessions") == [colours.GOOD, colours.WARNING, "text"]
+    assert len(judged) == 4
+    assert all(shades == more_is_worse for shades in judged.values())

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from exporter.cli.catalogue import ROOT
 from exporter.sources.aione import samples
-from grafana.boards import aione_quality as aione
+from grafana.boards.ai_spend import gateway_quality
 from grafana.build import documents, main
 from grafana.builders.board import BILLING_TIMEZONE, BOARDS, TAG
 from grafana.builders.panels import BILLING_DAY, GATEWAY_DAY
@@ -254,5 +254,5 @@ def test_the_provisioned_folder_holds_the_dashboards() -> None:
 
 
 def test_the_gateways_usual_statuses_are_those_that_are_published() -> None:
-    assert aione.USUAL_CAPACITY == samples.USUAL_CAPACITY
-    assert aione.USUAL_SERVICE == samples.USUAL_SERVICE
+    assert gateway_quality.USUAL_CAPACITY == samples.USUAL_CAPACITY
+    assert gateway_quality.USUAL_SERVICE == samples.USUAL_SERVICE

@@ -22,6 +22,7 @@ from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
+from exporter.exposition.instruments import OwnRegistry
 from exporter.process import Timing
 from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.store import Store
@@ -141,7 +142,7 @@ class Rig:
     tasks: Sequence[Task]
     store: Store
     scheduler: Scheduler
-    registry: CollectorRegistry
+    registry: OwnRegistry
     clock: Clock
 
     @property
@@ -255,7 +256,7 @@ def composed(
 ) -> Iterator[Rig]:
     """Those of the sources that are turned on, as composed in production, but polled by hand."""
     timing = waits.timing(clock)
-    registry = CollectorRegistry()
+    registry = OwnRegistry()
     shared = Shared(RequestMetrics(registry), waits, timing)
     with open_sources(sources, settings, shared) as opened:
         tasks = [task for each in opened for task in each.source.tasks(each)]

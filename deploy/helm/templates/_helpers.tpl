@@ -77,10 +77,8 @@ capabilities:
 - name: WEB_CONFIG_FILE
   value: /run/secrets/web-config/{{ .Values.webConfig.key }}
 {{- end }}
-{{- if .Values.state.enabled }}
 - name: STATE_DIR
-  value: /var/lib/devin-exporter
-{{- end }}
+  value: {{ ternary "/var/lib/devin-exporter" "" .Values.state.enabled | quote }}
 {{- end }}
 
 {{- define "exporter.keysVolume" -}}

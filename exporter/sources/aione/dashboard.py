@@ -24,7 +24,9 @@ TASK = "aione_dashboard"
 DAY = 86_400
 
 ENDPOINT = Endpoint(
-    path="/api/v1/obs/dashboard", response=TypeAdapter(DashboardResponse), feeds="AIone's figures"
+    path="/api/v1/obs/dashboard",
+    response=TypeAdapter(DashboardResponse),
+    feeds="the AIone gateway's figures",
 )
 
 

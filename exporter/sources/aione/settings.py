@@ -21,7 +21,7 @@ def _check_zone(name: str) -> str:
 
 
 class AioneSettings(Section):
-    """Address, key, range and poll interval of the AIone source."""
+    """Address, key, range and poll interval of the AIone gateway."""
 
     model_config = SettingsConfigDict(env_prefix="aione_")
 

@@ -17,9 +17,9 @@ from exporter.sources.devin.activity import (
 )
 from exporter.sources.devin.activity.windowed import WindowedMetrics
 from exporter.sources.devin.backfill import plan
-from exporter.sources.devin.billing import cycles
+from exporter.sources.devin.billing import cycles, day_start
 from exporter.sources.devin.check import Check
-from exporter.sources.devin.consumption import collector, limits, scopes
+from exporter.sources.devin.consumption import collector, limits, organization_limits, scopes
 from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.derived import metering, pricing, unattributed, unreadable
 from exporter.sources.devin.members import directory, models
@@ -29,6 +29,8 @@ from exporter.sources.devin.operations import (
     guardrails,
     hypervisors,
     queue,
+    session_bills,
+    session_items,
     sessions,
 )
 from exporter.sources.devin.settings import DevinSettings
@@ -78,6 +80,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     ledgers = collector.Consumption(client, clock, context)
     counts = partial(WindowedMetrics, client, clock, windows)
     created, of_organizations = counts(sessions_created.QUERIES), counts(ORG_QUERIES)
+    of_agents = organization_limits.OrganizationLimits(client, clock, people)
     active = active_users.Activity(client, clock, people)
     plan = metering.Metering(
         ledgers,
@@ -91,18 +94,36 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     )
     key_kind = DataSet(context.identity.task(interval), (identity.ENDPOINT,), needs_none=True)
     waiting = [
-        DataSet(context.cycles.task(interval), (cycles.ENDPOINT,), needs_none=True),
+        DataSet(
+            context.cycles.task(interval, days_seen_by=SEE_DAYS),
+            (cycles.ENDPOINT,),
+            needs_none=True,
+        ),
+        DataSet(context.day_start.task(client.source, interval, learned_from=SEE_DAYS)),
         DataSet(
             context.sessions.task(
                 interval, labelled_after=(directory.USERS_TASK, scopes.USER_SCOPE.task)
             ),
-            sessions.ENDPOINTS,
+            session_items.ENDPOINTS,
         ),
         DataSet(organizations, (models.ORGANIZATIONS,), needs_none=True),
         DataSet(users, models.ALL_USERS),
         DataSet(user_names),
         DataSet(service_users, (models.SERVICE_USERS,)),
         *ledgers.data_sets(interval),
+        DataSet(
+            context.session_bills.task(
+                without_acus=context.sessions.without_acus,
+                metered=plan.metered,
+                after=(
+                    sessions.TASK,
+                    scopes.ENTERPRISE_SCOPE.task,
+                    scopes.ORGANIZATION_SCOPE.task,
+                ),
+            ),
+            session_bills.CURRENT_ENDPOINTS,
+            needs_none=True,
+        ),
         DataSet(
             unattributed.task(
                 client.source, interval, ledgers=ledgers, people=people, windows=windows
@@ -123,8 +144,13 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             after=(directory.ORGANIZATIONS_TASK,),
         ),
         DataSet(
-            limits.Limits(client, clock, people, context.user_policy).task(interval),
+            limits.Limits(client, clock, people, context.user_policy, of_agents).task(interval),
             (limits.ENDPOINT,),
+        ),
+        DataSet(of_agents.task(interval), (organization_limits.ENDPOINT,)),
+        DataSet(
+            organization_limits.tiers_task(client, clock, interval),
+            (organization_limits.TIERS_ENDPOINT,),
         ),
         DataSet(queue.task(client, clock, interval), (queue.ENDPOINT,)),
         DataSet(hypervisors.task(client, clock, interval), (hypervisors.ENDPOINT,)),
@@ -145,6 +171,9 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
 
     return [key_kind, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
 
+
+SEE_DAYS = (scopes.ENTERPRISE_SCOPE.task, scopes.ORGANIZATION_SCOPE.task)
+"""The tasks whose polls show when billing days start."""
 
 ORG_QUERIES = (
     *sessions_created.ORG_QUERIES,
@@ -167,7 +196,10 @@ ENDPOINTS = (
     *searches.ENDPOINTS,
     categories.ENDPOINT,
     limits.ENDPOINT,
-    *sessions.ENDPOINTS,
+    organization_limits.ENDPOINT,
+    organization_limits.TIERS_ENDPOINT,
+    *session_items.ENDPOINTS,
+    *session_bills.ENDPOINTS,
     queue.ENDPOINT,
     hypervisors.ENDPOINT,
     guardrails.ENDPOINT,
@@ -181,6 +213,7 @@ SOURCE = Source(
     enabled_by="DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE",
     metrics=(
         *cycles.METRICS,
+        *day_start.METRICS,
         *directory.METRICS,
         *scopes.METRICS,
         *unattributed.METRICS,
@@ -193,6 +226,8 @@ SOURCE = Source(
         *pricing.METRICS,
         *metering.METRICS,
         *limits.METRICS,
+        *organization_limits.METRICS,
+        *organization_limits.TIER_METRICS,
         *sessions.METRICS,
         *queue.METRICS,
         *hypervisors.METRICS,

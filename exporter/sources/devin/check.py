@@ -16,7 +16,8 @@ from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
 from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS, DataSet
 from exporter.sources.devin.members import models
-from exporter.sources.devin.operations import sessions
+from exporter.sources.devin.operations import session_bills, session_items
+from exporter.sources.devin.operations.session_items import SessionItem
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.source import CheckReport, OpenSource
 
@@ -28,7 +29,12 @@ OPENS_NOTHING = (
     "every endpoint that needs a permission is refused (403): the API accepts the key, but "
     "it holds none of the permissions"
 )
-NO_IDS: Mapping[str, Sequence[str]] = {"org_id": (), "user_id": (), "service_user_id": ()}
+NO_IDS: Mapping[str, Sequence[str]] = {
+    "org_id": (),
+    "user_id": (),
+    "service_user_id": (),
+    "session_id": (),
+}
 
 
 class Check:
@@ -62,10 +68,13 @@ class Check:
             self._organization_lists(who.org_id)
         else:
             self._enterprise_lists(who)
-        known = {row.endpoint for row in self._rows} | {identity.OLDER_ENDPOINT}
+        older = {identity.OLDER_ENDPOINT, session_bills.OLDER_ENDPOINT}
+        known = {row.endpoint for row in self._rows} | older
         for endpoint in self._endpoints:
             if endpoint.is_for(self._kind) and endpoint not in known:
                 self._get(endpoint)
+        if any(row.endpoint is session_bills.ENDPOINT and row.absent for row in self._rows):
+            self._get(session_bills.OLDER_ENDPOINT)
         if who is not None:
             self._sum_up_refusals()
         self._note_cost(tried=who.tried if who else 0)
@@ -114,6 +123,7 @@ class Check:
             itself = who is not None and bot.service_user_id == who.service_user_id
             if itself and bot.expires_at is not None:
                 self._notes.append(f"the key expires at {_utc(seconds(bot.expires_at))} UTC")
+        self._recent_sessions(session_items.ENDPOINT)
         found = self._get_list(cycles.ENDPOINT)
         windows = [Window(seconds(item.after), seconds(item.before)) for item in found]
         self._note_cycle(covering(windows, self._now))
@@ -122,8 +132,7 @@ class Check:
         """The same for an organization's key, whose recent sessions give the ids of users."""
         self._note_cycle(None)
         self._ids["org_id"] = [org_id]
-        page = self._get(sessions.ORG_ENDPOINT)
-        seen = Listing.of(page.items) if page else ()
+        seen = self._recent_sessions(session_items.ORG_ENDPOINT)
         members = self._get(models.ORG_USERS)
         users = {item.user_id for item in seen if item.user_id}
         bots = {item.service_user_id for item in seen if item.service_user_id}
@@ -131,6 +140,18 @@ class Check:
             users = {item.user_id for item in Listing.of(members.items)}
         self._ids["user_id"] = sorted(users)
         self._ids["service_user_id"] = sorted(bots)
+
+    def _recent_sessions(self, endpoint: Endpoint[ListPage[SessionItem]]) -> Listing[SessionItem]:
+        """Recent sessions, which also say which bills of sessions the polls would request."""
+        page = self._get(endpoint)
+        items = Listing.of(page.items if page else ())
+        billed = session_bills.requested_by_each_poll(
+            items, rows=self._settings.recent_sessions, now=self._now
+        )
+        # The oldest is the likeliest to have been billed.
+        oldest_first = sorted(billed, key=lambda item: item.created_at)
+        self._ids["session_id"] = [item.session_id for item in oldest_first]
+        return items
 
     def _get(self, endpoint: Endpoint[T]) -> T | None:
         ids = {

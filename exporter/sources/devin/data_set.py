@@ -8,11 +8,13 @@ from exporter.errors import NotFoundError, PermissionMissingError, SwitchedOffEr
 from exporter.scheduling.task import Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.cycles import Cycles
+from exporter.sources.devin.billing.day_start import DayStart
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members import models
 from exporter.sources.devin.members.directory import Directory
 from exporter.sources.devin.members.user_policy import UserPolicy
-from exporter.sources.devin.operations import queue, sessions
+from exporter.sources.devin.operations import queue, session_items
+from exporter.sources.devin.operations.session_bills import SessionBills
 from exporter.sources.devin.operations.sessions import Sessions, Table
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.optional import OptionalEndpoint
@@ -23,19 +25,21 @@ ENTERPRISE_ENDPOINTS = (
     queue.ENDPOINT,
     models.ORGANIZATIONS,
     models.SERVICE_USERS,
-    sessions.ENDPOINT,
+    session_items.ENDPOINT,
 )
 """One for each permission of an enterprise's key, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The identity of the key, the billing cycles, and the entities that can be requested."""
+    """The identity of the key, the billing calendar, and the entities that can be requested."""
 
     identity: Identity
+    day_start: DayStart
     cycles: Cycles
     user_policy: UserPolicy
     sessions: Sessions
+    session_bills: SessionBills
     directory: Directory
 
     @classmethod
@@ -46,10 +50,17 @@ class Context:
         policy = UserPolicy(
             settings.user_metrics, key=settings.hash_key(), limit=settings.user_limit
         )
-        table = Table(rows=settings.recent_sessions, titles=settings.session_titles)
-        recent = Sessions(client, clock, identity, policy=policy, table=table)
+        table = Table(
+            rows=settings.recent_sessions,
+            titles=settings.session_titles,
+            large_acus=settings.large_session_acus,
+        )
+        bills = SessionBills(client, clock, identity, interval=settings.poll_interval)
+        recent = Sessions(client, clock, identity, policy=policy, table=table, bills=bills)
         directory = Directory(client, clock, identity, policy=policy, seen=recent.seen_users)
-        return cls(identity, Cycles(client, clock, identity), policy, recent, directory)
+        day_start = DayStart()
+        cycles = Cycles(client, clock, identity, day_start)
+        return cls(identity, day_start, cycles, policy, recent, bills, directory)
 
 
 @dataclass(frozen=True, slots=True)

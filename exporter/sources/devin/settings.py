@@ -54,6 +54,13 @@ class DevinSettings(Section):
     recent_sessions: int = Field(
         default=25, ge=0, le=1_000, description="rows of the table of recent sessions; 0 for none"
     )
+    large_session_acus: float = Field(
+        default=50,
+        gt=0,
+        allow_inf_nan=False,
+        description="ACUs above which a session is large: while it runs, it is in that table, "
+        "however old, and raises an alert",
+    )
     session_titles: bool = Field(
         default=False,
         description="whether that table shows titles, which users wrote; never with user metrics "

@@ -1,7 +1,7 @@
 """Sessions, searches and pull requests of the cycle: `GET /v2/enterprise/metrics/usage`.
 
 Without dates the server reports the running billing cycle, but not when the cycle began. So a
-response is valid until the next 08:00 UTC, when the cycle may end.
+response is valid until the next 07:00 or 08:00 UTC, when the cycle may end.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,8 @@ from exporter.sources.optional import OptionalEndpoint
 
 TASK = "devin_v2_usage"
 DAY = 86_400
-BILLING_DAY_START = 8 * 3_600
+BILLING_DAY_STARTS = (7 * 3_600, 8 * 3_600)
+"""Documented is 08:00 UTC; midnight in Los Angeles is 07:00 UTC in summer."""
 
 SESSIONS = Metric(
     "devin_v2_sessions_cycle",
@@ -80,19 +81,19 @@ def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Ta
         metrics=METRICS,
         poll=OptionalEndpoint(last.poll, absent=(NotFoundError,), after_success=True),
         snapshot=last.snapshot,
-        next_window_end=next_billing_day,
+        next_window_end=next_possible_end,
         required_for_ready=lambda: True,
     )
 
 
-def next_billing_day(now: float) -> float:
-    """When the billing day of `now` ends (both Unix seconds)."""
-    return (now - BILLING_DAY_START) // DAY * DAY + DAY + BILLING_DAY_START
+def next_possible_end(now: float) -> float:
+    """When the billing day of `now` ends at the earliest (both Unix seconds)."""
+    return min((now - start) // DAY * DAY + DAY + start for start in BILLING_DAY_STARTS)
 
 
 def _samples(response: Response[UsageResponse], now: float) -> Iterator[Sample]:
     usage = response.value
-    if now < next_billing_day(response.requested_at):
+    if now < next_possible_end(response.requested_at):
         yield SESSIONS(usage.sessions_count)
         yield SEARCHES(usage.searches_count)
         yield PULL_REQUESTS(usage.prs_opened, state="opened")

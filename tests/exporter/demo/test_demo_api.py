@@ -14,13 +14,15 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from exporter.demo import session_list
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey, endpoints
-from exporter.demo.people import Size
+from exporter.demo.people import DAY, DAY_START, Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.sources import SOURCES
 from exporter.sources.devin import identity
+from exporter.sources.devin.operations import session_bills
 from tests.support import loopback
 from tests.support.limits import HANG_SECONDS
 from tests.support.rig import KEY, Clock, at, simulated_api
@@ -94,6 +96,9 @@ def entities_of(world: World, path: str) -> list[Mapping[str, str]]:
     if "{service_user_id}" in path:
         bots = [p for p in world.people if p.service]
         return [{"org_id": world.organizations[p.org][0], "service_user_id": p.id} for p in bots]
+    if "{session_id}" in path:
+        listed = session_list.sessions(world, int(NOW) - 86_400, NOW - 3_600, org=None)
+        return [{name: str(row[name]) for name in ("org_id", "session_id")} for row in listed]
     if "{org_id}" in path:
         return [{"org_id": org_id} for org_id, _ in world.organizations]
     return [{}]
@@ -184,7 +189,7 @@ def test_all_paths_of_both_versions_are_in_the_document() -> None:
 
 
 def test_the_simulation_has_every_endpoint_that_is_requested_and_no_other() -> None:
-    older = {identity.OLDER_ENDPOINT.path}
+    older = {identity.OLDER_ENDPOINT.path, session_bills.OLDER_ENDPOINT.path}
     assert ENDPOINTS.keys() == REQUESTED.keys() - older
 
 
@@ -293,6 +298,41 @@ def test_weekends_are_quiet_and_the_runaway_user_is_not(api: tuple[World, DemoAp
     told = world.personal_consumption(world.population.runaway, range(today - 9, today), NOW)
     spent = {day: sum(use.values()) for day, use in told.items()}
     assert spent[today - 1] > 5 * spent.get(today - 8, 0.0)
+
+
+def test_the_list_says_0_of_some_sessions_and_their_bills_add_up_to_the_ledger(
+    api: tuple[World, DemoApi],
+) -> None:
+    world, server = api
+    day = world.founded + SIZE.days - 1
+    person = world.population.runaway
+    window = {"time_after": (day - 1) * DAY, "time_before": (day + 2) * DAY}
+    listed = [
+        row
+        for row in session_list.sessions(world, (day - 2) * DAY, NOW, org=None)
+        if row["user_id"] == person.id
+        and day * DAY + DAY_START <= int(str(row["created_at"])) < (day + 1) * DAY + DAY_START
+    ]
+    bills = [
+        ask(server, f"/v3/enterprise/consumption/daily/sessions/{row['session_id']}", window).json()
+        for row in listed
+    ]
+    of_person = world.personal_consumption(person, range(day, day + 1), NOW)[day]
+    assert sum(bill["total_acus"] for bill in bills) == pytest.approx(of_person["devin"])
+    without = [row for row in listed if not row["acus_consumed"]]
+    assert 0.1 < len(without) / len(listed) < 0.4
+
+
+def test_a_session_has_no_bill_at_first_and_none_for_another_organization(
+    api: tuple[World, DemoApi],
+) -> None:
+    world, _ = api
+    row = session_list.sessions(world, int(NOW) - DAY, NOW, org=1)[0]
+    session_id, created = str(row["session_id"]), int(str(row["created_at"]))
+    assert session_list.bill(world, session_id, created + 599, org=1) == {}
+    assert session_list.bill(world, session_id, created + 600, org=1)
+    assert session_list.bill(world, session_id, created + 600, org=0) == {}
+    assert session_list.bill(world, f"devin-{session_id[::-1]}", NOW, org=None) == {}
 
 
 def test_some_days_are_restated_up_and_some_down() -> None:

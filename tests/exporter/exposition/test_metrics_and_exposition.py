@@ -5,14 +5,15 @@ import subprocess
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from exporter.exposition.page import Page
+from exporter.exposition.checksums import combined, shift_of
+from exporter.exposition.page import Page, Part
 from exporter.exposition.render import ExpositionError, render
 from exporter.metrics import Metric, Sample
 from tests.conftest import Golden
@@ -100,22 +101,44 @@ def test_what_is_rendered_reads_back_the_same_in_both_formats(
 
 
 def test_a_page_is_the_families_and_then_the_exporters_own_lines() -> None:
-    page = Page.of([b"one 1\n", b"two 2\n"], valid_until=7.0)
-    assert b"".join(page.plain(b"own 3\n")) == b"one 1\ntwo 2\nown 3\n"
+    page = Page.of([Part.of(b"one 1\n"), Part(), Part.of(b"two 2\n")], valid_until=7.0)
+    whole = b"".join(page.plain([Part.of(b"own 3\n")], b"last 4\n"))
+    assert whole == b"one 1\ntwo 2\nown 3\nlast 4\n"
+    assert page.text == b"one 1\ntwo 2\n"
     assert page.valid_until == 7.0
 
 
-@given(st.binary(max_size=3_000), st.binary(max_size=3_000))
+SIZES = st.sampled_from([1, 1, 1, 7_000])
+PARTS = st.lists(st.builds(bytes.__mul__, st.binary(max_size=20), SIZES), max_size=6)
+"""Small ones, and some that are sent as they are."""
+
+
+@settings(deadline=None)
+@given(PARTS, PARTS, st.binary())
 def test_a_gzipped_page_is_one_member_that_unpacks_to_the_plain_page(
-    text: bytes, own: bytes
+    texts: list[bytes], own: list[bytes], last: bytes
 ) -> None:
-    page = Page.of([text], valid_until=0.0)
-    packed = b"".join(page.gzipped(own))
-    assert gzip.decompress(packed) == b"".join(page.plain(own))
+    page = Page.of([Part.of(text) for text in texts], valid_until=0.0)
+    following = [Part.of(text, level=1) for text in own]
+    whole = b"".join((*texts, *own, last))
+    packed = b"".join(page.gzipped(following, last))
+    assert gzip.decompress(packed) == whole
+    assert b"".join(page.plain(following, last)) == whole
     single = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    assert single.decompress(packed) == b"".join(page.plain(own))
+    assert single.decompress(packed) == whole
     assert single.eof
     assert single.unused_data == b""
+
+
+@given(st.binary(), st.binary())
+def test_checksums_are_combined_as_if_the_texts_were_one(first: bytes, second: bytes) -> None:
+    together = combined(zlib.crc32(first), zlib.crc32(second), shift_of(len(second)))
+    assert together == zlib.crc32(first + second)
+
+
+def test_checksums_of_texts_of_many_gigabytes_can_be_combined() -> None:
+    twice = combined(combined(1, 0, shift_of(2**33)), 0, shift_of(2**33))
+    assert twice == combined(1, 0, shift_of(2**34))
 
 
 def test_promtool_finds_nothing_to_mend_in_a_rendering(promtool: str) -> None:

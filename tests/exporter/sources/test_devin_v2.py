@@ -84,15 +84,16 @@ def test_a_missing_field_is_not_taken_for_zero(usage: respx.Route, polled: Rig) 
     assert polled.scrape().one("devin_v2_searches_cycle") is None
 
 
+@pytest.mark.parametrize("hour", [7, 8])
 def test_what_was_told_before_a_cycle_may_have_ended_is_absent_until_told_anew(
-    usage: respx.Route, polled: Rig, clock: Clock
+    usage: respx.Route, polled: Rig, clock: Clock, hour: int
 ) -> None:
     usage.respond(json=payload("v2_usage"))
-    clock.now = at("2026-03-21 07:59:30")
+    clock.now = at(f"2026-03-21 0{hour - 1}:59:30")
     polled.poll()
-    clock.now = at("2026-03-21 07:59:59")
+    clock.now = at(f"2026-03-21 0{hour - 1}:59:59")
     assert polled.scrape().one(SESSIONS) == 412
-    clock.now = at("2026-03-21 08:00:00")
+    clock.now = at(f"2026-03-21 0{hour}:00:00")
     assert polled.scrape().one(SESSIONS) is None
     assert polled.scrape().one("devin_exporter_task_up", task=TASK) == 1
     clock.now += 5

@@ -1,18 +1,21 @@
 """Endpoints on a real socket, without anything that polls."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
 
+from exporter.exposition.instruments import Counter, OwnRegistry
 from exporter.metrics import Metric
 from exporter.scheduling.store import Outcome, Store
 from exporter.scheduling.task import Snapshot, Task
+from exporter.web.access import Access
+from exporter.web.config.loaded import WebConfig
 from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer, listen
+from exporter.web.status.report import SourceState
 from tests.support.rig import Clock
 
 VALUE = Metric("some_value", "A value.", ("of",))
@@ -23,7 +26,7 @@ class Served:
     """Endpoints on a socket, and what stands behind it."""
 
     clock: Clock = field(default_factory=lambda: Clock(1_000.0))
-    refused: list[str] = field(default_factory=list)
+    refused: bool = False
     refreshed: int = 0
     url: str = ""
 
@@ -38,13 +41,13 @@ class Served:
             required_for_ready=lambda: True,
         )
         self.store = Store([task])
-        registry = CollectorRegistry()
-        Counter("own", "The exporter's own.", registry=registry).inc(2)
+        registry = OwnRegistry()
+        Counter("own_total", "The exporter's own.", registry=registry).labels().inc(2)
         self.endpoints = Endpoints(
             store=self.store,
             registry=registry,
             refresh=self.refresh,
-            refused=lambda: self.refused,
+            sources=lambda: [SourceState("test", 10, self.refused)],
             due_in=lambda _: 42.4,
             clock=self.clock,
             telemetry_path="/metrics",
@@ -73,12 +76,14 @@ class Served:
 
 
 @contextmanager
-def serving(limits: ConnectionLimits) -> Iterator[Served]:
-    """Endpoints that are served within these limits."""
+def serving(limits: ConnectionLimits, web: Callable[[], WebConfig] = WebConfig) -> Iterator[Served]:
+    """Endpoints that are served within these limits, with this web configuration."""
     served = Served()
     sockets = listen([("127.0.0.1", 0)])
-    served.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    server = WebServer(served.endpoints.app(), sockets, limits=limits)
+    scheme = "https" if web().context else "http"
+    served.url = f"{scheme}://localhost:{sockets[0].getsockname()[1]}"
+    access = Access(served.endpoints.app(), config=web, monotonic=served.clock)
+    server = WebServer(access, sockets, limits=limits, web=web)
     server.start()
     try:
         yield served

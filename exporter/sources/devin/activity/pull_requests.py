@@ -22,12 +22,42 @@ TAKEN_OVER = Metric(
 )
 METRICS = (CREATED, MERGED, CLOSED, OPEN, TAKEN_OVER)
 
+ORGANIZATION_CREATED = Metric(
+    "devin_organization_prs_created_cycle",
+    "Pull requests of an organization that Devin opened in the running billing cycle.",
+    ("org_id",),
+)
 ORGANIZATION_MERGED = Metric(
     "devin_organization_prs_merged_cycle",
     "Merged pull requests of an organization that Devin opened in the running billing cycle.",
     ("org_id",),
 )
-ORGANIZATION_METRICS = (ORGANIZATION_MERGED,)
+ORGANIZATION_CLOSED = Metric(
+    "devin_organization_prs_closed_cycle",
+    "Pull requests of an organization that Devin opened in the running billing cycle and that "
+    "were closed without a merge.",
+    ("org_id",),
+)
+ORGANIZATION_OPEN = Metric(
+    "devin_organization_prs_open_cycle",
+    "Pull requests of an organization that Devin opened in the running billing cycle and that "
+    "are open now.",
+    ("org_id",),
+)
+ORGANIZATION_TAKEN_OVER = Metric(
+    "devin_organization_prs_taken_over_cycle",
+    "Pull requests of an organization that others opened and Devin pushed to in the running "
+    "billing cycle, by what has become of them: open, merged or closed; other is what their number "
+    "holds beyond these.",
+    ("org_id", "state"),
+)
+ORGANIZATION_METRICS = (
+    ORGANIZATION_CREATED,
+    ORGANIZATION_MERGED,
+    ORGANIZATION_CLOSED,
+    ORGANIZATION_OPEN,
+    ORGANIZATION_TAKEN_OVER,
+)
 
 
 class PullRequests(ResponseModel):
@@ -53,24 +83,33 @@ def _samples(response: PullRequests, _: Ids) -> Iterator[Sample]:
     yield MERGED(response.prs_merged_count)
     yield CLOSED(response.prs_closed_count)
     yield OPEN(response.prs_opened_count)
-    taken_over = {
+    for state, count in _taken_over(response).items():
+        yield TAKEN_OVER(count, state=state)
+
+
+def _organization_samples(response: PullRequests, ids: Ids) -> Iterator[Sample]:
+    yield ORGANIZATION_CREATED(response.prs_created_count, **ids)
+    yield ORGANIZATION_MERGED(response.prs_merged_count, **ids)
+    yield ORGANIZATION_CLOSED(response.prs_closed_count, **ids)
+    yield ORGANIZATION_OPEN(response.prs_opened_count, **ids)
+    for state, count in _taken_over(response).items():
+        yield ORGANIZATION_TAKEN_OVER(count, state=state, **ids)
+
+
+def _taken_over(response: PullRequests) -> Mapping[str, int]:
+    counts = {
         "open": response.prs_taken_over_opened_count,
         "merged": response.prs_taken_over_merged_count,
         "closed": response.prs_taken_over_closed_count,
     }
-    for state, count in by_state(taken_over, response.prs_taken_over_count).items():
-        yield TAKEN_OVER(count, state=state)
+    return by_state(counts, response.prs_taken_over_count)
 
 
 def by_state(counts: Mapping[str, int | None], total: int | None) -> dict[str, int]:
     """The known counts, and as `other` what the total holds beyond them."""
     known = {state: count for state, count in counts.items() if count is not None}
     other = 0 if total is None else total - sum(known.values())
-    return {**known, "other": other} if other else known
-
-
-def _organization_samples(response: PullRequests, ids: Ids) -> Iterator[Sample]:
-    yield ORGANIZATION_MERGED(response.prs_merged_count, **ids)
+    return {**known, "other": other} if other > 0 else known
 
 
 QUERIES = (window_query("cycle", ENDPOINT, _samples),)

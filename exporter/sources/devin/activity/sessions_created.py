@@ -1,6 +1,7 @@
 """Sessions created: `GET /v3/enterprise/metrics/sessions`, and per organization."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from pydantic import TypeAdapter
@@ -46,7 +47,8 @@ WITH_SEARCH = Metric(
 )
 AVERAGE_ACUS = Metric(
     "devin_session_average_cycle_acus",
-    "Mean ACUs of the sessions created in the running billing cycle; absent while there are none.",
+    "Mean ACUs of the sessions created in the running billing cycle; absent while there are none, "
+    "and where the API says 0 for sessions that were created.",
 )
 METRICS = (
     *CREATED.values(),
@@ -70,7 +72,48 @@ ORGANIZATION_CREATED = {
         ("org_id",),
     ),
 }
-ORGANIZATION_METRICS = tuple(ORGANIZATION_CREATED.values())
+ORGANIZATION_BY_ORIGIN = Metric(
+    "devin_organization_sessions_created_by_origin_cycle",
+    "Sessions of an organization created in the running billing cycle by where they were started; "
+    "the vendor leaves some origins out, so they need not add up to all.",
+    ("org_id", "origin"),
+)
+ORGANIZATION_BY_SIZE = Metric(
+    "devin_organization_sessions_created_by_size_cycle",
+    "Sessions of an organization created in the running billing cycle by size, from xs to xl.",
+    ("org_id", "size"),
+)
+ORGANIZATION_WITH_MERGED_PRS = Metric(
+    "devin_organization_sessions_with_merged_prs_cycle",
+    "Sessions of an organization created in the running billing cycle that have a merged pull "
+    "request.",
+    ("org_id",),
+)
+ORGANIZATION_WITH_PLAYBOOK = Metric(
+    "devin_organization_sessions_with_playbook_cycle",
+    "Sessions of an organization created in the running billing cycle with a playbook.",
+    ("org_id",),
+)
+ORGANIZATION_WITH_SEARCH = Metric(
+    "devin_organization_sessions_with_search_cycle",
+    "Sessions of an organization created in the running billing cycle with a search.",
+    ("org_id",),
+)
+ORGANIZATION_AVERAGE_ACUS = Metric(
+    "devin_organization_session_average_cycle_acus",
+    "Mean ACUs of the sessions of an organization created in the running billing cycle; absent "
+    "while there are none, and where the API says 0 for sessions that were created.",
+    ("org_id",),
+)
+ORGANIZATION_METRICS = (
+    *ORGANIZATION_CREATED.values(),
+    ORGANIZATION_BY_ORIGIN,
+    ORGANIZATION_BY_SIZE,
+    ORGANIZATION_WITH_MERGED_PRS,
+    ORGANIZATION_WITH_PLAYBOOK,
+    ORGANIZATION_WITH_SEARCH,
+    ORGANIZATION_AVERAGE_ACUS,
+)
 
 
 class SessionMetrics(ResponseModel):
@@ -90,25 +133,39 @@ ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class CycleMetrics:
+    """The families of a cycle: the enterprise's, or those of each organization."""
+
+    created: Metric
+    by_origin: Metric
+    by_size: Metric
+    with_merged_prs: Metric
+    with_playbook: Metric
+    with_search: Metric
+    average_acus: Metric
+
+
 def _created(metric: Metric, response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
     yield metric(response.sessions_created_count, **ids)
 
 
-def _cycle(response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
-    yield from _created(CREATED["cycle"], response, ids)
+def _cycle(metrics: CycleMetrics, response: SessionMetrics, ids: Ids) -> Iterator[Sample]:
+    yield from _created(metrics.created, response, ids)
     for origin, sessions in (response.sessions_created_by_origin or {}).items():
         if sessions is not None:
-            yield BY_ORIGIN(sessions, origin=origin)
+            yield metrics.by_origin(sessions, origin=origin, **ids)
     for size, sessions in (response.sessions_created_by_size or {}).items():
         if sessions is not None:
-            yield BY_SIZE(sessions, size=size)
-    yield WITH_MERGED_PRS(response.sessions_with_merged_prs_count)
+            yield metrics.by_size(sessions, size=size, **ids)
+    yield metrics.with_merged_prs(response.sessions_with_merged_prs_count, **ids)
     if response.sessions_created_with_playbook_count is not None:
-        yield WITH_PLAYBOOK(response.sessions_created_with_playbook_count)
+        yield metrics.with_playbook(response.sessions_created_with_playbook_count, **ids)
     if response.sessions_created_with_search_count is not None:
-        yield WITH_SEARCH(response.sessions_created_with_search_count)
-    if response.sessions_created_count and response.avg_acus_per_session is not None:
-        yield AVERAGE_ACUS(response.avg_acus_per_session)
+        yield metrics.with_search(response.sessions_created_with_search_count, **ids)
+    # Where the API knows no ACUs of sessions, it says 0 for their mean, too.
+    if response.sessions_created_count and response.avg_acus_per_session:
+        yield metrics.average_acus(response.avg_acus_per_session, **ids)
 
 
 def on_complete_days(
@@ -129,12 +186,25 @@ def on_complete_days(
     return cycle - today
 
 
+_OF_ENTERPRISE = CycleMetrics(
+    CREATED["cycle"], BY_ORIGIN, BY_SIZE, WITH_MERGED_PRS, WITH_PLAYBOOK, WITH_SEARCH, AVERAGE_ACUS
+)
+_OF_ORGANIZATION = CycleMetrics(
+    ORGANIZATION_CREATED["cycle"],
+    ORGANIZATION_BY_ORIGIN,
+    ORGANIZATION_BY_SIZE,
+    ORGANIZATION_WITH_MERGED_PRS,
+    ORGANIZATION_WITH_PLAYBOOK,
+    ORGANIZATION_WITH_SEARCH,
+    ORGANIZATION_AVERAGE_ACUS,
+)
+
 QUERIES = (
     window_query("today", ENDPOINT, partial(_created, CREATED["today"])),
     window_query("yesterday", ENDPOINT, partial(_created, CREATED["yesterday"])),
-    window_query("cycle", ENDPOINT, _cycle),
+    window_query("cycle", ENDPOINT, partial(_cycle, _OF_ENTERPRISE)),
 )
-ORG_QUERIES = tuple(
-    window_query(window, ORG_ENDPOINT, partial(_created, metric))
-    for window, metric in ORGANIZATION_CREATED.items()
+ORG_QUERIES = (
+    window_query("yesterday", ORG_ENDPOINT, partial(_created, ORGANIZATION_CREATED["yesterday"])),
+    window_query("cycle", ORG_ENDPOINT, partial(_cycle, _OF_ORGANIZATION)),
 )

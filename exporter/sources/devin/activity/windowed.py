@@ -166,7 +166,7 @@ class WindowedMetrics:
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """The samples of fresh responses whose window is the current one and that cover it."""
-        windows = self._windows(now).by_name()
+        windows = self._windows(now).certain()
         with self._lock:
             known = {entity: dict(self._responses[entity]) for entity in sorted(self._responses)}
         attempted = self._attempts.entities()

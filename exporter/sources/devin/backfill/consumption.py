@@ -9,6 +9,7 @@ from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Request
 from exporter.errors import EntitiesUnknownError
 from exporter.exposition.openmetrics import Segment
+from exporter.sources.devin.billing.day_start import DayStart
 from exporter.sources.devin.billing.windows import (
     Window,
     billing_day,
@@ -45,6 +46,7 @@ class FinishedPeriods:
         cycles: the cycles, each as the time it was running, the cycle, the one before.
         ranking: the cycles whose use ranks the users.
         now: when the requests are sent (Unix seconds).
+        day_start: when billing days start.
     """
 
     shown: Window
@@ -52,14 +54,16 @@ class FinishedPeriods:
     cycles: tuple[Cycle, ...]
     ranking: tuple[Window, ...]
     now: float
+    day_start: DayStart
 
     def cut(self, start: float, end: float) -> Window:
         """The part of an interval (Unix seconds) that gets samples."""
         return Window(max(start, self.shown.start), min(end, self.shown.end))
 
     def yesterday_shown(self, day: int) -> Window:
-        """When a finished day was `yesterday`."""
-        return self.cut(billing_day_start(day + 1), billing_day_start(day + 2))
+        """When a finished day was certain to be `yesterday`."""
+        following = self.day_start.certain_span(range(day + 1, day + 2))
+        return self.cut(following.start, following.end)
 
     @property
     def requested_days(self) -> range:

@@ -23,6 +23,7 @@ from exporter.sources.devin.billing.windows import (
     billing_day_start,
     day_number,
 )
+from exporter.sources.devin.consumption import daily, scopes
 from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.derived import pricing
 from exporter.sources.devin.members import directory, models
@@ -44,13 +45,15 @@ def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
     """Request the lists of entities and plan the requests for their history.
 
     Raises:
-        PollError: if a list fails for another reason than a missing permission or endpoint.
+        PollError: if a list, or the enterprise's days, fail for another reason than a missing
+            permission or endpoint.
     """
     settings = opened.settings[DevinSettings]
     context = Context.of(opened)
     left_out = [*_polled((context.identity.task(settings.poll_interval),))]
     listing = _listing(opened.client.source, context, settings)
     left_out += _polled(listing)
+    _observe_days(opened, context, span)
     plan = _Plan(context, _finished(context, span, opened.clock()), listing)
     who = context.identity.known
     principal = (who.org_id or who.service_user_id or "") if who else ""
@@ -95,6 +98,22 @@ def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
             yield str(failure)
 
 
+def _observe_days(opened: OpenSource, context: Context, span: BackfillRange) -> None:
+    """See when billing days start, which decides the windows of all further requests."""
+    now, org_id = opened.clock(), context.identity.org_id
+    running = day_number(billing_day(now).start)
+    scope = scopes.ENTERPRISE_SCOPE if org_id is None else scopes.ORGANIZATION_SCOPE
+    days = range(running - span.days - 1, running + 2)
+    request = daily.request(scope, org_id or scopes.ENTERPRISE, days, org_id=org_id)
+    try:
+        response = opened.client.get(request)
+    except PollError as failure:
+        if not failure.reasons <= REFUSALS:
+            raise
+    else:
+        context.day_start.observe(daily.starts(response), requested_at=now)
+
+
 def _finished(context: Context, span: BackfillRange, now: float) -> FinishedPeriods:
     running = day_number(billing_day(span.until).start)
     days = range(running - span.days, running)
@@ -106,6 +125,7 @@ def _finished(context: Context, span: BackfillRange, now: float) -> FinishedPeri
         cycles=tuple(context.cycles.over(shown.start, shown.end)),
         ranking=tuple(w for w in (windows.cycle, windows.previous_cycle) if w is not None),
         now=now,
+        day_start=context.day_start,
     )
 
 
@@ -116,6 +136,7 @@ class _Plan:
         self, context: Context, finished: FinishedPeriods, listing: tuple[Task, ...]
     ) -> None:
         self._finished = finished
+        self._calendar, *_ = context.day_start.calendars()
         self._own = context.identity.org_id is not None
         self._listing = listing
         self._consumption = ConsumptionBackfill(context, finished)
@@ -137,7 +158,7 @@ class _Plan:
         return Request(
             endpoint=sessions_created.ORG_ENDPOINT if org_id else sessions_created.ENDPOINT,
             ids={"org_id": org_id} if org_id else {},
-            params=Window(billing_day_start(day), billing_day_start(day + 1)).params,
+            params=self._calendar.span(range(day, day + 1)).params,
         )
 
     def stretches(self, checkpoint: Checkpoint) -> Iterator[Segment]:

@@ -2,7 +2,9 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from pydantic import TypeAdapter, model_validator
@@ -15,10 +17,11 @@ from exporter.errors import NotFoundError, PermissionMissingError, ShapeError
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
+from exporter.sources.devin.billing.day_start import DayStart
 from exporter.sources.devin.billing.windows import (
     BillingWindows,
+    Calendar,
     Window,
-    billing_month,
     billing_windows,
     covering,
     ending_on,
@@ -67,17 +70,28 @@ ENDPOINT = Endpoint(
 class Cycles:
     """The billing cycles as last reported; the calendar month if the API has none for now."""
 
-    def __init__(self, client: Client, clock: Callable[[], float], identity: Identity) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], float],
+        identity: Identity,
+        day_start: DayStart,
+    ) -> None:
         self._client = client
         self._identity = identity
         self._clock = clock
+        self._day_start = day_start
         self._known: Response[tuple[Window, ...]] = Response(-math.inf, ())
         self._reported_at = -math.inf
         self._fell_back = False
         self._doubted = False
 
-    def task(self, poll_interval: float) -> Task:
-        """The task that polls them."""
+    def task(self, poll_interval: float, *, days_seen_by: tuple[str, ...] = ()) -> Task:
+        """The task that polls them.
+
+        Args:
+            days_seen_by: the tasks whose polls show when billing days start.
+        """
         return Task(
             name=TASK,
             source=self._client.source,
@@ -86,6 +100,7 @@ class Cycles:
             poll=self.poll,
             snapshot=self.snapshot,
             next_window_end=lambda now: self.windows(now).next_window_end,
+            republish_after=days_seen_by,
             notify_on_change=True,
         )
 
@@ -125,37 +140,53 @@ class Cycles:
 
     def windows(self, now: float) -> BillingWindows:
         """Today, yesterday and the cycles known at `now` (Unix seconds)."""
-        known = self._known.value
+        own, *others = (
+            self._by_calendar(calendar, now) for calendar in self._day_start.calendars()
+        )
+        return replace(own, others=tuple(others))
+
+    def _by_calendar(self, calendar: Calendar, now: float) -> BillingWindows:
+        """The windows if billing days start by this calendar; a cycle is made of whole days."""
+        known = [calendar.span(cycle.days) for cycle in self._known.value]
+        by_calendar = partial(billing_windows, now, calendar=calendar)
         cycle = covering(known, now)
         if cycle is not None:
-            return billing_windows(now, cycle=cycle, previous_cycle=ending_on(known, cycle.start))
-        if not self._calendar_months(now):
-            return billing_windows(now, cycle=None, previous_cycle=None)
-        month = billing_month(now)
-        previous = None if known else billing_month(month.start - 1)
-        return billing_windows(now, cycle=month, previous_cycle=previous)
+            return by_calendar(cycle=cycle, previous_cycle=ending_on(known, cycle.start))
+        if not self._calendar_months(known, now):
+            return by_calendar(cycle=None, previous_cycle=None)
+        month = calendar.month(now)
+        previous = None if known else calendar.month(month.start - 1)
+        return by_calendar(cycle=month, previous_cycle=previous)
 
     def over(self, start: float, end: float) -> Iterator[tuple[Window, Window, Window | None]]:
         """The cycles from `start` to `end`: the time each was running, the cycle, the one before.
 
         Calendar months stand in if the API has no cycle at all.
         """
-        known = sorted(self._known.value, key=lambda cycle: (cycle.start, cycle.end))
+        calendar, *_ = self._day_start.calendars()
+        known = sorted(
+            (calendar.span(cycle.days) for cycle in self._known.value),
+            key=lambda cycle: (cycle.start, cycle.end),
+        )
+        before = None
         if not known:
-            known = [billing_month(end)]
+            known = [calendar.month(end)]
             while known[0].start > start:
-                known.insert(0, billing_month(known[0].start - 1))
-        before = billing_month(known[0].start - 1) if not self._known.value else None
+                known.insert(0, calendar.month(known[0].start - 1))
+            before = calendar.month(known[0].start - 1)
         for cycle, following in zip(known, [*known[1:], None], strict=True):
-            ends = min(cycle.end, following.start) if following else cycle.end
-            if cycle.start < end and ends > start:
+            days = cycle.days
+            if following:
+                days = range(days.start, min(days.stop, following.days.start))
+            running = self._day_start.certain_span(days)
+            if running.start < end and running.end > start:
                 previous = ending_on(known, cycle.start) or before
-                yield Window(max(cycle.start, start), min(ends, end)), cycle, previous
+                yield Window(max(running.start, start), min(running.end, end)), cycle, previous
             before = None
 
-    def _calendar_months(self, now: float) -> bool:
+    def _calendar_months(self, known: Iterable[Window], now: float) -> bool:
         """Whether the API has reported, since the last cycle ended, that it has none for now."""
-        last_end = max((w.end for w in self._known.value if w.end <= now), default=-math.inf)
+        last_end = max((w.end for w in known if w.end <= now), default=-math.inf)
         return self._reported_at > -math.inf and self._reported_at >= last_end
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
@@ -164,8 +195,8 @@ class Cycles:
             return Snapshot()
         if not is_fresh(self._reported_at, now, max_age):
             return Snapshot(expired_entities=1)
-        windows = self.windows(now)
-        samples = tuple(_samples(windows.cycle)) if windows.cycle else ()
+        cycle = self.windows(now).certain().get("cycle")
+        samples = tuple(_samples(cycle)) if cycle else ()
         return Snapshot(samples, expires=self._reported_at + max_age)
 
     def _note_fallback(self, now: float) -> None:

@@ -1,16 +1,17 @@
-"""The two calendars: billing days and cycles at 08:00 UTC, activity at 00:00 UTC.
+"""The windows of time: billing days and cycles, and the UTC windows of activity.
 
 All functions are pure; moments are Unix seconds.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 DAY = 86_400
 BILLING_OFFSET = 8 * 3_600
-"""A billing day starts at 08:00:00 UTC all year."""
+"""A billing day starts at 08:00:00 UTC all year, as documented."""
 
 TWO_CYCLES_DAYS = 62
 """Two billing cycles of a month each are not longer."""
@@ -66,19 +67,53 @@ def day_number(timestamp: float) -> int:
 
 
 def billing_day_start(number: int) -> float:
-    """When the billing day of this number starts."""
+    """When the billing day of this number starts, as documented."""
     return float(number * DAY + BILLING_OFFSET)
 
 
+def _midnight_in_los_angeles(number: int) -> float:
+    date = datetime.fromtimestamp(number * DAY, UTC)
+    return date.replace(tzinfo=ZoneInfo("America/Los_Angeles")).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """When billing days start: `start_of` has the moment of each day number."""
+
+    start_of: Callable[[int], float]
+
+    def number(self, now: float) -> int:
+        """The number of the running billing day. No day starts after 08:00 UTC of its date."""
+        number = day_number(now - BILLING_OFFSET)
+        return number + 1 if self.start_of(number + 1) <= now else number
+
+    def span(self, days: range) -> Window:
+        """From the start of the first of these days to the end of the last."""
+        return Window(self.start_of(days.start), self.start_of(days.stop))
+
+    def day(self, now: float) -> Window:
+        """The running billing day."""
+        number = self.number(now)
+        return self.span(range(number, number + 1))
+
+    def day_before(self, day: Window) -> Window:
+        """The billing day before one."""
+        number = day_number(day.start)
+        return self.span(range(number - 1, number))
+
+    def month(self, now: float) -> Window:
+        """The running calendar month of billing days, from the first of the month."""
+        return self.span(utc_month(self.number(now) * DAY).days)
+
+
+DOCUMENTED = Calendar(billing_day_start)
+LOS_ANGELES = Calendar(_midnight_in_los_angeles)
+"""Midnight in Los Angeles: 08:00 UTC in winter, 07:00 UTC in summer."""
+
+
 def billing_day(now: float) -> Window:
-    """The running billing day."""
-    start = billing_day_start(day_number(now - BILLING_OFFSET))
-    return Window(start, start + DAY)
-
-
-def day_before(day: Window) -> Window:
-    """The day before."""
-    return Window(day.start - DAY, day.start)
+    """The running billing day, as documented."""
+    return DOCUMENTED.day(now)
 
 
 def utc_day(now: float) -> Window:
@@ -105,18 +140,22 @@ def utc_month(now: float) -> Window:
 
 def billing_month(now: float) -> Window:
     """The running calendar month of billing days, from the first at 08:00 UTC."""
-    month = utc_month(now - BILLING_OFFSET)
-    return Window(month.start + BILLING_OFFSET, month.end + BILLING_OFFSET)
+    return DOCUMENTED.month(now)
 
 
 @dataclass(frozen=True, slots=True)
 class BillingWindows:
-    """Today, yesterday and the cycles at one moment; None for an unknown cycle."""
+    """Today, yesterday and the cycles at one moment; None for an unknown cycle.
+
+    Attributes:
+        others: the windows at that moment by the other calendars that may apply.
+    """
 
     today: Window
     yesterday: Window
     cycle: Window | None
     previous_cycle: Window | None
+    others: tuple["BillingWindows", ...] = ()
 
     def by_name(self) -> dict[str, Window]:
         """The known windows by the names in metrics."""
@@ -128,10 +167,20 @@ class BillingWindows:
         }
         return {name: window for name, window in named.items() if window is not None}
 
+    def certain(self) -> dict[str, Window]:
+        """The known windows that hold the same days by every calendar that may apply."""
+        others = [other.by_name() for other in self.others]
+        return {
+            name: window
+            for name, window in self.by_name().items()
+            if all(name in other and other[name].days == window.days for other in others)
+        }
+
     @property
     def next_window_end(self) -> float:
-        """When the first of the running windows ends."""
-        return min(self.today.end, self.cycle.end if self.cycle else math.inf)
+        """When the first of the running windows ends, by any calendar that may apply."""
+        ends = [self.today.end, self.cycle.end if self.cycle else math.inf]
+        return min([*ends, *(other.next_window_end for other in self.others)])
 
     @property
     def earliest(self) -> float:
@@ -143,11 +192,15 @@ class BillingWindows:
 
 
 def billing_windows(
-    now: float, *, cycle: Window | None, previous_cycle: Window | None
+    now: float,
+    *,
+    cycle: Window | None,
+    previous_cycle: Window | None,
+    calendar: Calendar = DOCUMENTED,
 ) -> BillingWindows:
     """The windows at `now` with the given cycles."""
-    today = billing_day(now)
-    return BillingWindows(today, day_before(today), cycle, previous_cycle)
+    today = calendar.day(now)
+    return BillingWindows(today, calendar.day_before(today), cycle, previous_cycle)
 
 
 def covering(windows: Iterable[Window], moment: float) -> Window | None:

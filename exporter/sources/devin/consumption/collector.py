@@ -15,7 +15,7 @@ from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing import cycles
-from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
+from exporter.sources.devin.billing.windows import Window, day_number
 from exporter.sources.devin.consumption import daily
 from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger, total
 from exporter.sources.devin.consumption.scopes import (
@@ -45,6 +45,7 @@ class Consumption:
         self._client = client
         self._clock = clock
         self._identity = context.identity
+        self._day_start = context.day_start
         self._windows = context.cycles.windows
         self._people = context.directory
         self._policy = context.user_policy
@@ -147,12 +148,13 @@ class Consumption:
         request = daily.request(scope, entity, days, org_id=self._identity.org_id)
         try:
             response = self._client.get(request)
+            self._day_start.observe(daily.starts(response), requested_at=requested_at)
             ledger.record(entity, daily.to_usage(response, requested_at=requested_at, days=days))
         finally:
             ledger.attempts.note(entity, requested_at)
 
     def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
-        windows = self._windows(now).by_name()
+        windows = self._windows(now).certain()
         accounts = ledger.fresh(now, max_age)
         seen = self._products_seen() if scope.zeros else ()
         groups = self._groups(scope, accounts, ledger.missing(now, max_age))
@@ -162,7 +164,7 @@ class Consumption:
             tuple(_samples(scope, groups, windows, seen, now)),
             expires=ledger.expires(now, max_age),
             expired_entities=len(ledger.missing(now, max_age)),
-            newest_day=None if newest is None else billing_day_start(newest),
+            newest_day=None if newest is None else self._day_start.calendars()[0].start_of(newest),
         )
 
     def _groups(

@@ -1,5 +1,7 @@
 """The request for the days of an entity, and the parser of its response."""
 
+from collections.abc import Iterator
+
 from exporter.client.endpoint import Request
 from exporter.sources.devin.billing.windows import Window, billing_day_start
 from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage
@@ -21,6 +23,11 @@ def request(
         ids={"org_id": org_id or "", **({scope.label: entity} if scope.label else {})},
         params=Window(billing_day_start(days.start), billing_day_start(days.stop - 1)).params,
     )
+
+
+def starts(response: DailyResponse) -> Iterator[float]:
+    """The timestamps of the days that carry one (Unix seconds or milliseconds)."""
+    return (item.date for item in response.consumption_by_date if isinstance(item.date, int))
 
 
 def to_usage(response: DailyResponse, *, requested_at: float, days: range) -> EntityUsage:

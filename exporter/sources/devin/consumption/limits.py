@@ -1,22 +1,30 @@
-"""ACU limits: `GET /v3/enterprise/consumption/acu-limits/devin`, and those of the organizations."""
+"""ACU limits: `GET /v3/enterprise/consumption/acu-limits/devin`, and those of the organizations.
+
+The API has no effective limits of users. In the list are their permanent overrides, which have
+precedence over temporary ones and over tiers.
+"""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
-from exporter.client.models import Acus, Listing, ListPage, ResponseModel
+from exporter.client.models import Listing, ListPage, ResponseModel
 from exporter.client.response import Response
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
+from exporter.sources.devin.consumption import organization_limits
+from exporter.sources.devin.consumption.organization_limits import AcuLimit, OrganizationLimits
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from exporter.sources.devin.members import directory
 from exporter.sources.devin.members.user_policy import UserPolicy
+
+Limited = Mapping[tuple[str, str | None], float | None]
+"""ACUs by scope and id; None for no limit."""
 
 ENTERPRISE = Metric(
     "devin_enterprise_cycle_limit_acus",
@@ -24,12 +32,14 @@ ENTERPRISE = Metric(
 )
 ORGANIZATION = Metric(
     "devin_organization_cycle_limit_acus",
-    "ACUs that an organization may use in a billing cycle; 0 blocks all use.",
+    "ACUs that an organization may use in a billing cycle in cloud sessions (product devin); "
+    "0 blocks all such use.",
     ("org_id",),
 )
 USER = Metric(
     "devin_user_cycle_limit_acus",
-    "ACUs that a user may use in a billing cycle; 0 blocks all use.",
+    "ACUs that a user with a permanent override may use in a billing cycle, in everything but "
+    "review; 0 blocks all use. Users without one are under a tier, and have no series.",
     ("user_id",),
 )
 SESSION = Metric(
@@ -41,12 +51,19 @@ METRICS = (ENTERPRISE, ORGANIZATION, USER, SESSION)
 
 
 class LimitItem(ResponseModel):
-    """The fields read of a limit."""
+    """The fields read of a limit. Null is no limit; without a scope, the id decides."""
 
-    cycle_acu_limit: Annotated[Acus, Field(ge=0)]
-    scope: str
+    cycle_acu_limit: AcuLimit | None
+    scope: str | None = None
     org_id: str | None = None
     user_id: str | None = None
+
+    @property
+    def of(self) -> tuple[str, str | None]:
+        """Whose limit it is: the scope and the id."""
+        by_id = "user" if self.user_id else "org" if self.org_id else "enterprise"
+        scope = self.scope or by_id
+        return scope, {"org": self.org_id, "user": self.user_id}.get(scope)
 
 
 ENDPOINT = Endpoint(
@@ -67,11 +84,13 @@ class Limits:
         clock: Callable[[], float],
         people: directory.Directory,
         policy: UserPolicy,
+        of_organizations: OrganizationLimits,
     ) -> None:
         self._client = client
         self._clock = clock
         self._people = people
         self._policy = policy
+        self._of_organizations = of_organizations
         self._last: Response[Listing[LimitItem]] | None = None
 
     def task(self, poll_interval: float) -> Task:
@@ -84,6 +103,7 @@ class Limits:
             poll=self.poll,
             snapshot=self.snapshot,
             depends_on=(directory.ORGANIZATIONS_TASK, USER_SCOPE.task),
+            republish_after=(organization_limits.TASK,),
         )
 
     def poll(self) -> None:
@@ -96,26 +116,32 @@ class Limits:
         """All limits. The list of limits has precedence over an organization's own entry."""
         response = self._last if self._last and self._last.is_fresh(now, max_age) else None
         organizations = self._people.organizations(now, max_age)
-        lowest = _lowest(response.value if response else ())
-        cycle: dict[str | None, float | None] = {}
-        # The organizations' own entries are not used while the list of limits is too old, or has
-        # a row that cannot be read and may be of any of them.
+        listed = _lowest(response.value if response else ())
+        split = self._of_organizations.cloud(now, organization_limits.INTERVALS * max_age)
+        cloud: dict[str, float | None] = {}
+        # Other limits are not used while the list of limits is too old, or has a row that cannot
+        # be read and may be a lower limit of any of them.
         if self._last is None or (response and not response.value.unreadable):
-            cycle = {org.org_id: org.max_cycle_acu_limit for org in organizations}
-        cycle |= {item.org_id: item.cycle_acu_limit for item in lowest if item.scope == "org"}
+            cloud |= {org.org_id: org.max_cycle_acu_limit for org in organizations}
+            cloud |= split
+        cloud |= {
+            org_id: _min(acus, split.get(org_id))
+            for (scope, org_id), acus in listed.items()
+            if scope == "org" and org_id
+        }
         samples = [
-            *(
-                ORGANIZATION(acus, org_id=org_id)
-                for org_id, acus in cycle.items()
-                if org_id and acus is not None
-            ),
+            *(ORGANIZATION(acus, org_id=o) for o, acus in cloud.items() if acus is not None),
             *(
                 SESSION(org.max_session_acu_limit, org_id=org.org_id)
                 for org in organizations
                 if org.max_session_acu_limit is not None
             ),
-            *(ENTERPRISE(item.cycle_acu_limit) for item in lowest if item.scope == "enterprise"),
-            *self._of_users(lowest),
+            *(
+                ENTERPRISE(acus)
+                for (scope, _), acus in listed.items()
+                if scope == "enterprise" and acus is not None
+            ),
+            *self._of_users(listed),
         ]
         return Snapshot(
             tuple(samples),
@@ -123,23 +149,23 @@ class Limits:
             expired_entities=1 if self._last and not response else 0,
         )
 
-    def _of_users(self, items: Iterable[LimitItem]) -> Iterator[Sample]:
+    def _of_users(self, listed: Limited) -> Iterator[Sample]:
         """Limits of users that have their own series, up to the limit on such users."""
         samples = (
-            USER(item.cycle_acu_limit, user_id=self._policy.label(item.user_id))
-            for item in items
-            if item.scope == "user" and item.user_id and self._policy.own(item.user_id)
+            USER(acus, user_id=self._policy.label(user_id))
+            for (scope, user_id), acus in listed.items()
+            if scope == "user" and user_id and acus is not None and self._policy.own(user_id)
         )
         return islice(samples, self._policy.limit)
 
 
-def _lowest(items: Iterable[LimitItem]) -> list[LimitItem]:
+def _lowest(items: Iterable[LimitItem]) -> Limited:
     """One limit for each; the lowest if there are several, as that one applies."""
-    lowest: dict[tuple[str, str | None], LimitItem] = {}
+    lowest: dict[tuple[str, str | None], float | None] = {}
     for item in items:
-        ids = {"org": item.org_id, "user": item.user_id}
-        key = (item.scope, ids.get(item.scope))
-        known = lowest.get(key)
-        if known is None or item.cycle_acu_limit < known.cycle_acu_limit:
-            lowest[key] = item
-    return list(lowest.values())
+        lowest[item.of] = _min(item.cycle_acu_limit, lowest.get(item.of))
+    return lowest
+
+
+def _min(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)

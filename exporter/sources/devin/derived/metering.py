@@ -25,6 +25,7 @@ ACU_METRICS = frozenset(
         *unattributed.METRICS,
         sessions.RECENT_ACUS,
         sessions_created.AVERAGE_ACUS,
+        sessions_created.ORGANIZATION_AVERAGE_ACUS,
         categories.ACUS,
     }
 )

@@ -1,4 +1,4 @@
-"""Price and purchased pool. They are settings, as no endpoint has them."""
+"""Price, purchased pool and the size of large sessions: settings, as no endpoint has them."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,15 @@ from exporter.sources.devin.settings import DevinSettings
 
 PRICE = Metric("devin_acu_price", "Price of one ACU, in the currency named.", ("currency",))
 POOL = Metric("devin_pool_acus", "ACUs bought for a billing cycle.")
-METRICS = (PRICE, POOL)
+LARGE_SESSION = Metric(
+    "devin_large_session_acus",
+    "ACUs above which a session is large, as set; absent without the table of recent sessions.",
+)
+METRICS = (PRICE, POOL, LARGE_SESSION)
 
 
 def task(source: str, settings: DevinSettings) -> Task:
-    """The task that publishes price and pool if they are set."""
+    """The task that publishes those of them that are set."""
     samples = tuple(_samples(settings))
     return Task(
         name="money",
@@ -29,3 +33,5 @@ def _samples(settings: DevinSettings) -> Iterator[Sample]:
         yield PRICE(settings.acu_price, currency=settings.acu_currency)
     if settings.acu_pool is not None:
         yield POOL(settings.acu_pool)
+    if settings.recent_sessions:
+        yield LARGE_SESSION(settings.large_session_acus)

@@ -38,7 +38,7 @@ def task(
     """The task that compares the ledgers after each of their polls."""
 
     def snapshot(now: float, max_age: float) -> Snapshot:
-        cycle = windows(now).cycle
+        cycle = windows(now).certain().get("cycle")
         if cycle is None:
             return Snapshot()
 

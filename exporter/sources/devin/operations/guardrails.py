@@ -81,7 +81,8 @@ def task(
 
     def samples(response: Response[CycleViolations], now: float) -> Iterator[Sample]:
         violations = response.value
-        if violations.counts is not None and violations.cycle == windows(now).cycle:
+        running = windows(now).certain().get("cycle")
+        if violations.counts is not None and violations.cycle == running:
             for (name, action), count in sorted(violations.counts.items()):
                 yield VIOLATIONS(count, guardrail_name=name, action_taken=action)
 

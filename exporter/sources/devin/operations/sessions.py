@@ -6,22 +6,22 @@ A poll requests only what has changed since the last one; the rest is stored.
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
-from pydantic import TypeAdapter
-
-from exporter.client.endpoint import Endpoint, Request
-from exporter.client.http import PAGE_SIZE, Client
-from exporter.client.models import Acus, Id, Listing, ListPage, ResponseModel, Timestamp
+from exporter.client.endpoint import Request
+from exporter.client.http import Client
+from exporter.client.models import Listing
 from exporter.client.response import is_fresh
-from exporter.exposition.text import Name, Word
+from exporter.errors import EntitiesUnknownError, PollError, strip_traceback
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
-from exporter.sources.devin import keys
 from exporter.sources.devin.billing.windows import DAY, seconds
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members.user_policy import UserPolicy
+from exporter.sources.devin.operations import session_bills, session_items
+from exporter.sources.devin.operations.session_bills import SessionBills
+from exporter.sources.devin.operations.session_items import SessionItem
 
 TASK = "sessions"
 LONGEST_INTERVAL = 60.0
@@ -38,7 +38,7 @@ SESSIONS = Metric(
 )
 RECENT_INFO = Metric(
     "devin_recent_session_info",
-    "One of the newest sessions; 1.",
+    "One of the newest sessions, or a large one that still runs; 1.",
     (
         "session_id",
         "org_id",
@@ -52,7 +52,10 @@ RECENT_INFO = Metric(
     ),
 )
 RECENT_ACUS = Metric(
-    "devin_recent_session_acus", "ACUs that one of the newest sessions consumed.", ("session_id",)
+    "devin_recent_session_acus",
+    "ACUs that one of the newest sessions consumed: by the list of sessions, or where that says 0, "
+    "by its bill. Absent while there is none, as 0 is not known to be true.",
+    ("session_id",),
 )
 RECENT_CREATED = Metric(
     "devin_recent_session_created_timestamp_seconds",
@@ -67,53 +70,19 @@ RECENT_UPDATED = Metric(
 METRICS = (SESSIONS, RECENT_INFO, RECENT_ACUS, RECENT_CREATED, RECENT_UPDATED)
 
 
-class SessionItem(ResponseModel):
-    """The fields read of a session."""
-
-    session_id: Id
-    org_id: str
-    url: str
-    status: Word
-    acus_consumed: Acus
-    created_at: Timestamp
-    updated_at: Timestamp
-    title: Name | None = None
-    user_id: str | None = None
-    service_user_id: str | None = None
-    status_detail: Word | None = None
-    origin: Word | None = None
-    category: Word | None = None
-
-    @property
-    def known_as(self) -> str:
-        """The id without its prefix, which the API does not always send."""
-        return self.session_id.removeprefix("devin-")
-
-
-ENDPOINT = Endpoint(
-    path="/v3/enterprise/sessions",
-    response=TypeAdapter(ListPage[SessionItem]),
-    feeds="sessions",
-    permission=keys.VIEW_SESSIONS,
-    keys=keys.ENTERPRISE_ONLY,
-    check_params=lambda now: {"first": 1, "updated_after": int(now) - 3_600},
-)
-ORG_ENDPOINT = replace(
-    ENDPOINT,
-    path="/v3/organizations/{org_id}/sessions",
-    permission=keys.VIEW_ORG_SESSIONS,
-    keys=keys.ORGANIZATION_ONLY,
-    check_params=lambda now: {"first": PAGE_SIZE, "updated_after": int(now) - DAY},
-)
-ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """How many of the newest sessions are published, and whether with their titles."""
+    """What is published of single sessions.
+
+    Attributes:
+        rows: how many of the newest sessions, and as many again of large ones that still run.
+        titles: whether with their titles.
+        large_acus: the ACUs above which a session is large.
+    """
 
     rows: int
     titles: bool
+    large_acus: float
 
 
 class Sessions:
@@ -127,17 +96,20 @@ class Sessions:
         *,
         policy: UserPolicy,
         table: Table,
+        bills: SessionBills,
     ) -> None:
         self._client = client
         self._clock = clock
         self._identity = identity
         self._policy = policy
         self._table = table
+        self._bills = bills
         self._lock = threading.Lock()
         self._known: dict[str, SessionItem] = {}
         self._requested_at = -math.inf
         self._known_until = -math.inf
         self._complete = False
+        self._failure: PollError | None = EntitiesUnknownError("the sessions are not known yet")
         self.acus_seen = False
 
     def task(self, poll_interval: float, *, labelled_after: tuple[str, ...] = ()) -> Task:
@@ -153,11 +125,19 @@ class Sessions:
             metrics=METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
-            republish_after=labelled_after,
+            republish_after=(*labelled_after, session_bills.TASK),
         )
 
     def poll(self) -> None:
         """Request what has changed since the last good poll. Raises `PollError`."""
+        try:
+            self._request_changes()
+        except PollError as failure:
+            self._failure = failure
+            raise
+        self._failure = None
+
+    def _request_changes(self) -> None:
         requested_at = self._clock()
         # If the clock was ahead at the last poll, request everything again.
         known_until = (
@@ -191,7 +171,7 @@ class Sessions:
         org_id = self._identity.org_id
         return self._client.get_list(
             Request(
-                endpoint=ENDPOINT if org_id is None else ORG_ENDPOINT,
+                endpoint=session_items.ENDPOINT if org_id is None else session_items.ORG_ENDPOINT,
                 ids={"org_id": org_id or ""},
                 params={"updated_after": int(moment) - 1},
             )
@@ -205,8 +185,33 @@ class Sessions:
         return users | {item.service_user_id: "service" for item in items if item.service_user_id}
 
     def _newest(self) -> list[SessionItem]:
-        by_age = sorted(self._known.values(), key=lambda item: (-item.created_at, item.known_as))
-        return by_age[: self._table.rows]
+        return session_items.newest(self._known.values(), self._table.rows)
+
+    def _in_table(self, now: float) -> Iterator[tuple[SessionItem, float]]:
+        """The rows of the table, each with its ACUs; 0 where neither list nor bill has them."""
+        billed = self._bills.acus(now)
+        with self._lock:
+            newest = self._newest()
+            older = self._known.keys() - {item.known_as for item in newest}
+            running = [self._known[key] for key in older if self._known[key].still_runs]
+        rest = [(item, _acus(item, billed)) for item in running]
+        large = [(item, acus) for item, acus in rest if acus > self._table.large_acus]
+        large.sort(key=lambda row: (-row[1], row[0].known_as))
+        yield from ((item, _acus(item, billed)) for item in newest)
+        yield from large[: self._table.rows]
+
+    def without_acus(self) -> list[SessionItem]:
+        """The sessions of which the list says 0 ACUs, and whose bills are therefore needed.
+
+        Raises:
+            PollError: why the last poll failed, if it did.
+        """
+        failure = self._failure
+        if failure is not None:
+            raise strip_traceback(failure)
+        with self._lock:
+            items = tuple(self._known.values())
+        return session_bills.without_acus(items, rows=self._table.rows)
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """Counts by state, and the table, while the last good poll is fresh.
@@ -220,16 +225,15 @@ class Sessions:
         with self._lock:
             complete = self._complete
             recent = [item for item in self._known.values() if _updated_since(item, now - DAY)]
-            newest = self._newest()
         return Snapshot(
-            (*(_counts(recent) if complete else ()), *self._rows(newest)),
-            expires=self._requested_at + max_age,
+            (*(_counts(recent) if complete else ()), *self._rows(now)),
+            expires=min(self._requested_at + max_age, self._bills.expires(now)),
         )
 
-    def _rows(self, newest: list[SessionItem]) -> Iterator[Sample]:
+    def _rows(self, now: float) -> Iterator[Sample]:
         # Titles may hold names.
         titles = self._table.titles and self._policy.shows_ids
-        for item in newest:
+        for item, acus in self._in_table(now):
             session_id = item.known_as
             yield RECENT_INFO(
                 1,
@@ -243,9 +247,14 @@ class Sessions:
                 title=(item.title or "") if titles else "",
                 session_url=item.url,
             )
-            yield RECENT_ACUS(item.acus_consumed, session_id=session_id)
+            if acus:
+                yield RECENT_ACUS(acus, session_id=session_id)
             yield RECENT_CREATED(seconds(item.created_at), session_id=session_id)
             yield RECENT_UPDATED(seconds(item.updated_at), session_id=session_id)
+
+
+def _acus(item: SessionItem, billed: Mapping[str, float]) -> float:
+    return item.acus_consumed or billed.get(item.known_as, 0.0)
 
 
 def _updated_since(item: SessionItem, moment: float) -> bool:

@@ -22,7 +22,7 @@ from tests.support.rig import KEY, Clock, Rig, Scrape, at, payload, rig, simulat
 
 NOW = at("2026-03-20 23:30:00")
 SIZE = Size(organizations=3, users=30, days=90)
-MONEY = {"devin_acu_price", "devin_pool_acus"}
+SETTINGS = {"devin_acu_price", "devin_pool_acus", "devin_large_session_acus"}
 DEDICATED = {
     "devin_hypervisors",
     "devin_hypervisor_utilization_ratio",
@@ -49,6 +49,7 @@ def families_in(package: ModuleType) -> set[str]:
 BEHIND = {
     "ViewAccountMetrics": families_in(activity) | {metric.name for metric in queue.METRICS},
     "ViewAccountConsumption": families(
+        "devin_billing_day_start_",
         "devin_consumption_",
         "devin_organization_consumption_",
         "devin_user_consumption_",
@@ -112,7 +113,7 @@ def test_a_lacking_permission_takes_exactly_what_stands_behind_it(
     _, api = simulated
     full = polled_with(api, clock, KEY).scrape().names()
     lacking = polled_with(api, clock, f"cog_no_{permission}").scrape().names()
-    assert full >= ALL - MONEY
+    assert full >= ALL - SETTINGS
     assert full - lacking - {"devin_exporter_data_timestamp_seconds"} == BEHIND[permission]
     assert lacking <= full
 
@@ -152,17 +153,18 @@ def test_check_tells_the_key_its_expiry_the_cycle_and_the_cost(
     asked = {path for path, _ in api.traffic.requests}
     assert all(count == 1 for (path, _), count in api.traffic.requests.items())
     shown = {line.split()[0] for line in ended.stdout.splitlines() if line.startswith("/v3")}
-    assert asked == shown
+    # No session has changed lately by the clock of the process.
+    assert shown - asked == {"/v3/enterprise/consumption/daily/sessions/{session_id}"}
+    assert asked <= shown
 
 
 def test_the_cost_that_check_tells_is_what_an_hour_of_polls_sends(
     simulated: tuple[World, DemoApi], clock: Clock
 ) -> None:
     _, api = simulated
-    settings = {"DEVIN_API_URL": api.url, "DEVIN_SERVICE_USER_TOKEN": KEY}
-    told = finished("check", "--devin.requests-per-second=1000", **settings).stdout
-    estimate = int(told.partition("cost about ")[2].split()[0])
     with rig(api.url, clock) as polled:
+        told = "\n".join(SOURCE.check(polled.opened[0]).lines)
+        estimate = int(told.partition("cost about ")[2].split()[0])
         polled.poll()
         sent = 0.0
         for task in polled.tasks:
@@ -193,19 +195,27 @@ def test_check_on_a_deployment_without_hypervisors_says_so_and_exits_0(
 # Dedicated deployments
 
 
-@pytest.mark.parametrize("key", ["cog_no_ViewEnterpriseInfraDetails", "cog_no_unknown"])
+@pytest.mark.parametrize(
+    ("key", "tasks"),
+    [
+        ("cog_no_ViewEnterpriseInfraDetails", ["hypervisors"]),
+        ("cog_no_unknown", ["guardrails"]),
+        ("cog_no_unknown_limits", ["organization_limits", "usage_tiers"]),
+    ],
+)
 def test_what_is_not_on_this_deployment_is_off_and_no_failure(
     simulated: tuple[World, DemoApi],
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
     key: str,
+    tasks: list[str],
 ) -> None:
     caplog.set_level("INFO", "exporter")
     _, api = simulated
     polled = polled_with(api, clock, key, twice=True)
-    task = "hypervisors" if "Infra" in key else "guardrails"
     scrape = polled.scrape()
-    assert scrape.one("devin_exporter_task_up", task=task) is None
+    for task in tasks:
+        assert scrape.one("devin_exporter_task_up", task=task) is None
     failures = polled.registry.collect()
     counted = [
         sample.value
@@ -217,7 +227,7 @@ def test_what_is_not_on_this_deployment_is_off_and_no_failure(
     assert sum(counted) == 0
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
         "the key is an enterprise's",
-        "task is off",
+        *("task is off" for _ in tasks),
     ]
     assert not scrape.names() & families(f"devin_{task[:-1]}")
 
@@ -255,6 +265,7 @@ def test_an_organizations_key_feeds_what_is_the_organizations(
     assert scrape.family("devin_organization_info") == {frozenset(info.items()): 1.0}
     expected = families("devin_organization_") - {
         "devin_organization_cycle_limit_acus",
+        "devin_organization_local_agent_cycle_limit_acus",
         "devin_organization_session_limit_acus",
     }
     if key == "cog_blind":
@@ -496,19 +507,17 @@ def test_a_mean_of_acus_makes_a_plan_metered(plan: tuple[respx.Router, Rig]) -> 
     assert scrape.one("devin_consumption_cycle_acus", product="devin") == 0
 
 
-def test_zeros_of_the_newest_sessions_go_as_soon_as_a_plan_is_known_to_be_without_metering(
-    plan: tuple[respx.Router, Rig],
+@pytest.mark.parametrize(("cycle", "metered"), [(2, None), (9, 0)])
+def test_no_0_of_a_session_is_published_whatever_the_plan(
+    plan: tuple[respx.Router, Rig], cycle: int, metered: float | None
 ) -> None:
     api, polled = plan
-    zero_plan(api, cycle=2, today=2)
+    zero_plan(api, cycle=cycle, today=2)
     polled.poll(*TASKS)
     polled.poll("sessions")
-    assert polled.scrape().one("devin_recent_session_acus", session_id="a") == 0
-    zero_plan(api, cycle=9, today=2)
-    polled.poll("session_metrics")
     scrape = polled.scrape()
-    assert scrape.one("devin_metered") == 0
-    assert not scrape.names() & families("devin_consumption_", "devin_recent_session_acus")
+    assert scrape.one("devin_metered") == metered
+    assert "devin_recent_session_acus" not in scrape.names()
     assert scrape.one("devin_recent_session_created_timestamp_seconds", session_id="a")
 
 

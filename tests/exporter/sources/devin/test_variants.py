@@ -72,13 +72,13 @@ def test_a_day_is_read_whichever_form_it_has(
     assert by_label(polled.scrape(), "devin_consumption_today_acus") == expected
 
 
-def test_the_day_of_a_date_without_a_time_is_the_documented_billing_day(
+def test_the_day_of_a_date_without_a_time_is_absent_for_the_hour_in_which_either_day_may_run(
     api: Api, polled: Rig, clock: Clock
 ) -> None:
     api.get(DAILY).respond(json=payload("variants/consumption_daily_string_date"))
     shown = []
-    for now in ("2026-05-20 07:59:59", "2026-05-20 08:00:00", "2026-05-21 08:00:00"):
-        clock.now = at(now)
+    for now in ("20 06:59:59", "20 07:59:59", "20 08:00:00", "21 08:00:00"):
+        clock.now = at(f"2026-05-{now}")
         polled.poll("enterprise_consumption")
         scrape = polled.scrape()
         shown.append(
@@ -87,7 +87,7 @@ def test_the_day_of_a_date_without_a_time_is_the_documented_billing_day(
                 for window in ("today", "yesterday")
             ]
         )
-    assert shown == [[0, 0], [100, 0], [0, 100]]
+    assert shown == [[0, 0], [None, None], [100, 0], [0, 100]]
 
 
 @pytest.mark.parametrize("date", ["2026-13-01", "2026-5-1", "20260501", "today"])

@@ -1,0 +1,36 @@
+"""The CRC-32 of two texts one after the other, from the CRC-32 of each, as zlib computes it.
+
+A checksum is a polynomial over two elements. Bytes that follow multiply it by a power of x, and the
+product of two polynomials is taken modulo that of CRC-32.
+"""
+
+_POLYNOMIAL = 0xEDB88320
+_ONE = 0x80000000
+_X = 0x40000000
+
+
+def shift_of(length: int) -> int:
+    """What `length` bytes that follow multiply a checksum by; computed once for a text."""
+    shift, power = _ONE, _X
+    bits = 8 * length
+    while bits:
+        if bits & 1:
+            shift = _product(shift, power)
+        power = _product(power, power)
+        bits >>= 1
+    return shift
+
+
+def combined(first: int, second: int, shift: int) -> int:
+    """The checksum of two texts, from the checksum of each and the shift of the second's length."""
+    return _product(shift, first) ^ second
+
+
+def _product(left: int, right: int) -> int:
+    product = 0
+    while left:
+        if left & _ONE:
+            product ^= right
+        left = (left << 1) & 0xFFFFFFFF
+        right = (right >> 1) ^ (_POLYNOMIAL if right & 1 else 0)
+    return product

@@ -1,0 +1,1 @@
+"""AI spend: Devin beside the AIone gateway."""

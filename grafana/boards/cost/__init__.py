@@ -1,0 +1,1 @@
+"""Cost: the cycle, and its table by organization."""

@@ -1,0 +1,237 @@
+"""Cost: what the cycle costs, where it goes, and where it ends."""
+
+from grafana_foundation_sdk.builders import timeseries
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
+
+from grafana.boards.cost.by_organization import BY_ORGANIZATION, CLOSENESS
+from grafana.boards.cost.forecast import (
+    FORECAST,
+    FORECAST_IS,
+    SO_FAR,
+)
+from grafana.boards.cost.of_the_enterprise import OF_THE_ENTERPRISE
+from grafana.builders import cycles, days, names
+from grafana.builders import promql as q
+from grafana.builders.board import Board
+from grafana.builders.charts import bar_panel, by_product, line_panel
+from grafana.builders.colours import AMBER, BLUE, GREY, PRODUCTS
+from grafana.builders.overrides import (
+    CATEGORIES,
+    colour,
+    dashed,
+    setting,
+    words,
+)
+from grafana.builders.panels import (
+    ENTERPRISE_ONLY,
+    LOCAL,
+    NO_PRICE,
+    NOTHING,
+    as_people_write,
+    in_currency,
+    ranking_panel,
+    stat_panel,
+)
+from grafana.builders.queries import now, over_time, rows
+from grafana.builders.tables import (
+    Ranked,
+    column,
+    number_column,
+    ranking_table,
+    table_panel,
+    wide_column,
+)
+from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
+
+OF_SESSIONS = q.total(q.USE_CYCLE, ', product="devin"')
+PER_MERGED = f"{OF_SESSIONS} / (sum({q.scoped(q.MERGED_CYCLE)}) > 0)"
+
+_cost_by_day = q.cost(days.daily(q.USE_YESTERDAY, by="product"))
+_limit_of_users = f"max by (user_id) ({q.latest('devin_user_cycle_limit_acus')})"
+_users = q.of_users(
+    "devin_user_consumption_cycle_acus",
+    lambda selector: f"sum by (user_id) ({q.ANY_INSTANCE} ({selector}))",
+    f"{q.JOB}, {q.UNDER_USER_LIMIT}",
+)
+_near_limit = f"topk(15, {_users} / on (user_id) ({_limit_of_users} > 0))"
+_categories = "max by (category, subcategory) ({})".format
+_sessions = _categories(q.latest("devin_category_sessions_cycle"))
+_acus = _categories(q.latest("devin_category_cycle_acus"))
+
+CARDS = (
+    in_currency(
+        stat_panel(
+            "Cost so far",
+            "ACUs of the running billing cycle at the price as last known (DEVIN_ACU_PRICE).",
+            LOCAL,
+            now(q.cost(SO_FAR), "in this cycle"),
+            missing=[NO_PRICE, NOTHING],
+        ),
+    ),
+    in_currency(
+        stat_panel(
+            "Cost at the end",
+            f"Of the running billing cycle, at the price as last known. {FORECAST_IS}",
+            LOCAL,
+            now(q.cost(FORECAST), "forecast"),
+            missing=[NO_PRICE],
+        ),
+    ),
+    stat_panel(
+        "ACUs so far",
+        f"Of the running billing cycle; above, at its end. {FORECAST_IS}",
+        LOCAL,
+        now(
+            days.with_line(
+                SO_FAR,
+                days.as_text(f"round({FORECAST})", "$1 at the end"),
+                "no forecast: days are missing",
+            ),
+            "{{line}}",
+        ),
+    ).decimals(0),
+    in_currency(
+        stat_panel(
+            "A merged pull request",
+            "Cost of cloud sessions (product devin) of the running cycle for each pull request "
+            "that Devin opened in it and that is merged; above, their ACUs.",
+            LOCAL,
+            now(
+                days.with_line(
+                    q.cost(PER_MERGED),
+                    days.as_text(f"round({PER_MERGED}, 0.01)", "$1 ACUs"),
+                    "ACUs",
+                ),
+                "{{line}}",
+            ),
+            missing=[NO_PRICE],
+            empty="none known",
+        ),
+    ),
+    stat_panel(
+        "Days left",
+        "Until the running billing cycle ends.",
+        "suffix: days",
+        now(q.CYCLE_DAYS_LEFT, "in this cycle"),
+        width=4,
+    ).decimals(1),
+)
+
+BY_DAY = in_currency(
+    by_product(
+        bar_panel(
+            "Cost by day and product",
+            "Cost of each complete billing day, at the price of that day, of the products that the "
+            "range has any of.",
+            LOCAL,
+            over_time(
+                days.used_in_range(q.USE_YESTERDAY, _cost_by_day),
+                "{{product}}",
+                step="1d",
+            ),
+            axis="cost",
+            empty="no whole day with a price is known in this range",
+        )
+    ),
+    over_range=True,
+)
+
+
+def _course() -> timeseries.Panel:
+    return (
+        line_panel(
+            "Cycle against the pool",
+            "ACUs of the cycle by the end of each billing day (the running day as far as it has "
+            "gone), what could be foreseen of the cycle's end then, and the pool as last known. "
+            "Choose a longer range for the cycles before. Made of days: a day that is not known "
+            f"leaves the rest of its cycle out. The pool is the enterprise's. {FORECAST_IS}",
+            LOCAL,
+            over_time(cycles.course(q.USE_YESTERDAY, q.USE_TODAY), "ACUs", step="1d"),
+            over_time(
+                cycles.forecast_course(q.USE_YESTERDAY, q.USE_TODAY),
+                "Forecast of the end",
+                step="1d",
+            ),
+            over_time(f"max({q.last('devin_pool_acus', '[1d]' + q.AT_NOW)})", "Pool", step="1d"),
+            axis="ACUs",
+            height=10,
+            empty="no cycle's days are all known in this range",
+        )
+        .interval("1d")
+        .decimals(0)
+        .override_by_name("ACUs", [colour(BLUE)])
+        .override_by_name(
+            "Forecast of the end",
+            [colour(AMBER), dashed()],
+        )
+        .override_by_name("Pool", [colour(GREY)])
+    )
+
+
+BOARD = Board(
+    uid="devin-cost",
+    about="Cost and ACUs of the billing cycle, by organization, product and category, against "
+    "pool and limits.",
+    variables=[*OF_ORGANIZATIONS, CURRENCY_VARIABLE],
+    sections=[
+        ("", CARDS),
+        ("", [BY_ORGANIZATION]),
+        ("", [BY_DAY, _course()]),
+        ("The whole enterprise", OF_THE_ENTERPRISE),
+        (
+            "Where it goes",
+            [
+                as_people_write(
+                    ranking_panel(
+                        "ACUs by product",
+                        "ACUs of the running billing cycle.",
+                        LOCAL,
+                        now(f"sum by (product) ({q.scoped(q.USE_CYCLE)}) != 0", "{{product}}"),
+                        width=5,
+                        empty="no use in this cycle is known",
+                        names_above=True,
+                    ),
+                    PRODUCTS,
+                ).decimals(0),
+                table_panel(
+                    "By category",
+                    "What sessions created in the running billing cycle were for; the row without "
+                    "a subcategory is what its category holds beyond its subcategories. "
+                    f"{ENTERPRISE_ONLY}",
+                    rows(_sessions),
+                    rows(_acus),
+                    rows(q.cost(_acus)),
+                    columns={
+                        "category": wide_column(
+                            "Category", 170, setting("mappings", [words(*CATEGORIES)])
+                        ),
+                        "subcategory": column("Subcategory", 125),
+                        "Value #A": number_column("Sessions", 80),
+                        "Value #B": number_column("ACUs", 80),
+                        "Value #C": number_column("Cost, $currency", 95),
+                    },
+                    empty=("category", "no category is known", _sessions),
+                    width=11,
+                    height=9,
+                ).sort_by([TableSortByFieldState().display_name("ACUs").desc(True)]),  # noqa: FBT003
+                ranking_table(
+                    "Users close to a limit",
+                    "ACUs of the running cycle, reviews left out, against the user's own limit (a "
+                    "permanent override), the 15 closest among the chosen organizations' members, "
+                    "with all that they used. A limit of 0 blocks all use and is not shown.",
+                    rows(names.with_user_name(_near_limit, _limit_of_users)),
+                    setting("max", 1),
+                    ranked=Ranked(label="user", names="User", figures="Used"),
+                    empty=("no user with a limit is known to have used anything", _near_limit),
+                    unit="percentunit",
+                    by_threshold=CLOSENESS,
+                    width=8,
+                ),
+            ],
+        ),
+    ],
+    alerts={
+        "DevinPool.+|DevinEnterpriseNearLimit": ["Cycle against the pool"],
+        "DevinAcuSpike": ["Cost by day and product"],
+    },
+)

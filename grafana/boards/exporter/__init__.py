@@ -1,0 +1,1 @@
+"""Exporter: its tasks, its requests, and its sources side by side."""

@@ -1,0 +1,1 @@
+"""Overview: the figures of the range, and the newest sessions."""

@@ -1,0 +1,1 @@
+"""Queue and sessions, and what dedicated deployments have."""

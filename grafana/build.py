@@ -5,7 +5,8 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana.boards import adoption, monthly_report, people
+from grafana.boards import monthly_report, people
+from grafana.boards.adoption import board as adoption
 from grafana.boards.ai_spend import board as ai_spend
 from grafana.boards.cost import board as cost
 from grafana.boards.exporter import board as exporter

@@ -47,7 +47,7 @@ def _run(command: str, overrides: Fields, args: argparse.Namespace) -> int:
         return run_until_terminated(lambda: check(overrides))
     if command == "healthcheck":
         return healthcheck.main([args.operand] if args.operand else [])
-    if command == "check":
+    if command == "backfill":
         options = parse_options(args, now=time.time())
         run_until_terminated(lambda: write_history(overrides, options))
     elif command == "check-web-config":

@@ -39,6 +39,7 @@ GATEWAY_DAY = (
     "billing days."
 )
 ENTERPRISE_ONLY = "Of the whole enterprise, whatever is chosen; an organization's key has it not."
+ADDED_UP = "Of several chosen organizations: their sum, absent unless each one's is known."
 NO_GATEWAY = "nothing of the AIone gateway is known"
 NOTHING_TO_DRAW = "no sample stands at the steps of this range: a shorter one may show some"
 NO_DAY = "no whole day is known in this range"

@@ -59,6 +59,29 @@ SESSIONS_YESTERDAY = Scoped(
 SESSIONS_CYCLE = Scoped("devin_sessions_created_cycle", "devin_organization_sessions_created_cycle")
 MERGED_CYCLE = Scoped("devin_prs_merged_cycle", "devin_organization_prs_merged_cycle")
 SEARCHES_CYCLE = Scoped("devin_searches_cycle", "devin_organization_searches_cycle")
+MERGING_CYCLE = Scoped(
+    "devin_sessions_with_merged_prs_cycle", "devin_organization_sessions_with_merged_prs_cycle"
+)
+PLAYBOOK_CYCLE = Scoped(
+    "devin_sessions_with_playbook_cycle", "devin_organization_sessions_with_playbook_cycle"
+)
+SEARCHING_CYCLE = Scoped(
+    "devin_sessions_with_search_cycle", "devin_organization_sessions_with_search_cycle"
+)
+ORIGINS_CYCLE = Scoped(
+    "devin_sessions_created_by_origin_cycle",
+    "devin_organization_sessions_created_by_origin_cycle",
+)
+SIZES_CYCLE = Scoped(
+    "devin_sessions_created_by_size_cycle", "devin_organization_sessions_created_by_size_cycle"
+)
+MEAN_ACUS_CYCLE = Scoped(
+    "devin_session_average_cycle_acus", "devin_organization_session_average_cycle_acus"
+)
+CREATED_CYCLE = Scoped("devin_prs_created_cycle", "devin_organization_prs_created_cycle")
+CLOSED_CYCLE = Scoped("devin_prs_closed_cycle", "devin_organization_prs_closed_cycle")
+OPEN_CYCLE = Scoped("devin_prs_open_cycle", "devin_organization_prs_open_cycle")
+TAKEN_OVER_CYCLE = Scoped("devin_prs_taken_over_cycle", "devin_organization_prs_taken_over_cycle")
 ACTIVE_DAY = Scoped("devin_daily_active_users", "devin_organization_daily_active_users")
 ACTIVE_WEEK = Scoped("devin_weekly_active_users", "devin_organization_weekly_active_users")
 ACTIVE_MONTH = Scoped("devin_monthly_active_users", "devin_organization_monthly_active_users")
@@ -89,9 +112,32 @@ def scoped(figure: Scoped, window: str = "", matchers: str = "") -> str:
     return f"{ANY_INSTANCE} ({' or '.join(read)})"
 
 
-def total(figure: Scoped, matchers: str = "") -> str:
-    """One number, as scraped last."""
-    return f"sum({scoped(figure, matchers=matchers)})"
+def of_chosen(metric: str, window: str = "") -> str:
+    """The chosen organizations' series; nothing where the enterprise's are shown."""
+    if window:
+        return last(metric, window, CHOSEN_ORGANIZATIONS)
+    return latest(metric, CHOSEN_ORGANIZATIONS)
+
+
+def unless_partial(summed: str, known: str, window: str = "") -> str:
+    """A sum, or nothing where a chosen organization is not among those that are known."""
+    chosen = of_chosen("devin_organization_info", window)
+    return f"(({summed}) unless on () (({chosen}) unless on (org_id) ({known})))"
+
+
+def total(
+    figure: Scoped, matchers: str = "", *, window: str = "", by: str = "", or_known: str = ""
+) -> str:
+    """A sum, as scraped last or within a window; absent where an organization's part is unknown.
+
+    `or_known` finds chosen organizations that need no series of the figure, as they have none of
+    what it counts.
+    """
+    known = of_chosen(figure.organization, window)
+    if or_known:
+        known = f"{known} or on (org_id) ({or_known})"
+    summed = f"sum by ({by}) ({scoped(figure, window, matchers)})"
+    return unless_partial(summed, known, window)
 
 
 def price(at: str = "") -> str:

@@ -12,7 +12,7 @@ from grafana.boards.cost.forecast import (
 from grafana.boards.cost.of_the_enterprise import OF_THE_ENTERPRISE
 from grafana.builders import cycles, days, names
 from grafana.builders import promql as q
-from grafana.builders.board import Board
+from grafana.builders.board import Board, Stack
 from grafana.builders.charts import bar_panel, by_product, line_panel
 from grafana.builders.colours import AMBER, BLUE, GREY, PRODUCTS
 from grafana.builders.overrides import (
@@ -44,7 +44,7 @@ from grafana.builders.tables import (
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 
 OF_SESSIONS = q.total(q.USE_CYCLE, ', product="devin"')
-PER_MERGED = f"{OF_SESSIONS} / (sum({q.scoped(q.MERGED_CYCLE)}) > 0)"
+PER_MERGED = f"{OF_SESSIONS} / ({q.total(q.MERGED_CYCLE)} > 0)"
 
 _cost_by_day = q.cost(days.daily(q.USE_YESTERDAY, by="product"))
 _limit_of_users = f"max by (user_id) ({q.latest('devin_user_cycle_limit_acus')})"
@@ -168,6 +168,35 @@ def _course() -> timeseries.Panel:
     )
 
 
+PRODUCTS_OF_CYCLE = as_people_write(
+    ranking_panel(
+        "ACUs by product",
+        "ACUs of the running billing cycle.",
+        LOCAL,
+        now(f"{q.total(q.USE_CYCLE, by='product')} != 0", "{{product}}"),
+        width=5,
+        empty="no use in this cycle is known",
+        names_above=True,
+    ),
+    PRODUCTS,
+).decimals(0)
+
+_tiers = f"max by (tier_id, tier_name) ({q.latest('devin_usage_tier_limit_acus')})"
+TIERS = table_panel(
+    "Tiers of users",
+    "ACUs that each user of a tier may use in a billing cycle, reviews left out. A tier without a "
+    f"limit is not shown. {ENTERPRISE_ONLY}",
+    rows(_tiers),
+    columns={
+        "tier_name": wide_column("Tier", 110),
+        "Value #A": number_column("ACUs each", 115),
+    },
+    empty=("tier_name", "no limit of a tier is known", _tiers),
+    width=5,
+    height=5,
+).sort_by([TableSortByFieldState().display_name("ACUs each").desc(True)])  # noqa: FBT003
+
+
 BOARD = Board(
     uid="devin-cost",
     about="Cost and ACUs of the billing cycle, by organization, product and category, against "
@@ -181,18 +210,7 @@ BOARD = Board(
         (
             "Where it goes",
             [
-                as_people_write(
-                    ranking_panel(
-                        "ACUs by product",
-                        "ACUs of the running billing cycle.",
-                        LOCAL,
-                        now(f"sum by (product) ({q.scoped(q.USE_CYCLE)}) != 0", "{{product}}"),
-                        width=5,
-                        empty="no use in this cycle is known",
-                        names_above=True,
-                    ),
-                    PRODUCTS,
-                ).decimals(0),
+                Stack([PRODUCTS_OF_CYCLE, TIERS]),
                 table_panel(
                     "By category",
                     "What sessions created in the running billing cycle were for; the row without "
@@ -212,7 +230,7 @@ BOARD = Board(
                     },
                     empty=("category", "no category is known", _sessions),
                     width=11,
-                    height=9,
+                    height=14,
                 ).sort_by([TableSortByFieldState().display_name("ACUs").desc(True)]),  # noqa: FBT003
                 ranking_table(
                     "Users close to a limit",
@@ -226,6 +244,7 @@ BOARD = Board(
                     unit="percentunit",
                     by_threshold=CLOSENESS,
                     width=8,
+                    height=14,
                 ),
             ],
         ),

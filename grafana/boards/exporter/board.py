@@ -3,8 +3,10 @@
 from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models import common as options
 
+from grafana.boards.exporter.api_data import DAY_START, UNREADABLE
 from grafana.boards.exporter.source_comparison import INVALID, TWO_COUNTS
 from grafana.boards.exporter.tasks import CARDS, TASKS, UP
+from grafana.boards.exporter.web_configuration import WEB_CONFIGURATION
 from grafana.boards.firing_alerts import firing_panel
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
@@ -31,7 +33,7 @@ def _rate(metric: str, by: str, matchers: str = q.JOB) -> str:
 
 def _by_instance(title: str, about: str, unit: str, metric: str, axis: str) -> timeseries.Panel:
     query = over_time(f"max by (instance) ({metric}{{{q.JOB}}})", "{{instance}}")
-    return line_panel(title, about, unit, query, axis=axis, width=8, many=True)
+    return line_panel(title, about, unit, query, axis=axis, width=6, many=True)
 
 
 _requests = "devin_exporter_api_requests_total"
@@ -122,6 +124,7 @@ PROCESS = (
         "process_resident_memory_bytes",
         "memory",
     ),
+    WEB_CONFIGURATION,
 )
 
 RETRIES = line_panel(
@@ -153,7 +156,7 @@ UNATTRIBUTED = as_people_write(
         "percentunit",
         over_time(_parts, "{{scope}}"),
         axis="of the total",
-        width=16,
+        width=8,
     )
     .override_by_name("organizations", [colour(BLUE)])
     .override_by_name("users", [colour(AMBER)]),
@@ -207,7 +210,7 @@ BOARD = Board(
         ("Process", PROCESS),
         (
             "Data",
-            [RETRIES, UNATTRIBUTED],
+            [RETRIES, UNATTRIBUTED, Stack([DAY_START, UNREADABLE])],
         ),
         ("", [TWO_COUNTS, INVALID]),
     ],

@@ -36,6 +36,8 @@ NEVER_FAILED = "nothing fails, is retried or skipped here"
 FEW_USERS = "an organization here has no more users than are shown"
 FEW_OF_THEM = "there are no more of them here than are shown"
 ALL_READABLE = "the simulated gateway tells nothing that cannot be read"
+NO_SUCH_ROW = "the simulated API sends no row that cannot be read"
+NO_WEB_CONFIGURATION = "the exporter has no web configuration here"
 NO_PAST_OF_PULL_REQUESTS = "no cycle has ended here while the exporter ran"
 EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
     ("devin-exporter", "Failed attempts", "A"): (NEVER_FAILED, lambda *_: True),
@@ -56,6 +58,8 @@ EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
         ALL_READABLE,
         lambda *_: True,
     ),
+    ("devin-exporter", "Unreadable rows", "A"): (NO_SUCH_ROW, lambda *_: True),
+    ("devin-exporter", "Web configuration", "A"): (NO_WEB_CONFIGURATION, lambda *_: True),
     ("devin-monthly-report", "A merged pull request", "A"): (
         NO_PAST_OF_PULL_REQUESTS,
         lambda *_: True,
@@ -602,7 +606,18 @@ SHOWN_TO_ORGANIZATIONS = {
         "Sessions created by day": "A",
         "Sessions": "A",
         "Merged pull requests": "A",
+        "Merge rate": "A",
+        "Sessions that merge": "A",
         "Searches": "A",
+        "ACUs of a session": "A",
+        "Sessions with a playbook": "A",
+        "Sessions with a search": "A",
+        "Sessions by origin": "A",
+        "Sessions by size": "ABCDE",
+        "Pull requests": "ABCD",
+        "Pull requests taken over": "A",
+        "Pull requests in the cycle": "ABCD",
+        "Automations enabled": "A",
     },
     "devin-queue-and-sessions": {
         "Sessions": "A",

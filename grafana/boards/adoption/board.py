@@ -2,18 +2,19 @@
 
 from grafana_foundation_sdk.builders import stat
 
+from grafana.boards.adoption.automations_and_scans import AUTOMATIONS, CODE_SCANS
+from grafana.boards.adoption.this_cycle import BREAKDOWNS, COURSE, OUTCOME, SHARES
 from grafana.builders import days, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.charts import bar_panel, line_panel
-from grafana.builders.colours import AMBER, BLUE, GREEN, GREY, VERMILION
-from grafana.builders.overrides import ORIGINS, colour, spoken
+from grafana.builders.colours import AMBER, BLUE, GREEN
+from grafana.builders.overrides import colour
 from grafana.builders.panels import (
+    ADDED_UP,
     ENTERPRISE_ONLY,
     LOCAL,
     NOTHING,
-    as_people_write,
-    ranking_panel,
     stat_panel,
 )
 from grafana.builders.queries import now, over_time, rows
@@ -22,12 +23,10 @@ from grafana.builders.variables import OF_ORGANIZATIONS
 
 IDLE_SHOWN = 50
 UTC_DAYS = "Days, weeks from Monday, and months are UTC's here."
-SUM_OF_ORGANIZATIONS = "Users of several chosen organizations count in each."
+SUM_OF_ORGANIZATIONS = f"Users of several chosen organizations count in each. {ADDED_UP}"
 
 OF_UTC_DAY = "[23h50m] offset -39h59m"
 """For a step at 08:00 UTC: of the UTC day that began eight hours before."""
-AT_STEPS_END = "[$__interval] offset -$__interval"
-"""Forward, so that what has just begun is there, however long the steps are."""
 THIRTY_UTC_DAYS = "[29d23h59m59s:1d]"
 """Midnights; each reads what was said of the day before it."""
 
@@ -40,12 +39,6 @@ _mean_day = (
 _month_before = f"max({q.last('devin_previous_month_active_users', '[2h]')})"
 
 
-def _shown(metric: str, matchers: str = q.JOB) -> str:
-    return f"max({q.latest(metric, matchers)})"
-
-
-_created, _merged = _shown("devin_prs_created_cycle"), _shown("devin_prs_merged_cycle")
-_closed = _shown("devin_prs_closed_cycle")
 _use_of_users = f"sum by (user_id) ({q.latest('devin_user_consumption_cycle_acus')}) > 0"
 _all_known = q.latest("devin_exporter_unattributed_cycle_acus", f'{q.JOB}, scope="users"')
 _members = f"group by (user_id) ({q.latest('devin_organization_member_info', q.ORGANIZATION)})"
@@ -55,12 +48,6 @@ _idle_is = (
     "users with series of their own (DEVIN_USER_METRICS full or id, DEVIN_USER_LIMIT). Absent "
     "unless every user's use is known."
 )
-_pull_requests = {
-    "Created": (_created, BLUE),
-    "Merged": (_merged, GREEN),
-    "Closed": (_closed, VERMILION),
-    "Open": (_shown("devin_prs_open_cycle"), GREY),
-}
 
 
 def _active(title: str, figure: q.Scoped, before: str, about: str) -> stat.Panel:
@@ -101,77 +88,6 @@ CARDS = (
         width=4,
     ),
 )
-
-OUTCOME = (
-    stat_panel(
-        "Sessions",
-        "Sessions created in the running billing cycle.",
-        LOCAL,
-        now(q.total(q.SESSIONS_CYCLE), "this cycle"),
-    ),
-    stat_panel(
-        "Merged pull requests",
-        "Pull requests that Devin opened in the running billing cycle and that are merged.",
-        LOCAL,
-        now(q.total(q.MERGED_CYCLE), "this cycle"),
-    ),
-    stat_panel(
-        "Merge rate",
-        "Of the pull requests that Devin opened in the running billing cycle, how many are merged. "
-        f"{ENTERPRISE_ONLY}",
-        "percentunit",
-        now(f"{_merged} / ({_created} > 0)", "of those opened"),
-    ).decimals(1),
-    stat_panel(
-        "Sessions that merge",
-        "Of the sessions created in the running billing cycle, how many have led to a merged pull "
-        f"request. {ENTERPRISE_ONLY}",
-        "percentunit",
-        now(
-            f"{_shown('devin_sessions_with_merged_prs_cycle')} / "
-            f"({_shown('devin_sessions_created_cycle')} > 0)",
-            "of this cycle's",
-        ),
-    ).decimals(1),
-    stat_panel(
-        "Searches",
-        "Searches made in the running billing cycle.",
-        LOCAL,
-        now(q.total(q.SEARCHES_CYCLE), "this cycle"),
-        width=4,
-    ),
-)
-
-_origins = as_people_write(
-    ranking_panel(
-        "Sessions by origin",
-        "Where sessions created in the running billing cycle were started. The vendor leaves some "
-        f"origins out. {ENTERPRISE_ONLY}",
-        LOCAL,
-        now(
-            f"max by (origin) ({q.latest('devin_sessions_created_by_origin_cycle')})", "{{origin}}"
-        ),
-    ),
-    ORIGINS,
-)
-
-_course = line_panel(
-    "Pull requests in the cycle",
-    "Pull requests that Devin opened in the running billing cycle of each moment. The API has no "
-    "past of them, so there is none to backfill: the lines begin when the exporter first ran, and "
-    f"nothing can be shown of cycles before. {ENTERPRISE_ONLY}",
-    LOCAL,
-    *(
-        over_time(f"max({q.last(f'devin_prs_{state.lower()}_cycle', AT_STEPS_END)})", state)
-        for state in _pull_requests
-    ),
-    axis="pull requests",
-    width=15,
-    height=10,
-    empty="no pull request is known in this range: the API has no past of them",
-).interval("5m")
-for _state, (_, _shade) in _pull_requests.items():
-    _course = _course.override_by_name(_state, [colour(_shade)])
 
 BOARD = Board(
     uid="devin-adoption",
@@ -216,39 +132,11 @@ BOARD = Board(
                 ),
             ],
         ),
-        ("This cycle", OUTCOME),
+        ("This cycle", [*OUTCOME, *SHARES, *BREAKDOWNS]),
         (
             "",
             [
-                _origins,
-                ranking_panel(
-                    "Sessions by size",
-                    "Sessions created in the running billing cycle, by the vendor's sizes. "
-                    f"{ENTERPRISE_ONLY}",
-                    LOCAL,
-                    *(
-                        now(
-                            _shown(
-                                "devin_sessions_created_by_size_cycle", f'{q.JOB}, size="{size}"'
-                            ),
-                            spoken(size),
-                        )
-                        for size in ("xs", "s", "m", "l", "xl")
-                    ),
-                ),
-                ranking_panel(
-                    "Pull requests",
-                    "Pull requests that Devin opened in the running billing cycle, and where they "
-                    f"stand. {ENTERPRISE_ONLY}",
-                    LOCAL,
-                    *(now(expr, state) for state, (expr, _) in _pull_requests.items()),
-                ),
-            ],
-        ),
-        (
-            "",
-            [
-                _course,
+                COURSE,
                 table_panel(
                     "Who is idle",
                     f"{_idle_is} At most {IDLE_SHOWN} are listed.",
@@ -260,6 +148,7 @@ BOARD = Board(
                 ),
             ],
         ),
+        ("Automations and code scans", [AUTOMATIONS, *CODE_SCANS]),
     ],
     alerts={"DevinUsageStopped": ["Sessions created by day"]},
 )

@@ -1,0 +1,1 @@
+"""Adoption: active users, what the cycle has brought, automations and code scans."""

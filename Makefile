@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo install test check lint lint-extra tests rules generate bench soak lock dist tools clean
+.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist docs sbom packages tools clean
 
 help:                                     ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,9 +40,11 @@ lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rule
 	$(BIN)/lint-imports
 
 # By hand, or where Go and root are: these need more than a fresh machine has.
-lint-extra: $(VENV)/extra.stamp          ## workflows checked by actionlint and zizmor; both commands on fresh Debians
+lint-extra: $(VENV)/extra.stamp          ## workflows by actionlint and zizmor; the chart by Helm and kubeconform; packages by nfpm; both commands on fresh Debians
 	$(BIN)/zizmor --offline --persona=auditor .
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	tests/machines/chart.sh $(BIN)/python
+	tests/machines/packages.sh $(PYTHON) $(BIN)/python
 	tests/machines/fresh-machine.sh
 
 tests: $(VENV)/dev.stamp                 ## the tests and their coverage
@@ -59,8 +61,13 @@ generate: $(VENV)/dev.stamp              ## write the generated files: documents
 	$(BIN)/python -m exporter.cli.catalogue
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m deploy.prometheus_rule
+	$(BIN)/python -m deploy.chart.files
 	$(BIN)/python -m tests.failures.page
 	$(BIN)/python -m tests.docs.architecture
+
+chart: $(VENV)/dev.stamp                 ## render the golden texts of the Helm chart again, and the plain manifests; needs Go
+	$(BIN)/python -m deploy.chart.rendered --write go run helm.sh/helm/v3/cmd/helm@v3.22.0
+	$(BIN)/python -m deploy.chart.files
 
 bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
 	$(BIN)/python -m bench.exposition
@@ -80,10 +87,22 @@ lock: $(VENV)/extra.stamp                ## renew the lock files; UPGRADE=--upgr
 	$(LOCK) --constraint requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --constraint requirements-dev.lock --group build -o requirements-build.lock
 	$(LOCK) --constraint requirements-dev.lock --group extra -o requirements-extra.lock
+	$(LOCK) --constraint requirements-dev.lock --group docs -o requirements-docs.lock
 
 dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a release has them
 	rm -rf dist
 	$(BIN)/python -m hatchling build
+
+docs: $(VENV)/docs/stamp                 ## the documentation as a site with search: site/index.html
+	$(VENV)/docs/bin/python -m deploy.site $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --config-file mkdocs.yml
+
+sbom: $(VENV)/extra.stamp                ## what the exporter is made of, from its lock, as CycloneDX: devin-exporter.cdx.json
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --spec-version 1.6 --output-file devin-exporter.cdx.json
+
+packages: $(VENV)/dev.stamp              ## a deb and an rpm for this machine's Python, into dist; needs Go
+	deploy/packages/build.sh $(PYTHON) $(BIN)/python dist go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 
 tools:                                   ## unpack what the end-to-end tests need into .venv/tools
 	@tests/machines/bring-prometheus.sh $(VENV)/tools
@@ -113,5 +132,12 @@ $(VENV)/extra.stamp: requirements-extra.lock $(VENV)/dev.stamp
 	$(INSTALL_LOCK) requirements-extra.lock
 	@touch $@
 
+# The site's own environment: nothing of it is needed elsewhere.
+$(VENV)/docs/stamp: requirements-docs.lock
+	$(PYTHON) -m venv --without-pip $(VENV)/docs
+	$(PYTHON) -m pip --python $(VENV)/docs/bin/python --disable-pip-version-check install --quiet --no-deps \
+	  --only-binary :all: --require-hashes -r requirements-docs.lock
+	@touch $@
+
 clean:                                   ## remove what these commands created
-	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

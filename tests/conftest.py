@@ -57,6 +57,9 @@ LONGEST_FIRST = (
     "test_image.py",
     "test_days_of_the_gateway.py",
     "test_victoria_metrics.py",
+    "test_agent.py",
+    "test_pair.py",
+    "test_notifications.py",
 )
 """So that nothing long is left when all else is done; then those of many tests."""
 

@@ -194,9 +194,9 @@ def entries_of_text(value: object) -> list[object]:
 
 def test_nothing_is_published_of_a_tag_that_is_refused_or_of_code_that_fails() -> None:
     release = jobs("release.yml")
-    first, second, *_ = commands(release["build"])
+    first, *others = commands(release["build"])
     assert first == 'python3 -m deploy.release_notes "$GITHUB_REF_NAME" > notes.md'
-    assert second == "make dist"
+    assert others == ["make dist", "make sbom"]
     assert release["test"]["uses"] == "./.github/workflows/ci.yml"
     for name in release.keys() - {"test", "build"}:
         assert behind(name) >= {"test", "build"}, name
@@ -205,8 +205,9 @@ def test_nothing_is_published_of_a_tag_that_is_refused_or_of_code_that_fails() -
 
 def test_what_is_released_is_signed_without_a_key() -> None:
     release = jobs("release.yml")
-    (files,) = inputs(release["provenance"], "actions/attest")
-    assert files["subject-path"] == "dist/*"
+    bill, files = inputs(release["provenance"], "actions/attest")
+    assert bill == {"subject-path": "dist/*", "sbom-path": "sbom/devin-exporter.cdx.json"}
+    assert files == {"subject-path": "dist/*"}
     (image,) = inputs(release["image"], "actions/attest")
     assert image["subject-digest"] == "${{ steps.build.outputs.digest }}"
     assert any(command.startswith("cosign sign ") for command in commands(release["image"]))

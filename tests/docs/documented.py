@@ -8,7 +8,10 @@ from pathlib import Path
 
 from exporter.cli.catalogue import ROOT
 
-DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 SHELL = {"sh", "shell", "bash", "console", "zsh"}
 FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*(?P<language>\S*)")
 HOURS = 3_600

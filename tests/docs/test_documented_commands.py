@@ -255,6 +255,14 @@ NOT_RUN = {
     f"{COMPOSE} (2)": "it wants Docker; the same",
     f"{COMPOSE} (3)": "it wants Docker; the same",
     "docs/install.md: With your own Prometheus": "it wants a cluster with the Prometheus operator",
+    **dict.fromkeys(
+        (name for name in BLOCKS if name.startswith("docs/kubernetes.md: ")),
+        "it wants a cluster; tests/deploy/helm checks what the chart renders",
+    ),
+    **dict.fromkeys(
+        (name for name in BLOCKS if name.startswith("docs/storage/")),
+        "it wants such a storage; tests/e2e/systems runs the agent",
+    ),
     "docs/releasing.md: Verify a release": "there must be a release",
     "docs/releasing.md: Make a release (2)": "it pushes",
 }

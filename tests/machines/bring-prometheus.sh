@@ -3,7 +3,8 @@
 # and without root; nothing is installed. WHAT are some of these, by default all of them:
 #   prometheus               with promtool, of this machine's own suite of Debian
 #   prometheus-alertmanager  with amtool, of the same
-#   newer                    newer/prometheus, promtool, victoria-metrics and vmalert-tool, of a newer suite
+#   newer                    newer/prometheus, promtool, prometheus-alertmanager, amtool, victoria-metrics
+#                            and vmalert-tool, of a newer suite
 # What is on the PATH already is not brought, but for what is newer. Each program runs with the
 # libraries and files that its suite has for it, and needs nothing else on the machine. What
 # cannot be brought is named, and no error: the tests that need it then say that they did not run.
@@ -135,7 +136,7 @@ for package in prometheus prometheus-alertmanager; do
     case $wanted in *" $package "*) is_on_path "$package" || stable="$stable $package" ;; esac
 done
 case $wanted in *" newer "*)
-    for package in prometheus victoria-metrics; do
+    for package in prometheus prometheus-alertmanager victoria-metrics; do
         is_newer_there "$package" || newer="$newer $package"
     done ;;
 esac

@@ -72,6 +72,7 @@ def test_what_cannot_be_brought_is_named_and_no_error(tmp_path: Path) -> None:
             "prometheus",
             "prometheus-alertmanager",
             "a newer prometheus",
+            "a newer prometheus-alertmanager",
             "a newer victoria-metrics",
         )
     ]

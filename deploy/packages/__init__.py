@@ -1,0 +1,1 @@
+"""Packages for Debian and for Red Hat's family."""

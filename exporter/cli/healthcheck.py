@@ -85,10 +85,10 @@ def tree(process: int) -> list[int]:
     parents: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            told = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue  # it has ended
-        parent = int(told.rpartition(")")[2].split()[1])
+        parent = int(stat.rpartition(")")[2].split()[1])
         parents.setdefault(parent, []).append(int(folder.name))
     found = [process]
     for each in found:

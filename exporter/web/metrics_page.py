@@ -110,8 +110,10 @@ class MetricsPage:
     def _response(self, variant: _Variant) -> _Response:
         """The response that was sent before, while nothing of it has changed."""
         openmetrics = variant.form.openmetrics
+        # The page is taken first: what it shows as done has been counted before.
+        page = self._store.page
         own = tuple(self._registry.parts(openmetrics=openmetrics))
-        content = _Content(self._store.page, own, self._process_lines(openmetrics=openmetrics))
+        content = _Content(page, own, self._process_lines(openmetrics=openmetrics))
         before = self._responses.get(variant)
         if before is not None and before.content.is_of(content):
             return before

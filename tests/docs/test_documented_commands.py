@@ -263,6 +263,8 @@ NOT_RUN = {
         (name for name in BLOCKS if name.startswith("docs/storage/")),
         "it wants such a storage; tests/e2e/systems runs the agent",
     ),
+    "docs/performance.md: Scrapes": "a benchmark of several minutes, for a machine with nginx",
+    "docs/performance.md: Rendering": "a benchmark, which wants a machine of its own",
     "docs/releasing.md: Verify a release": "there must be a release",
     "docs/releasing.md: Make a release (2)": "it pushes",
 }

@@ -35,6 +35,8 @@ RIGHTLY_EMPTY = {
     "Gateway: other conversations",  # the same
     "Gateway: cost by day",  # the gateway has no history
     "Gateway: unreadable values",
+    "Unreadable rows",
+    "Web configuration",  # there is none
     "A merged pull request",  # of cycles before the exporter ran
     "ACUs by day and product",  # has one for the running day, which may have no use yet
 }

@@ -6,6 +6,7 @@ are collectors of prometheus_client, with its constructors and methods.
 
 import math
 import threading
+from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -140,11 +141,13 @@ class Instrument(Collector, Generic[S]):
         """The same without series."""
         yield self._collected([])
 
+    @abstractmethod
     def _new(self, pairs: str) -> S:
-        raise NotImplementedError
+        """A series with these labels, as text."""
 
+    @abstractmethod
     def _collected(self, series: Sequence[tuple[tuple[str, ...], S]]) -> CollectedFamily:
-        raise NotImplementedError
+        """The family with these series, as prometheus_client has it."""
 
 
 class Gauge(Instrument[Series]):

@@ -1,9 +1,11 @@
 """One exporter beside a simulated API, its history, and Prometheus servers that hold both."""
 
+import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -118,13 +120,36 @@ AS_SHIPPED = "as shipped"
 RENAMED = "renamed, with a replica"
 
 
+RECORDED_BY = {AS_SHIPPED: "newer", RENAMED: "stable"}
+"""Which version writes the blocks of a setup, which both versions then read."""
+
+
+@pytest.fixture(scope="session")
+def past(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The data directory of a setup until its scrapes begin, made once."""
+
+    @cache
+    def made(setup: str) -> Path:
+        folder = tmp_path_factory.mktemp("past")
+        version = RECORDED_BY[setup]
+        binary = find("prometheus", newer=version == "newer") or find("prometheus", newer=False)
+        assert binary is not None
+        fill(binary, scene, folder, *(["--until=now"] if setup == AS_SHIPPED else []))
+        return folder / "data"
+
+    return made
+
+
 @pytest.fixture(
     scope="session",
     params=[(version, setup) for version in VERSIONS for setup in (AS_SHIPPED, RENAMED)],
     ids=lambda param: "-".join(param).replace(" ", "_"),
 )
 def server(
-    request: pytest.FixtureRequest, scene: Scene, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    scene: Scene,
+    past: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     """Prometheus servers of both versions.
 
@@ -136,9 +161,10 @@ def server(
     if binary is None:
         pytest.skip(f"the {version} prometheus is missing: `make test` brings it by apt")
     folder = tmp_path_factory.mktemp("prometheus")
+    shutil.copytree(past(setup), folder / "data")
     shipped = SHIPPED
     if setup == AS_SHIPPED:
-        with serving(binary, scene, folder, shipped, "--until=now") as made:
+        with serving(binary, scene, folder, shipped) as made:
             yield Server(made, setup, longest_gap=3_600)
     else:
         renamed = shipped.replace("instance: devin-exporter", "instance: renamed")
@@ -160,15 +186,17 @@ def hurried(configuration: str, exporter: str) -> str:
     return configuration
 
 
-@contextmanager
-def serving(
-    binary: str, scene: Scene, folder: Path, configuration: str, *flags: str
-) -> Iterator[Prometheus]:
-    """A server with the scene's history that scrapes its exporter since."""
+def fill(binary: str, scene: Scene, folder: Path, *flags: str) -> None:
+    """Write the scene's history, and what the rules record of it, into `folder/data`."""
     promtool = find("promtool", newer=False)
     assert promtool is not None
     make_blocks(history(scene, folder, *flags), folder / "data", promtool=promtool)
     record_history(binary, folder, promtool=promtool, since=scene.now - (DAYS + 1) * DAY)
+
+
+@contextmanager
+def serving(binary: str, scene: Scene, folder: Path, configuration: str) -> Iterator[Prometheus]:
+    """A server with what `folder/data` holds that scrapes the scene's exporter since."""
     (folder / "rules.yml").write_text(RULES.read_text().replace("interval: 15m", "interval: 5s"))
     with prometheus(binary, folder, hurried(configuration, scene.exporter)) as server:
         server.until('devin_exporter_task_up{task="user_consumption"} == 1')

@@ -17,7 +17,7 @@ from exporter.sources.devin.billing.windows import DAY, billing_day, billing_day
 from grafana.builders.panels import ENTERPRISE_ONLY, FALL, RISE, SAME, UNKNOWN
 from tests.exporter.sources.devin.consumption.closeness import closeness
 from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Target, Viewer, column_names, panel
-from tests.support.environment import ORGANIZATIONS_KEY, Scene, Server, ledger, serving
+from tests.support.environment import ORGANIZATIONS_KEY, Scene, Server, fill, ledger, serving
 from tests.support.processes import running
 from tests.support.prometheus import SHIPPED, Labels, find
 
@@ -648,7 +648,8 @@ def of_organization(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> I
         of_organization = replace(scene, exporter=address, settings=settings)
         folder = tmp_path_factory.mktemp("prometheus")
         shipped = SHIPPED
-        with serving(binary, of_organization, folder, shipped, "--until=now") as server:
+        fill(binary, of_organization, folder, "--until=now")
+        with serving(binary, of_organization, folder, shipped) as server:
             yield Viewer(server, last_days(30))
 
 

@@ -12,7 +12,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from deploy.prometheus_rule import MANIFEST, main
+from deploy.manifests.prometheus_rule import MANIFEST, main
 from exporter.cli.catalogue import ROOT
 from grafana.boards.queue_and_sessions.board import HELD_UP
 from grafana.builders.colours import DETAILS
@@ -363,7 +363,7 @@ def test_only_the_group_of_days_is_recorded_for_the_past() -> None:
     cut, *_ = yaml.safe_load(text)["groups"]
     assert yaml.safe_load(before)["groups"] == [cut]
     assert cut["name"] == "devin-days"
-    for path in ("docs/backfill.md", "deploy/compose/blocks.sh"):
+    for path in ("docs/operate/backfill.md", "deploy/compose/blocks.sh"):
         assert "sed '/name: devin-alerts/,$d'" in (ROOT / path).read_text(encoding="utf-8")
 
 

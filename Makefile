@@ -55,7 +55,7 @@ tests: $(VENV)/dev.stamp                 ## the tests and their coverage
 
 rules:                                   ## check the alert rules and run their tests with promtool
 	promtool check rules deploy/prometheus/rules.yml
-	promtool test rules deploy/prometheus/rules_test*.yml
+	promtool test rules deploy/prometheus/tests/*.yml
 
 generate: $(VENV)/dev.stamp              ## write the generated files: documents, dashboards, manifests
 	$(BIN)/python -m exporter.cli.catalogue

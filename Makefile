@@ -55,19 +55,19 @@ tests: $(VENV)/dev.stamp                 ## the tests and their coverage
 
 rules:                                   ## check the alert rules and run their tests with promtool
 	promtool check rules deploy/prometheus/rules.yml
-	promtool test rules deploy/prometheus/rules_test*.yml
+	promtool test rules deploy/prometheus/tests/*.yml
 
 generate: $(VENV)/dev.stamp              ## write the generated files: documents, dashboards, manifests
 	$(BIN)/python -m exporter.cli.catalogue
 	$(BIN)/python -m grafana.build
-	$(BIN)/python -m deploy.prometheus_rule
-	$(BIN)/python -m deploy.chart.files
+	$(BIN)/python -m deploy.manifests.prometheus_rule
+	$(BIN)/python -m deploy.manifests.files
 	$(BIN)/python -m tests.failures.page
 	$(BIN)/python -m tests.docs.architecture
 
 chart: $(VENV)/dev.stamp                 ## render the golden texts of the Helm chart again, and the plain manifests; needs Go
-	$(BIN)/python -m deploy.chart.rendered --write go run helm.sh/helm/v3/cmd/helm@v3.22.0
-	$(BIN)/python -m deploy.chart.files
+	$(BIN)/python -m deploy.manifests.rendered --write go run helm.sh/helm/v3/cmd/helm@v3.22.0
+	$(BIN)/python -m deploy.manifests.files
 
 bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
 	$(BIN)/python -m bench.exposition
@@ -94,7 +94,7 @@ dist: $(VENV)/dev.stamp                  ## build the wheel and the sdist, as a 
 	$(BIN)/python -m hatchling build
 
 docs: $(VENV)/docs/stamp                 ## the documentation as a site with search: site/index.html
-	$(VENV)/docs/bin/python -m deploy.site $(VENV)/site
+	$(VENV)/docs/bin/python -m deploy.release.site $(VENV)/site
 	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --config-file mkdocs.yml
 
 sbom: $(VENV)/extra.stamp                ## what the exporter is made of, from its lock, as CycloneDX: devin-exporter.cdx.json

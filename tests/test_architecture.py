@@ -22,10 +22,17 @@ from tests.docs.architecture import (
 )
 
 MOST_NAMES = 12
+OF_PYTHON_ITSELF = {"__init__.py", "__pycache__"}
 OF_PYTHON = [
     folder
-    for top in (EXPORTER, *(ROOT / name for name in ("bench", "deploy", "grafana", "tests")))
+    for top in (EXPORTER, *(ROOT / name for name in ("bench", "grafana", "tests")))
     for folder in packages(top)
+]
+OF_FILES = [
+    folder
+    for top in (ROOT / "deploy", ROOT / "docs", ROOT / "tests" / "payloads")
+    for folder in (top, *sorted(path for path in top.rglob("*") if path.is_dir()))
+    if folder.name not in OF_PYTHON_ITSELF
 ]
 TEXT = MAP.read_text(encoding="utf-8")
 ROWS = {place: (about, modules) for place, about, modules in ROW.findall(TEXT)}
@@ -61,6 +68,12 @@ def test_a_row_names_the_modules_of_its_folder_and_no_others(folder: Path) -> No
 def test_no_folder_holds_more_than_a_reader_can_name(folder: Path) -> None:
     subfolders = [path for path in OF_PYTHON if path.parent == folder]
     assert len(modules_in(folder)) + len(subfolders) <= MOST_NAMES
+
+
+@pytest.mark.parametrize("folder", OF_FILES, ids=name_of)
+def test_no_folder_of_files_holds_more_than_a_reader_can_name(folder: Path) -> None:
+    found = {path.name for path in folder.iterdir()} - OF_PYTHON_ITSELF
+    assert len(found) <= MOST_NAMES, sorted(found)
 
 
 def test_the_order_of_imports_is_the_one_that_is_checked() -> None:

@@ -22,7 +22,7 @@ for unit in service socket; do
     sed 's|/opt/devin-exporter/venv/bin/|/usr/bin/|; s|/etc/systemd/system/|/usr/lib/systemd/system/|' \
         "deploy/systemd/devin-exporter.$unit" >"$tree/devin-exporter.$unit"
 done
-echo '# NAME=value for each line; docs/settings.md has the names.' >"$tree/settings"
+echo '# NAME=value for each line; docs/reference/settings.md has the names.' >"$tree/settings"
 echo 'WEB_LISTEN_ADDRESS=127.0.0.1:9877' >>"$tree/settings"
 "$project" -m deploy.packages "$tree" >"$tree/nfpm.json"
 mkdir -p "$folder"

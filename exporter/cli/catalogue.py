@@ -19,6 +19,7 @@ from exporter.web.config import file
 from exporter.web.status.report import StatusReport
 
 ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
 SECTIONS: tuple[type[Section], ...] = (*sections_of(SOURCES), *CORE_SECTIONS)
 """The settings that every command reads."""
 ALL_SECTIONS: tuple[type[Section], ...] = (*SECTIONS, DemoSettings)
@@ -37,7 +38,7 @@ PUBLISHED: tuple[Metric, ...] = (
 
 
 def metrics_page() -> str:
-    """The text of `docs/metrics.md`."""
+    """The text of `docs/reference/metrics.md`."""
     rows = "".join(
         f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.help} |\n"
         for metric in PUBLISHED
@@ -57,7 +58,7 @@ def metrics_page() -> str:
 
 
 def endpoints_page() -> str:
-    """The text of `docs/endpoints.md`."""
+    """The text of `docs/reference/endpoints.md`."""
     rows = "".join(
         f"| `{endpoint.path}` | {endpoint.feeds} | {endpoint.permission} | "
         f"{', '.join(sorted(endpoint.keys)) or 'any'} | {endpoint.optional or 'a failure'} |\n"
@@ -75,7 +76,7 @@ def endpoints_page() -> str:
 
 
 def settings_page() -> str:
-    """The text of `docs/settings.md`."""
+    """The text of `docs/reference/settings.md`."""
     rows = "".join(
         f"| `{setting.variable}` | {f'`{setting.flag}`' if setting.flag else ''} | "
         f"{f'`{setting.default}`' if setting.default else ''} | {setting.info.description} |\n"
@@ -97,21 +98,21 @@ def settings_page() -> str:
 
 
 def status_schema() -> str:
-    """The text of `docs/status.schema.json`: the JSON schema of `/api/v1/status`."""
+    """The text of `docs/reference/status.schema.json`: the JSON schema of `/api/v1/status`."""
     return json.dumps(StatusReport.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def documents() -> dict[Path, str]:
     """Every generated document with its contents."""
     return {
-        ROOT / "docs" / "metrics.md": metrics_page(),
-        ROOT / "docs" / "settings.md": settings_page(),
-        ROOT / "docs" / "endpoints.md": endpoints_page(),
-        ROOT / "docs" / "status.schema.json": status_schema(),
+        REFERENCE / "metrics.md": metrics_page(),
+        REFERENCE / "settings.md": settings_page(),
+        REFERENCE / "endpoints.md": endpoints_page(),
+        REFERENCE / "status.schema.json": status_schema(),
     }
 
 
-def main(folder: Path = ROOT / "docs") -> None:
+def main(folder: Path = REFERENCE) -> None:
     """Write the documents into a folder."""
     for path, text in documents().items():
         (folder / path.name).write_text(text, encoding="utf-8")

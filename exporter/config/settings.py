@@ -229,7 +229,7 @@ class WebSettings(Section):
     config_file: Path | None = Field(
         default=None,
         description="file with certificate, users, headers and rate limit, "
-        "[in the exporter-toolkit's format](web.md), read again when it changes",
+        "[in the exporter-toolkit's format](../operate/web.md), read again when it changes",
     )
     systemd_socket: bool = Field(
         default=False,

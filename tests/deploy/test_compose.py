@@ -98,7 +98,7 @@ def test_the_example_of_settings_turns_nothing_on_and_names_what_is_there() -> N
     lines = ENVIRONMENT.read_text(encoding="utf-8").splitlines()
     assert all(line.startswith("#") for line in lines if line)
     named = set(re.findall(r"(?m)^#([A-Z_]+)=", "\n".join(lines)))
-    known = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    known = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     of_compose = {"HISTORY_DAYS", "GRAFANA_ADMIN_PASSWORD", "GRAFANA_ANONYMOUS"}
     assert {name for name in named if f"`{name}`" not in known} == of_compose
 

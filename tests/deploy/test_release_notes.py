@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from deploy.release_notes import CHANGELOG, ReleaseError, release_notes
+from deploy.release.notes import CHANGELOG, ReleaseError, release_notes
 from exporter import __version__
 from exporter.cli.catalogue import ROOT
 
@@ -94,11 +94,11 @@ def test_every_place_that_names_the_version_names_the_same() -> None:
 
 def test_the_command_ends_with_the_reason_or_says_how_it_is_called() -> None:
     def ran(*arguments: str) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "deploy.release_notes", *arguments]
+        command = [sys.executable, "-m", "deploy.release.notes", *arguments]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return ended.returncode, ended.stdout, ended.stderr
 
     assert ran("v0.0.0") == (
         1, "", f"the tag is v0.0.0, and exporter.__version__ wants v{__version__}\n",
     )  # fmt: skip
-    assert ran() == (2, "", "usage: python -m deploy.release_notes TAG\n")
+    assert ran() == (2, "", "usage: python -m deploy.release.notes TAG\n")

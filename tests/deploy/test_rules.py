@@ -12,7 +12,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from deploy.prometheus_rule import MANIFEST, main
+from deploy.manifests.prometheus_rule import MANIFEST, main
 from exporter.cli.catalogue import ROOT
 from grafana.boards.queue_and_sessions.board import HELD_UP
 from grafana.builders.colours import DETAILS
@@ -33,10 +33,9 @@ from tests.grafana.queries import (
     selectors,
     without,
 )
-from tests.support.prometheus import CONFIGURATION, RULES, SPARING, find
+from tests.support.prometheus import CONFIGURATION, RULE_TESTS, RULES, SPARING, find
 
-TESTS = tuple(sorted(RULES.parent.glob("rules_test*.yml")))
-TOLD = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in TESTS]
+TOLD = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULE_TESTS]
 RUNBOOK = ROOT / "docs" / "runbook.md"
 ALERTMANAGER = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 ALERTS = [rule for rule in rules() if "alert" in rule]
@@ -72,7 +71,7 @@ def test_promtool_accepts_the_files(check: tuple[str, Path], *, newer: bool) -> 
 
 
 @versions
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.stem)
 def test_the_rules_pass_their_tests(path: Path, tmp_path: Path, *, newer: bool) -> None:
     promtool_accepts("test", "rules", *split(path, tmp_path), newer=newer)
 
@@ -156,10 +155,16 @@ def test_every_alert_is_tested_to_fire_on_time_and_to_stay_silent_twice(alert: R
     assert sum(each.is_silent and bool(each.series & of_its_own) for each in told) >= 2
 
 
+def test_every_file_of_rule_tests_is_run() -> None:
+    elsewhere = {path.name for path in RULES.parent.glob("*.yml")}
+    assert elsewhere == {"agent.yml", "prometheus.yml", "rules.yml"}
+    assert RULE_TESTS
+
+
 def test_nothing_is_tested_that_is_no_alert() -> None:
     named = {
         each["alertname"]
-        for path in TESTS
+        for path in RULE_TESTS
         for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
         for each in test.get("alert_rule_test", ())
     }
@@ -363,7 +368,7 @@ def test_only_the_group_of_days_is_recorded_for_the_past() -> None:
     cut, *_ = yaml.safe_load(text)["groups"]
     assert yaml.safe_load(before)["groups"] == [cut]
     assert cut["name"] == "devin-days"
-    for path in ("docs/backfill.md", "deploy/compose/blocks.sh"):
+    for path in ("docs/operate/backfill.md", "deploy/compose/blocks.sh"):
         assert "sed '/name: devin-alerts/,$d'" in (ROOT / path).read_text(encoding="utf-8")
 
 

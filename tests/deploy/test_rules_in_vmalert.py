@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.vmalert import IN_2000, converted
-from tests.support.prometheus import RULES, SPARING, find
+from tests.support.prometheus import RULE_TESTS, SPARING, find
 
-TESTS = tuple(sorted(RULES.parent.glob("rules_test*.yml")))
 DIFFERENT = {
     "Requests need nine tenths of the budget, and seven wait at a time": (
         "its rate() counts from the first sample that it sees, so the hour begins a minute earlier"
@@ -39,7 +38,7 @@ def beginning(program: str, folder: Path) -> int:
     return 0 if passes(program, folder, folder / "when.yml")[0] else IN_2000
 
 
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.stem)
 def test_the_rules_pass_their_tests_in_victoria_metrics(path: Path, tmp_path: Path) -> None:
     program = find("vmalert-tool", newer=True)
     if program is None:

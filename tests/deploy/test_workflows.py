@@ -195,7 +195,7 @@ def entries_of_text(value: object) -> list[object]:
 def test_nothing_is_published_of_a_tag_that_is_refused_or_of_code_that_fails() -> None:
     release = jobs("release.yml")
     first, *others = commands(release["build"])
-    assert first == 'python3 -m deploy.release_notes "$GITHUB_REF_NAME" > notes.md'
+    assert first == 'python3 -m deploy.release.notes "$GITHUB_REF_NAME" > notes.md'
     assert others == ["make dist", "make sbom"]
     assert release["test"]["uses"] == "./.github/workflows/ci.yml"
     for name in release.keys() - {"test", "build"}:

@@ -107,9 +107,13 @@ def test_it_is_installed_and_runs_with_a_key(tmp_path: Path, copy: Path, api: Ru
 @pytest.mark.parametrize(
     ("block", "changes", "published"),
     [
-        ("docs/other-sources.md: Devin's v2 metrics", {"apk_user_…": DEMO_KEYS[V2]}, "devin_v2_"),
         (
-            "docs/other-sources.md: The AIone gateway",
+            "docs/operate/other-sources.md: Devin's v2 metrics",
+            {"apk_user_…": DEMO_KEYS[V2]},
+            "devin_v2_",
+        ),
+        (
+            "docs/operate/other-sources.md: The AIone gateway",
             {
                 "https://aione.example.com": "API",
                 "AIONE_TOKEN=…": f"AIONE_TOKEN={DEMO_KEYS[GATEWAY]}",
@@ -134,7 +138,9 @@ def past(api: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the history and Prometheus' blocks of it, as documented."""
     needs("promtool")
     folder = tmp_path_factory.mktemp("past")
-    text = replaced(BLOCKS["docs/backfill.md: Prometheus"], {" /prometheus": f" {folder}/data"})
+    text = replaced(
+        BLOCKS["docs/operate/backfill.md: Prometheus"], {" /prometheus": f" {folder}/data"}
+    )
     settings = {"DEVIN_API_URL": api.simulated_api, "DEVIN_SERVICE_USER_TOKEN": DEMO_KEYS[V3]}
     run(text, folder, PATH=HERE, DEVIN_REQUESTS_PER_SECOND="1000", **settings)
     return folder
@@ -155,7 +161,7 @@ def test_prometheus_has_the_history(past: Path, server_binary: str) -> None:
 
 def test_the_recording_rules_have_a_past(past: Path, server_binary: str) -> None:
     shutil.copy(RULES, past)
-    text, now = BLOCKS["docs/backfill.md: The recording rules' past"], time.time()
+    text, now = BLOCKS["docs/operate/backfill.md: The recording rules' past"], time.time()
     with prometheus(server_binary, past, "global: {}") as server:
         changes = {
             "http://localhost:9090": server.url,
@@ -179,7 +185,9 @@ def test_victoria_metrics_takes_all_of_the_history(past: Path, tmp_path: Path) -
     if binary is None:
         pytest.skip("victoria-metrics is missing: `make test` brings it by apt")
     url = f"http://{free_address()}"
-    text = replaced(BLOCKS["docs/backfill.md: VictoriaMetrics"], {"http://localhost:8428": url})
+    text = replaced(
+        BLOCKS["docs/operate/backfill.md: VictoriaMetrics"], {"http://localhost:8428": url}
+    )
     command = [binary, f"-storageDataPath={tmp_path / 'data'}", "-retentionPeriod=400d",
                f"-httpListenAddr={url.removeprefix('http://')}"]  # fmt: skip
     with served(command, f"{url}/health", tmp_path / "log"):
@@ -228,7 +236,9 @@ def test_a_release_is_built(copy: Path, ready: dict[str, str]) -> None:
     told = changelog.read_text()
     if f"## {__version__} - " not in told:
         changelog.write_text(told.replace("## Unreleased", f"## {__version__} - 2026-01-31"))
-    text = replaced(BLOCKS["docs/releasing.md: Make a release"], {"v1.2.3": f"v{__version__}"})
+    text = replaced(
+        BLOCKS["docs/project/releasing.md: Make a release"], {"v1.2.3": f"v{__version__}"}
+    )
     assert "### Added" in run(text, copy, **ready)
     built = {path.name for path in (copy / "dist").iterdir()}
     name = f"devin_exporter-{__version__}"
@@ -238,13 +248,13 @@ def test_a_release_is_built(copy: Path, ready: dict[str, str]) -> None:
 RUN = {
     "README.md: Try it": test_the_demo_starts_and_is_scraped,
     "README.md: Run it": test_it_is_installed_and_runs_with_a_key,
-    "docs/backfill.md: Prometheus": test_prometheus_has_the_history,
-    "docs/backfill.md: The recording rules' past": test_the_recording_rules_have_a_past,
-    "docs/backfill.md: VictoriaMetrics": test_victoria_metrics_takes_all_of_the_history,
+    "docs/operate/backfill.md: Prometheus": test_prometheus_has_the_history,
+    "docs/operate/backfill.md: The recording rules' past": test_the_recording_rules_have_a_past,
+    "docs/operate/backfill.md: VictoriaMetrics": test_victoria_metrics_takes_all_of_the_history,
     "docs/install.md: pip and systemd": test_it_is_installed_for_systemd,
-    "docs/other-sources.md: Devin's v2 metrics": test_another_source_runs_alone,
-    "docs/other-sources.md: The AIone gateway": test_another_source_runs_alone,
-    "docs/releasing.md: Make a release": test_a_release_is_built,
+    "docs/operate/other-sources.md: Devin's v2 metrics": test_another_source_runs_alone,
+    "docs/operate/other-sources.md: The AIone gateway": test_another_source_runs_alone,
+    "docs/project/releasing.md: Make a release": test_a_release_is_built,
     "docs/runbook.md: Runbook": test_the_links_of_the_alerts_become_ones_own,
 }
 COMPOSE = "docs/install.md: Everything at once: Docker Compose"
@@ -256,17 +266,17 @@ NOT_RUN = {
     f"{COMPOSE} (3)": "it wants Docker; the same",
     "docs/install.md: With your own Prometheus": "it wants a cluster with the Prometheus operator",
     **dict.fromkeys(
-        (name for name in BLOCKS if name.startswith("docs/kubernetes.md: ")),
+        (name for name in BLOCKS if name.startswith("docs/operate/kubernetes.md: ")),
         "it wants a cluster; tests/deploy/helm checks what the chart renders",
     ),
     **dict.fromkeys(
-        (name for name in BLOCKS if name.startswith("docs/storage/")),
+        (name for name in BLOCKS if name.startswith("docs/operate/storage/")),
         "it wants such a storage; tests/e2e/systems runs the agent",
     ),
-    "docs/performance.md: Scrapes": "a benchmark of several minutes, for a machine with nginx",
-    "docs/performance.md: Rendering": "a benchmark, which wants a machine of its own",
-    "docs/releasing.md: Verify a release": "there must be a release",
-    "docs/releasing.md: Make a release (2)": "it pushes",
+    "docs/project/performance.md: Scrapes": "a benchmark of minutes, for a machine with nginx",
+    "docs/project/performance.md: Rendering": "a benchmark, which wants a machine of its own",
+    "docs/project/releasing.md: Verify a release": "there must be a release",
+    "docs/project/releasing.md: Make a release (2)": "it pushes",
 }
 
 

@@ -1,9 +1,9 @@
-"""docs/failures.md, made of the rows."""
+"""docs/reference/failures.md, made of the rows."""
 
 from exporter.cli.catalogue import ROOT
 from tests.failures.rows import ROWS, Row
 
-PAGE = ROOT / "docs" / "failures.md"
+PAGE = ROOT / "docs" / "reference" / "failures.md"
 NONE = "\N{EN DASH}"
 
 

@@ -1,4 +1,4 @@
-"""What can break, and what the exporter then shows: the rows of docs/failures.md."""
+"""What can break, and what the exporter then shows: the rows of docs/reference/failures.md."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +50,7 @@ MAIN = {
 Breaks = Callable[[Front, Sequence[str]], None]
 """Has something happen at the server of these sources."""
 
-BAD_KEY = (PAYLOADS / "keys" / "error_403_bad_key.json").read_bytes()
+BAD_KEY = (PAYLOADS / "devin" / "keys" / "variants" / "error_403_bad_key.json").read_bytes()
 HTML = b"<html><body>Bad gateway</body></html>"
 
 

@@ -1,4 +1,4 @@
-"""Each row of docs/failures.md against real servers that misbehave."""
+"""Each row of docs/reference/failures.md against real servers that misbehave."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The rows of docs/failures.md about parts of the data, and that of the port."""
+"""The rows of docs/reference/failures.md about parts of the data, and that of the port."""
 
 import socket
 

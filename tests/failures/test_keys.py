@@ -1,4 +1,4 @@
-"""The rows of docs/failures.md about the file of a key."""
+"""The rows of docs/reference/failures.md about the file of a key."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The rows of docs/failures.md in which time passes, or is set."""
+"""The rows of docs/reference/failures.md in which time passes, or is set."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The rows of docs/failures.md themselves: each has its test, and its alerts fire."""
+"""The rows of docs/reference/failures.md themselves: each has its test, and its alerts fire."""
 
 import subprocess
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ folder_of() { (cd "$scratch" && go mod download -json "$1") | sed -n 's/^\t"Dir"
 prometheus=$(folder_of github.com/prometheus-operator/prometheus-operator@v0.85.0)
 external=$(folder_of github.com/external-secrets/external-secrets@v1.3.2)
 crds=$prometheus/example/prometheus-operator-crd/monitoring.coreos.com
-"$python" -m deploy.chart.kubernetes_schemas "$scratch/schemas" "${crds}_podmonitors.yaml" \
+"$python" -m deploy.manifests.kubernetes_schemas "$scratch/schemas" "${crds}_podmonitors.yaml" \
     "${crds}_prometheusrules.yaml" "${crds}_scrapeconfigs.yaml" "${crds}_servicemonitors.yaml" \
     "$external/config/crds/bases/external-secrets.io_externalsecrets.yaml"
 
@@ -24,11 +24,11 @@ GOBIN=$scratch/bin
 export GOBIN
 go install "$helm"
 go install "$kubeconform"
-"$python" -m deploy.chart.rendered "$GOBIN/helm"
+"$python" -m deploy.manifests.rendered "$GOBIN/helm"
 for values in deploy/helm/ci/*.yaml; do
     "$GOBIN/helm" lint deploy/helm --strict --quiet --values "$values"
 done
-for version in $("$python" -c 'from deploy.chart.kubernetes_schemas import VERSIONS; print(*VERSIONS)'); do
+for version in $("$python" -c 'from deploy.manifests.kubernetes_schemas import VERSIONS; print(*VERSIONS)'); do
     for values in deploy/helm/ci/*.yaml; do
         "$GOBIN/helm" template devin-exporter deploy/helm --kube-version "$version" --values "$values" \
             >"$scratch/$(basename "$values")"

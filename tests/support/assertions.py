@@ -1,4 +1,4 @@
-"""Whether what the exporter shows is what a row of docs/failures.md says."""
+"""Whether what the exporter shows is what a row of docs/reference/failures.md says."""
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet

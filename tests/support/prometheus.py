@@ -21,6 +21,7 @@ from tests.support.limits import HANG_SECONDS
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
+RULE_TESTS = tuple(sorted((RULES.parent / "tests").glob("*.yml")))
 SHIPPED = CONFIGURATION.read_text(encoding="utf-8").partition("alerting:")[0]
 """The shipped configuration for where there is no Alertmanager."""
 NEWER = Path(sys.executable).parent.parent / "tools" / "newer"

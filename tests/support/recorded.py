@@ -14,7 +14,7 @@ from exporter.demo.world import World
 from exporter.errors import PollError
 from exporter.sources import SOURCES
 from tests.support.fuzzing import mutated
-from tests.support.rig import PAYLOADS, at, payload
+from tests.support.rig import PAYLOADS, at, recorded
 
 Shape = TypeAdapter[object]
 
@@ -24,8 +24,12 @@ SHAPES: Mapping[str, Shape] = {
 }
 """The type of the response of all that is ever requested, by path."""
 
+VARIANTS = "variants"
+"""The folders of responses that differ from the usual one of their endpoint."""
+USUAL = [path for path in PAYLOADS.rglob("*.json") if path.parent.name != VARIANTS]
+
 _PAYLOADS: Mapping[str, object] = {
-    **{path.stem: payload(path.stem) for path in sorted(PAYLOADS.glob("*.json"))},
+    **{path.stem: recorded(path) for path in sorted(USUAL, key=lambda path: path.stem)},
     "hypervisors": {
         "items": [
             {"hypervisor_id": "h-1", "status": "available", "utilization_percentage": 41.5},

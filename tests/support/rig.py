@@ -95,8 +95,13 @@ class Waits(threading.Event):
 
 
 def payload(name: str) -> object:
-    """A recorded answer."""
-    return json.loads((PAYLOADS / f"{name}.json").read_text(encoding="utf-8"))
+    """A recorded response by its path below the folder of payloads, such as `devin/keys/self`."""
+    return recorded(PAYLOADS / f"{name}.json")
+
+
+def recorded(path: Path) -> object:
+    """A recorded response."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def at(text: str) -> float:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from deploy.chart.files import GOLDEN
-from deploy.chart.rendered import CASES
+from deploy.manifests.files import GOLDEN
+from deploy.manifests.rendered import CASES
 
 Table = Mapping[str, object]
 WITH_PODS = {"Deployment", "StatefulSet", "CronJob"}

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from deploy.chart.files import BOARDS, CHART, DEPLOY, PLAIN, documents, main
-from deploy.chart.schema import keys, settings, thresholds, values_schema
+from deploy.manifests.files import BOARDS, CHART, DEPLOY, PLAIN, documents, main
+from deploy.manifests.schema import keys, settings, thresholds, values_schema
 from exporter import __version__
 from exporter.cli.catalogue import ROOT, SECTIONS
 from exporter.config.settings import settings_of

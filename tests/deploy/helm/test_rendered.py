@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from deploy.chart import rendered
-from deploy.chart.files import GOLDEN, PLAIN, RULES, dashboards
-from deploy.chart.schema import OF_THE_PROCESS, SET_BY_THE_CHART, keys, thresholds
+from deploy.manifests import rendered
+from deploy.manifests.files import GOLDEN, PLAIN, RULES, dashboards
+from deploy.manifests.schema import OF_THE_PROCESS, SET_BY_THE_CHART, keys, thresholds
 from exporter.cli.catalogue import SECTIONS
 from exporter.cli.parser import read_command_line
 from exporter.config.settings import WebSettings, settings_of

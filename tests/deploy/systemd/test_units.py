@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.chart.schema import SET_BY_THE_CHART, keys
+from deploy.manifests.schema import SET_BY_THE_CHART, keys
 from exporter.cli.catalogue import ROOT, SECTIONS
 from exporter.config.settings import WebSettings, settings_of
 

@@ -12,7 +12,7 @@ import yaml
 
 from tests.e2e.systems.doubles import Inbox, doubles
 from tests.support import loopback
-from tests.support.prometheus import ROOT, RULES, find, free_address, served
+from tests.support.prometheus import ROOT, RULE_TESTS, RULES, find, free_address, served
 
 FOLDER = ROOT / "deploy" / "alertmanager"
 WORDS_OF_PEOPLE = "R&D <!channel> *all* [x](http://example.com/y)"
@@ -35,7 +35,7 @@ class Sent:
 def expected_alerts() -> Iterator[Sent]:
     """The first of each alert and severity, with the texts that the rules' own tests expect."""
     seen = set()
-    for path in sorted(RULES.parent.glob("rules_test*.yml")):
+    for path in RULE_TESTS:
         for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]:
             for rule in test.get("alert_rule_test", ()):
                 for alert in rule["exp_alerts"]:

@@ -19,7 +19,7 @@ from tests.support.processes import Running, running
 from tests.support.prometheus import CONFIGURATION, ROOT, RULES, Prometheus, find, prometheus
 from tests.support.rig import KEY, Clock, simulated_api
 
-PAGE = (ROOT / "docs" / "replicas.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "operate" / "replicas.md").read_text(encoding="utf-8")
 HALF_PAST = 21 * 3_600 + 30 * 60
 """Into the billing day: the queue has swollen."""
 OF_REPLICAS = {"instance", "pod", "endpoint"}

@@ -1,4 +1,4 @@
-"""The rows of docs/failures.md about finding the API, and what helps to find it."""
+"""The rows of docs/reference/failures.md about finding the API, and what helps to find it."""
 
 import socket
 from threading import Event

@@ -68,7 +68,7 @@ def of_aione(scrape: Scrape) -> set[str]:
 def test_a_recorded_gateway_answer_becomes_this_page(
     dashboard: respx.Route, polled: Rig, golden: Golden
 ) -> None:
-    dashboard.respond(json=payload("aione_dashboard"))
+    dashboard.respond(json=payload("aione/aione_dashboard"))
     polled.poll()
     golden.check(polled.page())
 
@@ -87,7 +87,7 @@ def test_the_days_asked_for_are_those_that_the_range_says(
 
 
 def sections(*names: str) -> dict[str, object]:
-    told = payload("aione_dashboard")
+    told = payload("aione/aione_dashboard")
     assert isinstance(told, dict)
     return {name: told[name] for name in names}
 
@@ -738,7 +738,7 @@ def test_money_is_no_float_before_it_is_published() -> None:
 def test_the_error_of_a_quota_is_a_rate_limit_and_its_text_is_not_repeated(
     dashboard: respx.Route, polled: Rig
 ) -> None:
-    dashboard.respond(429, json=payload("variants/aione_error"))
+    dashboard.respond(429, json=payload("aione/variants/aione_error"))
     polled.poll()
     assert isinstance(polled.error(TASK), RateLimitedError)
     assert str(polled.error(TASK)) == f"{ENDPOINT.path} answered 429"
@@ -748,7 +748,7 @@ def test_the_error_of_a_quota_is_a_rate_limit_and_its_text_is_not_repeated(
 def test_the_list_of_keys_is_no_dashboard_and_nothing_of_it_is_published(
     dashboard: respx.Route, polled: Rig
 ) -> None:
-    dashboard.respond(json=payload("variants/aione_keys"))
+    dashboard.respond(json=payload("aione/variants/aione_keys"))
     polled.poll()
     assert isinstance(polled.error(TASK), ShapeError)
     assert of_aione(polled.scrape()) == set()

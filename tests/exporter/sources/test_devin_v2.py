@@ -39,13 +39,13 @@ def polled(usage: respx.Route, clock: Clock) -> Iterator[Rig]:
 def test_a_recorded_v2_answer_becomes_this_page(
     usage: respx.Route, polled: Rig, golden: Golden
 ) -> None:
-    usage.respond(json=payload("v2_usage"))
+    usage.respond(json=payload("devin_v2/v2_usage"))
     polled.poll()
     golden.check(polled.page())
 
 
 def test_the_server_is_left_to_choose_its_window(usage: respx.Route, polled: Rig) -> None:
-    usage.respond(json=payload("v2_usage"))
+    usage.respond(json=payload("devin_v2/v2_usage"))
     polled.poll()
     request = usage.calls.last.request
     assert request.url.query == b""
@@ -66,7 +66,7 @@ def test_the_server_is_left_to_choose_its_window(usage: respx.Route, polled: Rig
 def test_an_answer_of_another_shape_publishes_none_of_it(
     usage: respx.Route, polled: Rig, wrong: dict[str, object]
 ) -> None:
-    told = payload("v2_usage")
+    told = payload("devin_v2/v2_usage")
     assert isinstance(told, dict)
     usage.respond(json={**told, **wrong})
     polled.poll()
@@ -75,7 +75,7 @@ def test_an_answer_of_another_shape_publishes_none_of_it(
 
 
 def test_a_missing_field_is_not_taken_for_zero(usage: respx.Route, polled: Rig) -> None:
-    told = payload("v2_usage")
+    told = payload("devin_v2/v2_usage")
     assert isinstance(told, dict)
     del told["searches_count"]
     usage.respond(json=told)
@@ -88,7 +88,7 @@ def test_a_missing_field_is_not_taken_for_zero(usage: respx.Route, polled: Rig) 
 def test_what_was_told_before_a_cycle_may_have_ended_is_absent_until_told_anew(
     usage: respx.Route, polled: Rig, clock: Clock, hour: int
 ) -> None:
-    usage.respond(json=payload("v2_usage"))
+    usage.respond(json=payload("devin_v2/v2_usage"))
     clock.now = at(f"2026-03-21 0{hour - 1}:59:30")
     polled.poll()
     clock.now = at(f"2026-03-21 0{hour - 1}:59:59")
@@ -108,7 +108,7 @@ def test_an_answer_to_a_request_from_before_the_days_end_is_not_published_after_
 
     def late(_: httpx.Request) -> httpx.Response:
         clock.now = at("2026-03-21 08:00:01")
-        return httpx.Response(200, json=payload("v2_usage"))
+        return httpx.Response(200, json=payload("devin_v2/v2_usage"))
 
     usage.mock(side_effect=late)
     polled.poll()
@@ -123,7 +123,7 @@ def test_once_it_is_gone_one_line_says_so_and_nothing_reads_as_broken(
     status: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    usage.respond(json=payload("v2_usage"))
+    usage.respond(json=payload("devin_v2/v2_usage"))
     polled.poll()
     usage.respond(status)
     with caplog.at_level(logging.INFO):
@@ -174,7 +174,7 @@ def test_while_it_is_gone_an_outage_says_nothing_new_and_a_good_answer_turns_it_
     }
     assert set(failures.values()) == {0}
     assert polled.client.key_refused == (failing == 401)
-    usage.respond(json=payload("v2_usage"))
+    usage.respond(json=payload("devin_v2/v2_usage"))
     with caplog.at_level(logging.INFO):
         clock.now += 86_400
         polled.poll()
@@ -190,7 +190,7 @@ def test_an_outage_before_it_is_gone_is_a_failure(usage: respx.Route, polled: Ri
     usage.respond(410)
     polled.poll()
     assert polled.scrape().one("devin_exporter_task_up", task=TASK) is None
-    usage.respond(json=payload("v2_usage"))
+    usage.respond(json=payload("devin_v2/v2_usage"))
     polled.poll()
     usage.respond(503, headers={"Retry-After": "0"})
     polled.poll()
@@ -201,7 +201,7 @@ def test_an_outage_before_it_is_gone_is_a_failure(usage: respx.Route, polled: Ri
 def test_a_refused_key_keeps_the_last_figures_and_is_a_failure(
     usage: respx.Route, polled: Rig, clock: Clock
 ) -> None:
-    usage.respond(json=payload("v2_usage"))
+    usage.respond(json=payload("devin_v2/v2_usage"))
     polled.poll()
     usage.respond(401)
     clock.now += 300

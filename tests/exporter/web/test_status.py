@@ -13,7 +13,9 @@ from exporter.web.status.report import StatusReport
 from tests.exporter.web.serving import Served
 from tests.support import loopback
 
-SCHEMA = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    (ROOT / "docs" / "reference" / "status.schema.json").read_text(encoding="utf-8")
+)
 
 
 def status(served: Served) -> StatusReport:

@@ -51,7 +51,7 @@ def clock() -> Clock:
 @pytest.fixture
 def api() -> Iterator[Api]:
     with respx.mock(base_url=URL, assert_all_called=False) as router:
-        router.get("/v3/self").respond(json=payload("self"))
+        router.get("/v3/self").respond(json=payload("devin/keys/self"))
         yield router
 
 
@@ -640,7 +640,7 @@ def test_the_average_of_no_sessions_is_unknown(api: Api, polled: Rig) -> None:
 def test_subcategories_and_the_remainder_add_up_to_their_category(api: Api, polled: Rig) -> None:
     api.get(CYCLES).respond(json=listing(MARCH, FEBRUARY))
     path = "/v3/enterprise/metrics/sessions-by-category"
-    api.get(path).respond(json=payload("categories"))
+    api.get(path).respond(json=payload("devin/activity/categories"))
     polled.poll("cycles", "categories")
     scrape = polled.scrape()
     name = "devin_category_sessions_cycle"

@@ -339,7 +339,7 @@ def plan(clock: Clock) -> Iterator[tuple[respx.Router, Rig]]:
     with respx.mock(base_url=URL, assert_all_called=False) as api, rig(URL, clock) as polled:
         cycle = {"after": int(at("2026-03-05 08:00:00")), "before": int(at("2026-04-05 08:00:00"))}
         before = {"after": int(at("2026-02-05 08:00:00")), "before": cycle["after"]}
-        api.get("/v3/self").respond(json=payload("self"))
+        api.get("/v3/self").respond(json=payload("devin/keys/self"))
         api.get("/v3/enterprise/consumption/cycles").respond(
             json={"items": [cycle, before], "has_next_page": False}
         )

@@ -21,7 +21,7 @@ from tests.support.processes import finished, running
 from tests.support.rig import PAYLOADS, Clock, Rig, at, payload, rig
 
 URL = "https://api.test"
-UNAUTHORIZED = (PAYLOADS / "keys" / "error_401.json").read_bytes()
+UNAUTHORIZED = (PAYLOADS / "devin" / "keys" / "variants" / "error_401.json").read_bytes()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def polled(api: respx.Router) -> Iterator[Rig]:
 def test_a_403_where_no_permission_is_needed_refuses_the_key_and_no_permission_is_named(
     api: respx.Router, polled: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.get(url__regex=".*").respond(403, json=payload("keys/error_403_bad_key"))
+    api.get(url__regex=".*").respond(403, json=payload("devin/keys/variants/error_403_bad_key"))
     refuse(api, SELF)
     polled.poll()
     assert polled.client.key_refused
@@ -78,7 +78,7 @@ def test_on_an_older_deployment_the_older_endpoint_refuses_the_key(
 def test_a_key_that_is_revoked_between_two_polls_of_its_identity_lacks_no_permission(
     api: respx.Router, polled: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.get(SELF).respond(json=payload("self"))
+    api.get(SELF).respond(json=payload("devin/keys/self"))
     api.get(CYCLES).respond(json={"items": [BILLING]})
     polled.poll("identity", "cycles")
     refuse(api, SELF, CYCLES)
@@ -126,7 +126,7 @@ def test_a_process_with_a_wrong_key_says_so_once_whatever_the_status(
 
 
 def test_a_check_of_a_key_that_opens_nothing_says_that_and_names_no_permission() -> None:
-    answer = (PAYLOADS / "self.json").read_bytes()
+    answer = (PAYLOADS / "devin" / "keys" / "self.json").read_bytes()
     with fake_api(lambda path: (200, answer) if path == SELF else (403, FORBIDDEN)) as api:
         checked = finished("check", **settings(api.url))
     assert checked.returncode == 1

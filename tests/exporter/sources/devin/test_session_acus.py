@@ -63,7 +63,7 @@ def clock() -> Clock:
 def api() -> Iterator[respx.Router]:
     """A metered plan."""
     with respx.mock(base_url=URL, assert_all_called=False) as router:
-        router.get("/v3/self").respond(json=payload("self"))
+        router.get("/v3/self").respond(json=payload("devin/keys/self"))
         router.get(DAILY).respond(json=billed(7.5))
         yield router
 
@@ -95,7 +95,9 @@ def in_table(scrape: Scrape) -> set[str]:
 def test_a_session_with_0_acus_in_the_list_has_those_of_its_bill(
     api: respx.Router, polled: Rig
 ) -> None:
-    api.get(LIST).respond(json=payload("sessions/session_zero_acus_although_metered"))
+    api.get(LIST).respond(
+        json=payload("devin/operations/variants/session_zero_acus_although_metered")
+    )
     route = api.get(f"{BILL}/devin-1").respond(json=billed(1.25, 2.5))
     assert acus(poll(polled)) == {"1": 3.75}
     asked = route.calls.last.request.url.params
@@ -147,7 +149,7 @@ def test_nothing_is_requested_while_the_plan_is_not_known_to_be_metered(
     api: respx.Router, polled: Rig
 ) -> None:
     api.get(LIST).respond(json=page(session("a")))
-    api.get(DAILY).respond(json=payload("consumption_enterprise"))
+    api.get(DAILY).respond(json=payload("devin/consumption/consumption_enterprise"))
     route = api.get(f"{BILL}/a").respond(json=billed(3.0))
     polled.poll("identity", "sessions", "session_consumption")
     assert not route.called
@@ -263,7 +265,7 @@ def test_an_organizations_key_requests_the_bills_of_its_organization(
     own = f"/v3/organizations/{owner['org_id']}"
     api.get("/v3/self").respond(json=owner)
     api.get(f"{own}/consumption/daily").respond(json=billed(7.5))
-    listed = payload("sessions/session_list_logged_shape")
+    listed = payload("devin/operations/variants/session_list_logged_shape")
     api.get(f"{own}/sessions").respond(json=listed)
     path = f"{own}/consumption/daily/sessions/4ecd8a92151c407383bff1338ca3196b"
     api.get(path).respond(json=billed(0.5))
@@ -298,7 +300,7 @@ def test_an_organizations_key_requests_the_bills_of_its_organization(
 def test_recorded_lists_become_rows_of_the_table(
     api: respx.Router, polled: Rig, name: str, states: Mapping[str, tuple[str, str]]
 ) -> None:
-    api.get(LIST).respond(json=payload(f"sessions/{name}"))
+    api.get(LIST).respond(json=payload(f"devin/operations/variants/{name}"))
     api.get(url__regex=rf"{URL}{BILL}/.*").respond(json=billed(6.0))
     scrape = poll(polled)
     shown = {

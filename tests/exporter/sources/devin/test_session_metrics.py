@@ -113,7 +113,7 @@ def api() -> Iterator[respx.Router]:
     with respx.mock(base_url=URL, assert_all_called=False) as router:
         router.get("/v3/self").respond(json={"principal_type": "service_user", "org_id": "org-1"})
         router.get("/v3/organizations/org-1/consumption/daily").respond(
-            json=payload("consumption_entity")
+            json=payload("devin/consumption/consumption_entity")
         )
         yield router
 
@@ -167,7 +167,7 @@ ORIGINS = {
 def test_what_an_answer_leaves_open_is_absent_and_the_rest_is_published(
     api: respx.Router, polled: Rig, name: str, shown: dict[str, Mapping[str, float]]
 ) -> None:
-    assert shown_of(api, polled, payload(f"sessions/{name}")) == shown
+    assert shown_of(api, polled, payload(f"devin/activity/variants/{name}")) == shown
 
 
 def test_a_null_in_a_map_is_unknown_and_not_zero(api: respx.Router, polled: Rig) -> None:

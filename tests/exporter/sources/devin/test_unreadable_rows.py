@@ -43,7 +43,7 @@ def clock() -> Clock:
 @pytest.fixture
 def api() -> Iterator[Api]:
     with respx.mock(base_url=URL, assert_all_called=False) as router:
-        router.get("/v3/self").respond(json=payload("self"))
+        router.get("/v3/self").respond(json=payload("devin/keys/self"))
         router.get(CYCLES).respond(json=listing(MARCH, FEBRUARY))
         router.get(IDP_USERS).respond(json=listing())
         yield router

@@ -23,7 +23,7 @@ def clock() -> Clock:
 @pytest.fixture
 def api() -> Iterator[Api]:
     with respx.mock(base_url=URL, assert_all_called=False) as router:
-        router.get("/v3/self").respond(json=payload("self"))
+        router.get("/v3/self").respond(json=payload("devin/keys/self"))
         router.get(CYCLES).respond(json=listing(MARCH))
         yield router
 
@@ -67,7 +67,7 @@ def test_a_day_is_read_whichever_form_it_has(
     api: Api, polled: Rig, *, name: str, now: str, expected: dict[str, float]
 ) -> None:
     polled.clock.now = at(now)
-    api.get(DAILY).respond(json=payload(f"variants/{name}"))
+    api.get(DAILY).respond(json=payload(f"devin/consumption/variants/{name}"))
     polled.poll("enterprise_consumption")
     assert by_label(polled.scrape(), "devin_consumption_today_acus") == expected
 
@@ -75,7 +75,7 @@ def test_a_day_is_read_whichever_form_it_has(
 def test_the_day_of_a_date_without_a_time_is_absent_for_the_hour_in_which_either_day_may_run(
     api: Api, polled: Rig, clock: Clock
 ) -> None:
-    api.get(DAILY).respond(json=payload("variants/consumption_daily_string_date"))
+    api.get(DAILY).respond(json=payload("devin/consumption/variants/consumption_daily_string_date"))
     shown = []
     for now in ("20 06:59:59", "20 07:59:59", "20 08:00:00", "21 08:00:00"):
         clock.now = at(f"2026-05-{now}")
@@ -112,7 +112,7 @@ def test_a_day_without_its_split_belongs_to_no_known_product(
 def test_a_plan_that_reports_nothing_for_work_that_was_done_has_no_consumption(
     api: Api, polled: Rig
 ) -> None:
-    api.get(DAILY).respond(json=payload("variants/consumption_daily_unmetered"))
+    api.get(DAILY).respond(json=payload("devin/consumption/variants/consumption_daily_unmetered"))
     created = {"sessions_created_count": 8, "sessions_with_merged_prs_count": 0}
     running = {"sessions_created_count": 0, "sessions_with_merged_prs_count": 0}
     today = int(at("2026-03-20 08:00:00"))
@@ -141,7 +141,7 @@ def test_a_plan_that_reports_nothing_for_work_that_was_done_has_no_consumption(
 def test_what_the_counts_of_sessions_leave_out_is_absent(
     api: Api, polled: Rig, name: str, origins: dict[str, float]
 ) -> None:
-    api.get(SESSIONS).respond(json=payload(f"variants/{name}"))
+    api.get(SESSIONS).respond(json=payload(f"devin/activity/variants/{name}"))
     polled.poll("cycles", "session_metrics")
     scrape = polled.scrape()
     assert by_label(scrape, "devin_sessions_created_by_origin_cycle") == origins
@@ -153,7 +153,7 @@ def test_what_the_counts_of_sessions_leave_out_is_absent(
 
 
 def test_a_mean_that_is_null_is_absent(api: Api, polled: Rig) -> None:
-    api.get(SESSIONS).respond(json=payload("variants/metrics_sessions_null_avg"))
+    api.get(SESSIONS).respond(json=payload("devin/activity/variants/metrics_sessions_null_avg"))
     polled.poll("cycles", "session_metrics")
     assert polled.scrape().family("devin_session_average_cycle_acus") == {}
 
@@ -178,7 +178,7 @@ def test_pull_requests_that_were_taken_over_are_shown_where_the_answer_has_them(
     api: Api, polled: Rig
 ) -> None:
     name = "devin_prs_taken_over_cycle"
-    answer = payload("variants/metrics_prs_taken_over")
+    answer = payload("devin/activity/variants/metrics_prs_taken_over")
     assert isinstance(answer, dict)
     route = api.get(PRS).respond(json=answer)
     polled.poll("cycles", "pull_requests")
@@ -198,7 +198,7 @@ def test_pull_requests_that_were_taken_over_are_shown_where_the_answer_has_them(
 
 
 def test_code_scans_are_those_of_the_running_cycle(api: Api, polled: Rig) -> None:
-    route = api.get(SCANS).respond(json=payload("variants/code_scan_metrics"))
+    route = api.get(SCANS).respond(json=payload("devin/operations/variants/code_scan_metrics"))
     polled.poll("cycles", "code_scans")
     scrape = polled.scrape()
     assert scrape.one("devin_code_scan_scans") == 5

@@ -19,9 +19,9 @@ NOW = at("2026-03-20 15:30:00")
 URL = "https://api.test"
 SELF = "/v3/self"
 CYCLES = "/v3/enterprise/consumption/cycles"
-PERSONAL = "keys/self_pat_user_with_org"
+PERSONAL = "devin/keys/variants/self_pat_user_with_org"
 ADVICE = "a service user is meant for this"
-FORBIDDEN = (PAYLOADS / "keys" / "error_403_bad_key.json").read_bytes()
+FORBIDDEN = (PAYLOADS / "devin" / "keys" / "variants" / "error_403_bad_key.json").read_bytes()
 BILLING = {"after": int(at("2026-03-05 08:00:00")), "before": int(at("2026-04-05 08:00:00"))}
 ENTERPRISE_PATHS = [endpoint.path for endpoint in ENTERPRISE_ENDPOINTS]
 
@@ -59,7 +59,7 @@ def refuse(api: respx.Router, *paths: str, body: bytes = FORBIDDEN) -> None:
 def test_a_service_users_key_is_what_the_response_says_and_nothing_is_tried(
     api: respx.Router, identity: Identity, org_id: str | None, kind: str
 ) -> None:
-    answer = payload("self")
+    answer = payload("devin/keys/self")
     assert isinstance(answer, dict)
     api.get(SELF).respond(json={**answer, "org_id": org_id})
     identity.poll()
@@ -92,7 +92,7 @@ def test_a_token_that_opens_the_enterprise_is_the_enterprises_whatever_organizat
 def test_a_personal_token_without_an_organization_is_an_enterprises(
     api: respx.Router, identity: Identity
 ) -> None:
-    api.get(SELF).respond(json=payload("keys/self_pat_user_null_org"))
+    api.get(SELF).respond(json=payload("devin/keys/variants/self_pat_user_null_org"))
     identity.poll()
     assert (identity.kind, identity.org_id) == (keys.ENTERPRISE, None)
     assert len(api.calls) == 1

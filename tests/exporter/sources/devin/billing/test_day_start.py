@@ -20,7 +20,7 @@ OF_TWO = {"devin": 2, "cascade": 0.5, "terminal": 0, "review": 0}
 @pytest.fixture
 def api() -> Iterator[Api]:
     with respx.mock(base_url=URL, assert_all_called=False) as router:
-        router.get("/v3/self").respond(json=payload("self"))
+        router.get("/v3/self").respond(json=payload("devin/keys/self"))
         router.get("/v3/enterprise/consumption/cycles").respond(404)
         yield router
 
@@ -88,7 +88,7 @@ def test_a_day_of_the_future_shows_nothing() -> None:
 
 
 def polled_at(api: Api, name: str, now: float) -> Rig:
-    api.get(DAILY).respond(json=payload(f"consumption/{name}"))
+    api.get(DAILY).respond(json=payload(f"devin/consumption/variants/{name}"))
     with rig(URL, Clock(now)) as polled:
         polled.poll("identity", "cycles", "enterprise_consumption")
         return polled

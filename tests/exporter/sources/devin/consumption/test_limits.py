@@ -33,7 +33,7 @@ def listing(*items: Mapping[str, object]) -> dict[str, object]:
 @pytest.fixture
 def api() -> Iterator[Api]:
     with respx.mock(base_url=URL, assert_all_called=False) as router:
-        router.get("/v3/self").respond(json=payload("self"))
+        router.get("/v3/self").respond(json=payload("devin/keys/self"))
         entries = [{"org_id": f"org-{n}", "name": f"Org {n}"} for n in (1, 2)]
         router.get(ORGANIZATIONS).respond(json=listing(*entries))
         router.get(LIST).respond(json=listing())
@@ -51,7 +51,9 @@ def polled(api: Api) -> Iterator[Rig]:
 
 
 def test_an_organizations_two_limits_are_published_apart(api: Api, polled: Rig) -> None:
-    api.get(OF_ORG.format("org-1")).respond(json=payload("limits/org_acu_limits_v3beta1"))
+    api.get(OF_ORG.format("org-1")).respond(
+        json=payload("devin/consumption/variants/org_acu_limits_v3beta1")
+    )
     polled.poll(*TASKS)
     scrape = polled.scrape()
     assert scrape.one(CLOUD, org_id="org-1") == 1_000
@@ -62,14 +64,14 @@ def test_an_organizations_two_limits_are_published_apart(api: Api, polled: Rig) 
 
 
 def test_a_users_own_endpoint_has_the_same_shape_and_is_not_requested() -> None:
-    legacy = payload("limits/user_acu_limits_legacy")
+    legacy = payload("devin/consumption/variants/user_acu_limits_legacy")
     read = ENDPOINT.response.validate_python(legacy)
     assert (read.local, read.cloud) == (100, None)
     assert not [e.path for e in SOURCE.endpoints if "/users/{user_id}/consumption/acu" in e.path]
 
 
 def test_a_limit_without_a_scope_is_that_of_the_id_that_is_there(api: Api, polled: Rig) -> None:
-    api.get(LIST).respond(json=payload("limits/acu_limits_without_scope"))
+    api.get(LIST).respond(json=payload("devin/consumption/variants/acu_limits_without_scope"))
     polled.poll(*TASKS)
     assert polled.scrape().family(CLOUD) == {frozenset({("org_id", "org-1")}): 5_000}
     items: list[Mapping[str, object]] = [
@@ -86,7 +88,7 @@ def test_null_is_no_limit_whatever_an_organizations_own_entry_says(api: Api, pol
     api.get(ORGANIZATIONS).respond(json=listing(entry))
     polled.poll(*TASKS)
     assert polled.scrape().one(CLOUD, org_id="org-1") == 3_000
-    api.get(LIST).respond(json=payload("limits/acu_limits_null"))
+    api.get(LIST).respond(json=payload("devin/consumption/variants/acu_limits_null"))
     polled.poll(*TASKS)
     assert polled.error("limits") is None
     assert polled.scrape().family(CLOUD) == {}
@@ -140,7 +142,9 @@ def test_where_no_organization_has_the_endpoint_the_tasks_are_off(
 def test_one_organization_that_has_it_not_is_a_failure_and_the_others_stay(
     api: Api, polled: Rig
 ) -> None:
-    api.get(OF_ORG.format("org-1")).respond(json=payload("limits/org_acu_limits_v3beta1"))
+    api.get(OF_ORG.format("org-1")).respond(
+        json=payload("devin/consumption/variants/org_acu_limits_v3beta1")
+    )
     api.get(OF_ORG.format("org-2")).respond(404)
     polled.poll(*TASKS)
     assert not isinstance(polled.error("organization_limits"), NotFoundError | SwitchedOffError)
@@ -170,7 +174,9 @@ def test_tiers_are_published_with_what_is_there(api: Api, polled: Rig) -> None:
 def test_sessions_that_a_user_limit_or_the_contract_holds_up_are_published_as_such(
     api: Api,
 ) -> None:
-    api.get("/v3/enterprise/sessions").respond(json=payload("limits/session_new_details"))
+    api.get("/v3/enterprise/sessions").respond(
+        json=payload("devin/operations/variants/session_new_details")
+    )
     with rig(URL, Clock(1_769_048_085 + 60)) as polled:
         polled.poll("sessions")
         shown = {

@@ -1,1 +1,0 @@
-"""The Helm chart's generated files, and the texts that are rendered from it."""

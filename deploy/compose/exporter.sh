@@ -51,7 +51,7 @@ history() {
         export DEVIN_API_URL="http://127.0.0.1:$DEMO_API_PORT" DEVIN_SERVICE_USER_TOKEN=cog_demo
         export DEVIN_REQUESTS_PER_SECOND="${DEVIN_REQUESTS_PER_SECOND:-200}"
     elif [ -z "$v3_key" ]; then
-        echo "Without DEVIN_SERVICE_USER_TOKEN there is no history: no other API tells of the past." >&2
+        echo "Without DEVIN_SERVICE_USER_TOKEN there is no history: no other API has a history." >&2
         days=
     fi
     if [ -n "$days" ] && [ "$days" != 0 ]; then

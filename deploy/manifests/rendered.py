@@ -60,8 +60,8 @@ def digest() -> str:
 
 def rules_for(values: str) -> str:
     """The rules as a table of values has them: other thresholds and addresses."""
-    told = yaml.safe_load((CHART / "ci" / f"{values}.yaml").read_text(encoding="utf-8"))
-    given = told.get("prometheusRule", {})
+    values_given = yaml.safe_load((CHART / "ci" / f"{values}.yaml").read_text(encoding="utf-8"))
+    given = values_given.get("prometheusRule", {})
     text = RULES.read_text(encoding="utf-8").strip()
     for name, value in given.get("thresholds", {}).items():
         text = re.sub(NUMBER.format(name), str(value), text)

@@ -25,7 +25,7 @@ def release_notes(tag: str, *, version: str, changelog: str) -> str:
     """The changes of a version, without its heading.
 
     Raises:
-        ReleaseError: if the tag is not the version's, or the changelog does not tell all of it.
+        ReleaseError: if the tag is not the version's, or the changelog leaves a change out.
     """
     if tag != f"v{version}":
         raise ReleaseError(f"the tag is {tag}, and exporter.__version__ wants v{version}")

@@ -1,4 +1,4 @@
-"""The command line: `devin-exporter [serve|check|backfill|demo] [--flag=value …]`."""
+"""The command line: `devin-exporter [serve|check|poll|backfill|demo] [--flag=value …]`."""
 
 from exporter.cli.main import main
 

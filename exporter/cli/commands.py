@@ -1,6 +1,7 @@
 """The commands of `devin-exporter`."""
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -13,15 +14,17 @@ from prometheus_client import CollectorRegistry
 
 from exporter.app import Exporter
 from exporter.cli.backfill import backfill
-from exporter.cli.backfill_options import BackfillOptions
+from exporter.cli.backfill_options import BackfillOptions, OptionsError
 from exporter.cli.catalogue import ALL_SECTIONS, SECTIONS
 from exporter.cli.demo import simulated_api
-from exporter.cli.exit_codes import LACKING
+from exporter.cli.exit_codes import FAILED, LACKING
 from exporter.cli.printing import announce, echo, print_result
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.logs import set_up
 from exporter.config.proxies import unreadable_exceptions
 from exporter.config.settings import LogSettings, WebSettings, load, misspelt, parse_addresses
+from exporter.errors import PollError
+from exporter.exposition.render import render
 from exporter.process import (
     Timing,
     hold_hangup,
@@ -29,6 +32,7 @@ from exporter.process import (
     run_until_terminated,
     wait_for_termination,
 )
+from exporter.scheduling.task import in_order_of_polls
 from exporter.sources import SOURCES
 from exporter.sources.source import Fields, NoSourceError, Shared, open_sources
 from exporter.web.activation import activated_sockets
@@ -145,6 +149,28 @@ def check(overrides: Fields) -> int:
         reports = [each.source.check(each) for each in opened]
     print_result(line for report in reports for line in report.lines)
     return 0 if all(report.passed for report in reports) else LACKING
+
+
+def poll_once(overrides: Fields, name: str) -> int:
+    """Poll a task once, after those whose data it uses, and print its samples; 1 if that failed."""
+    settings = load(SECTIONS, overrides)
+    set_up(level="error", style=settings[LogSettings].format)
+    shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
+    status = 0
+    with open_sources(SOURCES, settings, shared) as opened:
+        tasks = {task.name: task for each in opened for task in each.source.tasks(each)}
+        if name not in tasks:
+            raise OptionsError([f"no task {name!r}; there are: {', '.join(sorted(tasks))}"])
+        for task in in_order_of_polls(tasks, name):
+            try:
+                if task.poll is not None:
+                    task.poll()
+            except PollError as failure:
+                echo(f"{task.name}: {failure}")
+                status = FAILED if task.name == name else status
+        samples = tasks[name].snapshot(shared.timing.clock(), math.inf).samples
+    print_result(render(samples).text.decode().split("\n")[:-1])
+    return status
 
 
 def write_history(overrides: Fields, options: BackfillOptions) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "serve": "poll and serve until SIGTERM or SIGINT (the default)",
     "check": "request each endpoint once and report what the key lacks; exit 0 if nothing",
+    "poll": "poll TASK once, after those whose data it uses, and print its samples",
     "backfill": "write the history of the last --days to --output, for Prometheus to take in",
     "check-web-config": "read the web configuration FILE and the files that it names",
     "healthcheck": "exit 0 if the exporter of this container, or of process PID, works",
@@ -107,6 +108,8 @@ def _wrong_operand(command: str, operand: str | None) -> str | None:
     """What is wrong with the word after a command; None if nothing is."""
     if command == "check-web-config":
         return None if operand else "check-web-config wants a file"
+    if command == "poll":
+        return None if operand else "poll wants the name of a task"
     if command == "healthcheck":
         number = operand is None or operand.isdecimal()
         return None if number else "healthcheck wants the number of a process, or nothing"

@@ -11,6 +11,7 @@ from exporter.cli.backfill_options import OptionsError, parse_options
 from exporter.cli.commands import (
     check,
     check_web_config,
+    poll_once,
     serve,
     start_demo,
     start_exporter,
@@ -45,6 +46,8 @@ def run(arguments: Sequence[str]) -> int:
 def _run(command: str, overrides: Fields, args: argparse.Namespace) -> int:
     if command == "check":
         return run_until_terminated(lambda: check(overrides))
+    if command == "poll":
+        return run_until_terminated(lambda: poll_once(overrides, args.operand))
     if command == "healthcheck":
         return healthcheck.main([args.operand] if args.operand else [])
     if command == "backfill":

@@ -15,7 +15,7 @@ Params = Mapping[str, int | str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint(Generic[T_co]):
-    """One endpoint of an API, and all that the exporter knows of it.
+    """One endpoint of an API: how it is requested and read.
 
     Attributes:
         path: template, like `/v3/enterprise/consumption/daily/users/{user_id}`.

@@ -1,8 +1,9 @@
 """The contract between a source and the scheduler: a task is polled, then published."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Protocol
 
 from exporter.metrics import Metric, Sample
@@ -75,3 +76,15 @@ class Task:
     republish_after: tuple[str, ...] = ()
     notify_on_change: bool = False
     required_for_ready: Callable[[], bool] = never_required
+
+
+def in_order_of_polls(tasks: Mapping[str, Task], name: str) -> list[Task]:
+    """A task and all whose data it uses, directly or not, each after those it depends on."""
+    used: dict[str, tuple[str, ...]] = {}
+    waiting = [name]
+    while waiting:
+        task = tasks[waiting.pop()]
+        if task.name not in used:
+            used[task.name] = task.depends_on
+            waiting += (*task.depends_on, *task.republish_after)
+    return [tasks[each] for each in TopologicalSorter(used).static_order()]

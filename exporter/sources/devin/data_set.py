@@ -27,7 +27,7 @@ ENTERPRISE_ENDPOINTS = (
     models.SERVICE_USERS,
     session_items.ENDPOINT,
 )
-"""One for each permission of an enterprise's key, the most telling first."""
+"""One for each permission of an enterprise's key, the most informative first."""
 
 
 @dataclass(frozen=True, slots=True)

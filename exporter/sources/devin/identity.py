@@ -39,7 +39,7 @@ class SelfResponse(ResponseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOwner:
-    """Whose key it is.
+    """The owner of the key.
 
     Attributes:
         kind: the kind of the key.

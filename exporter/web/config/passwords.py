@@ -70,7 +70,7 @@ class Passwords:
         return True
 
     def _decoy(self, users: Mapping[str, str], user: str) -> str:
-        """The hash of some user, always the same for one name, so that its cost tells nothing."""
+        """The hash of some user, always the same for one name, so that its cost shows nothing."""
         digest = hmac.digest(self._key, user.encode("utf-8", "surrogatepass"), hashlib.sha256)
         hashes = sorted(users.values())
         return hashes[int.from_bytes(digest, "big") % len(hashes)]

@@ -21,7 +21,7 @@ from exporter.client.deadline import Deadline, LimitedBackend
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.key_status import KeyStatus
 from exporter.client.models import ListPage, parse_response
-from exporter.client.rate_limit import RateLimiter, RateLimits
+from exporter.client.rate_limit import RateLimiter, RateLimits, Turns
 from exporter.client.rejection import HttpResponse, needs_body, rejection
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.proxies import proxy_for
@@ -79,7 +79,7 @@ class Client:
         self._metrics = metrics
         self._timing = timing
         self._rate_limiter = RateLimiter(limits.requests_per_second, timing.monotonic)
-        self._in_flight = threading.BoundedSemaphore(limits.concurrency)
+        self._turns = Turns(limits.concurrency)
         self._attempt_seconds = limits.attempt_seconds
         self._deadline = Deadline(timing)
         self._http = _open(
@@ -89,13 +89,17 @@ class Client:
             verify=verify,
             backend=LimitedBackend(self._deadline),
         )
-        metrics.budget.labels(source).set(limits.requests_per_second)
-        metrics.waited.labels(source)
+        metrics.watch(source, per_second=self._rate_limiter.per_second, turns=self._turns)
 
     @property
     def key_refused(self) -> bool:
         """Whether the API has refused the key and not accepted it since."""
         return self._key_status.refused
+
+    @property
+    def requests_per_second(self) -> float:
+        """The present rate limit, which is lower than the setting for a while after a 429."""
+        return self._rate_limiter.per_second()
 
     def close(self) -> None:
         """Close the connections."""
@@ -174,8 +178,7 @@ class Client:
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
     def _wait_before_retry(self, failure: errors.PollError, attempt: int) -> float:
-        # Jitter needs no cryptographic randomness.
-        backoff = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311
+        backoff = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311 - only jitter
         requested = failure.retry_after if isinstance(failure, errors.RejectedError) else None
         if requested is None:
             return backoff
@@ -189,10 +192,8 @@ class Client:
 
     def _send_in_turn(self, request: Request[object], path: str) -> bytes:
         endpoint = request.endpoint.path
-        with self._in_flight:
-            waited = self._rate_limiter.acquire(self._pause)
-            self._metrics.waited.labels(self.source).inc(waited)
-            self._pause(0)
+        self._metrics.queued.labels(self.source, request.priority.label).inc()
+        with self._turns.turn(request.priority, self._wait_for_slot):
             key = self._key()
             began = self._timing.monotonic()
             status = "internal"
@@ -204,10 +205,16 @@ class Client:
                 raise
             finally:
                 self._metrics.requests.labels(self.source, endpoint, status).inc()
-                self._metrics.durations.labels(self.source, endpoint).observe(
-                    self._timing.monotonic() - began
-                )
+                took = self._timing.monotonic() - began
+                self._metrics.durations.labels(self.source, endpoint).observe(took)
+            if response.status == httpx.codes.TOO_MANY_REQUESTS:
+                self._rate_limiter.reduce(sent=began)
         return self._accept(request.endpoint, response)
+
+    def _wait_for_slot(self) -> None:
+        waited = self._rate_limiter.acquire(self._pause)
+        self._metrics.waited.labels(self.source).inc(waited)
+        self._pause(0)
 
     def _send(self, request: Request[object], path: str, key: str) -> HttpResponse:
         endpoint = request.endpoint.path

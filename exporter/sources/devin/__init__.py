@@ -68,7 +68,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     interval = settings.poll_interval
     context = Context.of(opened)
     people, windows = context.directory, context.cycles.windows
-    ledgers = collector.Consumption(client, clock, context)
+    ledgers = collector.Consumption(client, clock, context, sweep_interval=settings.sweep_interval)
     counts = partial(WindowedMetrics, client, clock, windows)
     created, of_organizations = counts(sessions_created.QUERIES), counts(ORG_QUERIES)
     active = active_users.Activity(client, clock, people)

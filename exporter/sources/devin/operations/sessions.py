@@ -198,6 +198,13 @@ class Sessions:
         users = {item.user_id: "user" for item in items if item.user_id}
         return users | {item.service_user_id: "service" for item in items if item.service_user_id}
 
+    def seen_since(self, moment: float) -> frozenset[str]:
+        """Organizations and owners of the sessions that changed after a moment (Unix seconds)."""
+        with self._lock:
+            items = [item for item in self._known.values() if _updated_since(item, moment)]
+        ids = (id_ for item in items for id_ in (item.org_id, item.user_id, item.service_user_id))
+        return frozenset(id_ for id_ in ids if id_)
+
     def _newest(self) -> list[SessionItem]:
         by_age = sorted(self._known.values(), key=lambda item: (-item.created_at, item.known_as))
         return by_age[: self._table.rows]

@@ -161,9 +161,10 @@ def test_the_cost_that_check_tells_is_what_an_hour_of_polls_sends(
     _, api = simulated
     settings = {"DEVIN_API_URL": api.url, "DEVIN_SERVICE_USER_TOKEN": KEY}
     told = finished("check", "--devin.requests-per-second=1000", **settings).stdout
-    estimate = int(told.partition("cost about ")[2].split()[0])
-    with rig(api.url, clock) as polled:
+    estimate = int(told.partition("up to ")[2].split()[0])
+    with rig(api.url, clock, sweep_interval="1") as polled:
         polled.poll()
+        clock.now += 60
         sent = 0.0
         for task in polled.tasks:
             before = api.traffic.total()

@@ -10,13 +10,14 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 
 from exporter import __version__
 from exporter.client.request_metrics import RequestMetrics
-from exporter.config.settings import Settings, WebSettings
+from exporter.config.settings import Settings, StateSettings, WebSettings
 from exporter.exposition.build_info import build_info
 from exporter.process import Timing
 from exporter.scheduling.scheduler import Scheduler
+from exporter.scheduling.state import State
 from exporter.scheduling.store import Store
 from exporter.sources import SOURCES
-from exporter.sources.source import Shared, open_sources
+from exporter.sources.source import Shared, open_sources, owner_of
 from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.open_files import most_connections
@@ -51,7 +52,16 @@ class Exporter:
             tasks = [task for each in opened for task in each.source.tasks(each)]
             self._clients = stack.pop_all()
         self.store = Store(tasks, constant=(build_info(),))
-        self.scheduler = Scheduler(tasks, store=self.store, registry=registry, timing=timing)
+        self._state = State.at(
+            settings[StateSettings].dir, owner=owner_of(opened), tasks=tasks, store=self.store
+        )
+        self.scheduler = Scheduler(
+            tasks,
+            store=self.store,
+            registry=registry,
+            timing=timing,
+            polled=self._state.save,
+        )
         endpoints = Endpoints(
             store=self.store,
             registry=registry,
@@ -66,9 +76,10 @@ class Exporter:
         self._web = WebServer(endpoints.app(), sockets, limits=limits)
 
     def start(self) -> None:
-        """Start the web server, then the polls."""
-        self._web.start()
+        """Publish what was kept, then start the polls and the web server."""
+        self._state.restore()
         self.scheduler.start()
+        self._web.start()
 
     def stop(self) -> None:
         """Stop polling and serving. Running polls end soon; this does not wait for them."""
@@ -78,5 +89,6 @@ class Exporter:
         self._web.stop()
 
     def close(self) -> None:
-        """Close the clients. Call it once no poll is running."""
+        """Close the clients and the state. Call it once no poll is running."""
+        self._state.close()
         self._clients.close()

@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, TypeVar, get_args
 
@@ -232,6 +233,18 @@ def _spelt_out(level: object) -> object:
     return "warning" if is_short else level
 
 
+class StateSettings(Section):
+    """Where data is kept across restarts."""
+
+    model_config = SettingsConfigDict(env_prefix="state_")
+
+    dir: Path | None = Field(
+        default=None,
+        description="directory in which the last good data is kept across restarts, in one SQLite "
+        "file for its owner alone; it holds ids of users, and names if they are published",
+    )
+
+
 class LogSettings(Section):
     """Level and format of the log."""
 
@@ -243,4 +256,4 @@ class LogSettings(Section):
     format: Format = Field(default="logfmt", description="`logfmt` or `json`")
 
 
-CORE_SECTIONS: tuple[type[Section], ...] = (WebSettings, LogSettings)
+CORE_SECTIONS: tuple[type[Section], ...] = (WebSettings, StateSettings, LogSettings)

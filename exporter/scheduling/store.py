@@ -78,6 +78,7 @@ class TaskState:
         valid_until: Unix seconds from which a new snapshot is needed.
         unpublishable: why the last snapshot could not be published; None if it could.
         switched_off: why the task is off, which is no failure; None if it is on.
+        earlier: whether the outcome is that of an earlier process.
     """
 
     task: Task
@@ -89,11 +90,18 @@ class TaskState:
     valid_until: float = math.inf
     unpublishable: str | None = None
     switched_off: str | None = None
+    earlier: bool = False
 
     @property
     def attempted(self) -> bool:
-        """Whether an attempt has ended, with or without success."""
-        return self.outcome is not None or self.switched_off is not None
+        """Whether an attempt of this process has ended, with or without success."""
+        ended = self.outcome is not None and not self.earlier
+        return ended or self.switched_off is not None
+
+    @property
+    def known_before_polls(self) -> bool:
+        """Whether there may be samples before the first poll: derived, or from what was kept."""
+        return self.task.poll is None or self.outcome is not None
 
     @property
     def up(self) -> bool | None:
@@ -101,6 +109,14 @@ class TaskState:
         if self.outcome is None:
             return None
         return not (self.outcome.error or self.snapshot.expired_entities or self.unpublishable)
+
+    def run_seconds(self, now: float) -> float:
+        """How long a run takes that requests everything: the last such run, else the present."""
+        if self.outcome is not None and self.outcome.full_run is not None:
+            return self.outcome.full_run
+        if self.running_since is not None:
+            return now - self.running_since
+        return self.outcome.duration if self.outcome is not None else 0.0
 
     def samples(self) -> Iterator[Sample]:
         """Yield the state as `devin_exporter_task_*`."""
@@ -163,8 +179,14 @@ class Store:
             strip_traceback(outcome.error)
         self._change(
             name,
-            lambda state: replace(state, running_since=None, outcome=outcome, switched_off=None),
+            lambda state: replace(
+                state, running_since=None, outcome=outcome, switched_off=None, earlier=False
+            ),
         )
+
+    def restore(self, name: str, outcome: Outcome) -> None:
+        """Take over how the last attempt of an earlier process ended."""
+        self._change(name, lambda state: replace(state, outcome=outcome, earlier=True))
 
     def switched_off(self, name: str, *, why: str) -> None:
         """Record that a task is off, and publish nothing for it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.metrics import Metric, Sample
+from exporter.scheduling.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Task:
             poll does not wait for them.
         notify_on_change: whether a change of its samples makes its dependents due.
         required_for_ready: whether the exporter is ready only once this task has succeeded.
+        kept: the data that outlives the process.
     """
 
     name: str
@@ -75,3 +77,4 @@ class Task:
     republish_after: tuple[str, ...] = ()
     notify_on_change: bool = False
     required_for_ready: Callable[[], bool] = never_required
+    kept: tuple[Kept, ...] = ()

@@ -63,6 +63,12 @@ def demo(url: str, key: str) -> Fields:
     }
 
 
+def owner(opened: OpenSource) -> str:
+    """The address and the key. Raises `CredentialError` if the key cannot be read."""
+    key = opened.settings[DevinSettings].key()
+    return f"{opened.settings[DevinApiSettings].api_url} {key() if key is not None else ''}"
+
+
 def _data_sets(opened: OpenSource) -> list[DataSet]:
     client, clock, settings = opened.client, opened.clock, opened.settings[DevinSettings]
     interval = settings.poll_interval
@@ -190,4 +196,5 @@ SOURCE = Source(
     demo=demo,
     demo_defaults={DevinSettings: {"requests_per_second": "200"}},
     backfill=plan.backfill,
+    owner=owner,
 )

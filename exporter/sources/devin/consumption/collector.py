@@ -17,7 +17,7 @@ from exporter.metrics import Sample
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
-from exporter.sources.devin.consumption import daily
+from exporter.sources.devin.consumption import daily, kept
 from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger, total
 from exporter.sources.devin.consumption.parts import Part, Parts, Sweep
 from exporter.sources.devin.consumption.polling import Api, PartsPoll
@@ -115,6 +115,12 @@ class Consumption:
             # Their polls may have requested what this task publishes.
             republish_after=(cycles.TASK, *_REQUESTED_BY.get(scope.task, ())),
             required_for_ready=lambda: scope is self._main_scope(),
+            kept=(
+                *kept.of_ledger(
+                    scope.task, ledger, self._sweeps[scope.task], self._parts.get(scope.task)
+                ),
+                *([self._policy.kept()] if scope is USER_SCOPE else []),
+            ),
         )
         return DataSet(task, scope.endpoints)
 

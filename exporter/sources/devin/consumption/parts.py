@@ -56,6 +56,7 @@ class Parts:
             the same difference.
         accepted: differences on closed days that belong to no part: after they had been seen,
             every part was requested, and the total of that day is still the same.
+        round_total: the total with which the present round of requests to every part began.
         trust: 1 while differences are explained, halved by each poll that finds no explanation.
     """
 
@@ -64,7 +65,7 @@ class Parts:
     comparing: threading.RLock = field(default_factory=threading.RLock)
     accepted: dict[Cell, float] = field(default_factory=dict)
     trust: float = 1.0
-    _round: EntityUsage | None = None
+    round_total: EntityUsage | None = None
 
     @property
     def compared_at(self) -> float:
@@ -74,12 +75,12 @@ class Parts:
     @property
     def round_began(self) -> float:
         """Since when every part is being requested once more (Unix seconds)."""
-        return -math.inf if self._round is None else self._round.requested_at
+        return -math.inf if self.round_total is None else self.round_total.requested_at
 
     def begin(self, total: EntityUsage) -> None:
         """Begin the first round of requests to every part, if none has begun."""
-        if self._round is None or self._round.requested_at > total.requested_at:
-            self._round = total
+        if self.round_total is None or self.round_total.requested_at > total.requested_at:
+            self.round_total = total
 
     def compare(self, total: EntityUsage, windows: BillingWindows) -> Difference:
         """Compare all parts with the total."""
@@ -102,9 +103,11 @@ class Parts:
 
         found = difference()
         self.begin(total)
-        if self._round is not None and self._requested_since(self._round.requested_at, parts):
-            self._accept(found, self._round, total, before=today)
-            self._round = total
+        if self.round_total is not None and self._requested_since(
+            self.round_total.requested_at, parts
+        ):
+            self._accept(found, self.round_total, total, before=today)
+            self.round_total = total
             found = difference()
         for ledger in self.ledgers:
             ledger.compared_at = total.requested_at

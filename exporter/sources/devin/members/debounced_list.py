@@ -4,10 +4,24 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
+from pydantic import BaseModel, TypeAdapter
+
 from exporter.client.response import Response
 from exporter.errors import EntitiesUnknownError
+from exporter.scheduling.kept import Entry, Kept
 
 T = TypeVar("T")
+
+
+class _Poll(BaseModel):
+    """When the list was polled, and which entities it lacked for the first time."""
+
+    requested_at: float
+    missed: list[str]
+
+
+def _all_of_it(item: T) -> T:
+    return item
 
 
 class DebouncedList(Generic[T]):
@@ -44,6 +58,39 @@ class DebouncedList(Generic[T]):
             }
             self._missed = frozenset(missed_once)
             self.last = Response(requested_at, {**listed, **missed_once})
+
+    def kept(
+        self, name: str, items: TypeAdapter[dict[str, T]], *, shown: Callable[[T], T] = _all_of_it
+    ) -> Kept:
+        """The list, for the next process.
+
+        Args:
+            items: the type of its items by id.
+            shown: an item without what must not be kept.
+        """
+
+        def entries() -> Mapping[str, Entry]:
+            with self._lock:
+                last, missed = self.last, sorted(self._missed)
+            if last is None:
+                return {}
+            found = _Poll(requested_at=last.requested_at, missed=missed).model_dump_json()
+            return {
+                "poll": Entry(found, found.encode),
+                "items": Entry(
+                    last.value,
+                    lambda: items.dump_json({key: shown(item) for key, item in last.value.items()}),
+                ),
+            }
+
+        def restore(values: Mapping[str, bytes]) -> None:
+            poll = _Poll.model_validate_json(values.get("poll", b""))
+            known = items.validate_json(values.get("items", b""))
+            with self._lock:
+                self._missed = frozenset(poll.missed)
+                self.last = Response(poll.requested_at, known)
+
+        return Kept(name=name, entries=entries, restore=restore)
 
     def known(self) -> Mapping[str, T]:
         """The entities by id, whatever the age of the list.

@@ -135,6 +135,7 @@ class Directory:
             snapshot=lambda now, max_age: _listing(
                 (self._organizations,), _organization_samples, ORGANIZATIONS, now, max_age
             ),
+            kept=(self._organizations.kept("organizations", models.ORGANIZATIONS_BY_ID),),
         )
         yield Task(
             name=USERS_TASK,
@@ -150,6 +151,10 @@ class Directory:
                 max_age,
             ),
             depends_on=(sessions.TASK,),
+            kept=(
+                self._direct.kept("users", models.MEMBERS_BY_ID, shown=self._without_hidden),
+                self._by_group.kept("idp_users", models.MEMBERS_BY_ID, shown=self._without_hidden),
+            ),
         )
         yield Task(
             name=USER_NAMES_TASK,
@@ -169,7 +174,12 @@ class Directory:
             snapshot=lambda now, max_age: _listing(
                 (self._service_users,), _service_user_samples, SERVICE_USERS, now, max_age
             ),
+            kept=(self._service_users.kept("service_users", models.SERVICE_USERS_BY_ID),),
         )
+
+    def _without_hidden(self, member: Member) -> Member:
+        """The member without names, unless these are published."""
+        return member if self._policy.mode == "full" else member.without_names()
 
     def _poll_users(self) -> None:
         try:

@@ -6,8 +6,9 @@ A poll requests only what has changed since the last one; the rest is stored.
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pydantic import TypeAdapter
 
@@ -17,6 +18,7 @@ from exporter.client.models import Acus, Id, ListPage, ResponseModel, Timestamp
 from exporter.client.response import is_fresh
 from exporter.exposition.text import Name, Word
 from exporter.metrics import Metric, Sample
+from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing.windows import DAY, seconds
@@ -108,6 +110,11 @@ ORG_ENDPOINT = replace(
 ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
 
 
+_POLL = ""
+"""The key of what is kept of the polls; no session's id is empty."""
+_KEPT_POLL = TypeAdapter(tuple[float, bool])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """How many of the newest sessions are published, and whether with their titles."""
@@ -152,7 +159,34 @@ class Sessions:
             poll=self.poll,
             snapshot=self.snapshot,
             republish_after=labelled_after,
+            kept=(Kept(name=TASK, entries=self._entries, restore=self._restore),),
         )
+
+    def _entries(self) -> Mapping[str, Entry]:
+        """The sessions; without titles unless these are published."""
+        if self._complete_at == -math.inf:
+            return {}
+        poll = _KEPT_POLL.dump_json((self._complete_at, self.acus_seen))
+        with self._lock:
+            known = dict(self._known)
+        without = None if self._shows_titles else {"title"}
+        return {
+            _POLL: Entry(poll, lambda: poll),
+            **{
+                known_as: Entry(item, partial(_session_json, item, without))
+                for known_as, item in known.items()
+            },
+        }
+
+    def _restore(self, values: Mapping[str, bytes]) -> None:
+        complete_at, acus_seen = _KEPT_POLL.validate_json(values.get(_POLL, b""))
+        known = {
+            known_as: SessionItem.model_validate_json(value)
+            for known_as, value in values.items()
+            if known_as != _POLL
+        }
+        with self._lock:
+            self._known, self._complete_at, self.acus_seen = known, complete_at, acus_seen
 
     def poll(self) -> None:
         """Request what has changed since the last good poll. Raises `PollError`."""
@@ -222,9 +256,13 @@ class Sessions:
             (*_counts(recent), *self._rows(newest)), expires=self._complete_at + max_age
         )
 
-    def _rows(self, newest: list[SessionItem]) -> Iterator[Sample]:
+    @property
+    def _shows_titles(self) -> bool:
         # Titles may hold names.
-        titles = self._table.titles and self._policy.shows_ids
+        return self._table.titles and self._policy.shows_ids
+
+    def _rows(self, newest: list[SessionItem]) -> Iterator[Sample]:
+        titles = self._shows_titles
         for item in newest:
             session_id = item.known_as
             yield RECENT_INFO(
@@ -242,6 +280,10 @@ class Sessions:
             yield RECENT_ACUS(item.acus_consumed, session_id=session_id)
             yield RECENT_CREATED(seconds(item.created_at), session_id=session_id)
             yield RECENT_UPDATED(seconds(item.updated_at), session_id=session_id)
+
+
+def _session_json(item: SessionItem, without: set[str] | None) -> bytes:
+    return item.model_dump_json(exclude=without).encode()
 
 
 def _updated_since(item: SessionItem, moment: float) -> bool:

@@ -19,7 +19,7 @@ from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
 from exporter.sources.devin.consumption import daily, kept
 from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger, total
-from exporter.sources.devin.consumption.parts import Part, Parts, Sweep
+from exporter.sources.devin.consumption.parts import Part, Parts
 from exporter.sources.devin.consumption.polling import Api, PartsPoll
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
@@ -77,7 +77,7 @@ class Consumption:
             USER_SCOPE.task: people,
             SERVICE_USER_SCOPE.task: people,
         }
-        self._sweeps = {scope.task: Sweep(sweep_interval) for scope in SCOPES}
+        self._sweep_interval = sweep_interval
 
     def data_sets(self, poll_interval: float) -> Iterator[DataSet]:
         """The data set of each scope."""
@@ -116,9 +116,7 @@ class Consumption:
             republish_after=(cycles.TASK, *_REQUESTED_BY.get(scope.task, ())),
             required_for_ready=lambda: scope is self._main_scope(),
             kept=(
-                *kept.of_ledger(
-                    scope.task, ledger, self._sweeps[scope.task], self._parts.get(scope.task)
-                ),
+                *kept.of_ledger(scope.task, ledger, self._parts.get(scope.task)),
                 *([self._policy.kept()] if scope is USER_SCOPE else []),
             ),
         )
@@ -169,8 +167,8 @@ class Consumption:
             ),
             parts=self._parts[scope.task],
             ledger=ledger,
-            sweep=self._sweeps[scope.task],
             interval=interval,
+            sweep_interval=self._sweep_interval,
             looks_for_changes=scope is not SERVICE_USER_SCOPE,
             published=lambda now: [
                 window

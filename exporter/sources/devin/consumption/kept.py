@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from exporter.scheduling.kept import Entry, Kept
 from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
-from exporter.sources.devin.consumption.parts import Parts, Sweep
+from exporter.sources.devin.consumption.parts import Parts
 
 WHOLE = ""
 """The key of what is not about one entity."""
@@ -37,7 +37,6 @@ class _Comparison(BaseModel):
 
     compared_at: float | None
     confirmed_at: float | None
-    swept_at: float | None
 
 
 _ACCEPTED = TypeAdapter(list[tuple[str, int, float]])
@@ -83,10 +82,10 @@ def _little_endian(column: "array[float]") -> "array[float]":
     return column
 
 
-def of_ledger(name: str, ledger: Ledger, sweep: Sweep, parts: Parts | None) -> Iterator[Kept]:
+def of_ledger(name: str, ledger: Ledger, parts: Parts | None) -> Iterator[Kept]:
     """All that is kept of a ledger, and of the comparison if it is the first of the parts."""
     yield _responses(name, ledger)
-    yield _comparison(f"{name}_compared", ledger, sweep)
+    yield _comparison(f"{name}_compared", ledger)
     if parts is not None and parts.ledgers[0] is ledger:
         yield _differences(f"{name}_differences", parts)
 
@@ -114,14 +113,13 @@ def _responses(name: str, kept: Ledger) -> Kept:
     return Kept(name=name, entries=entries, restore=restore)
 
 
-def _comparison(name: str, kept: Ledger, sweep: Sweep) -> Kept:
-    """When a ledger was compared, and how far its sweep has come."""
+def _comparison(name: str, kept: Ledger) -> Kept:
+    """When a ledger was compared with a total."""
 
     def entries() -> Mapping[str, Entry]:
         value = _Comparison(
             compared_at=_finite(kept.compared_at),
             confirmed_at=_finite(kept.confirmed_at),
-            swept_at=sweep.at,
         )
         text = value.model_dump_json()
         return {WHOLE: Entry(text, text.encode)}
@@ -129,7 +127,6 @@ def _comparison(name: str, kept: Ledger, sweep: Sweep) -> Kept:
     def restore(values: Mapping[str, bytes]) -> None:
         for value in values.values():
             known = _Comparison.model_validate_json(value)
-            sweep.at = known.swept_at
             if known.compared_at is not None:
                 kept.compared_at = known.compared_at
             if known.confirmed_at is not None:

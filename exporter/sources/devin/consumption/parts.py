@@ -20,6 +20,8 @@ LEAST_LOST_IN_VAIN = 8
 """Requests in a row that may find nothing before the rest is left to the sweep: a share of all
 parts, at least so many; and the least for a difference that earlier polls could not explain."""
 
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
@@ -166,8 +168,11 @@ class Parts:
             since: when the parts were last compared (Unix seconds).
             seen: entities with a sign of use since then.
         """
-        closed = [cell for cell in difference.unexplained() if cell[1] < difference.open_from]
-        recent = day_number(total.requested_at) - RECENT_DAYS
+        unexplained = difference.unexplained()
+        closed = [cell for cell in unexplained if cell[1] < difference.open_from]
+        products = {product for product, _ in unexplained}
+        today = day_number(total.requested_at)
+        recent = range(today - RECENT_DAYS, today + 1)
         likely: list[tuple[bool, float, Part]] = []
         others: list[tuple[bool, bool, float, Part]] = []
         for ledger in self.ledgers:
@@ -180,7 +185,7 @@ class Parts:
                 if entity in seen or moved_at >= since:
                     likely.append((entity not in seen, -moved_at, part))
                 else:
-                    idle = account.newest_day is None or account.newest_day < recent
+                    idle = not any(account.acus(product, recent) for product in products)
                     touched = any(account.acus(p, range(day, day + 1)) for p, day in closed)
                     others.append((not touched, idle, account.requested_at, part))
         likely.sort(key=lambda entry: (*entry[:-1], entry[-1].entity))
@@ -191,32 +196,17 @@ class Parts:
         )
 
 
-@dataclass(slots=True)
-class Sweep:
-    """The turn of every entity within an interval, evenly spread.
+def in_turn(ledger: Ledger, now: float, *, interval: float) -> list[str]:
+    """Those whose turn it is, so that everybody is requested within an interval (seconds).
 
-    Attributes:
-        interval: seconds within which everyone is requested.
-        at: Unix seconds until which turns have been given; None before the first time.
+    The turns are evenly spread: at any time, a tenth of all may be in the last tenth of the
+    interval, and so on. Whoever was requested for another reason has had their turn.
     """
-
-    interval: float
-    at: float | None = None
-    _owed: float = 0.0
-
-    def turns(self, ledger: Ledger, now: float, *, before: float) -> list[str]:
-        """Those whose turn it is, the least recently requested first.
-
-        Args:
-            before: whoever was requested at this moment or later (Unix seconds) has had it.
-        """
-        accounts = ledger.accounts()
-        elapsed = 0.0 if self.at is None else min(max(0.0, now - self.at), self.interval)
-        self.at = now
-        self._owed = min(self._owed + len(accounts) * elapsed / self.interval, len(accounts))
-        in_turn = int(self._owed)
-        self._owed -= in_turn
-        waiting = (entity for entity in accounts if accounts[entity].requested_at < before)
-        ordered = sorted(waiting, key=lambda entity: (accounts[entity].requested_at, entity))
-        overdue = sum(account.requested_at <= now - self.interval for account in accounts.values())
-        return ordered[: max(in_turn, overdue)]
+    accounts = ledger.accounts()
+    ordered = sorted(accounts, key=lambda entity: (accounts[entity].requested_at, entity))
+    needed = 0.0
+    for place, entity in enumerate(ordered):
+        age = min(now - accounts[entity].requested_at, interval)
+        needed = max(needed, place + 1 - len(ordered) * (1 - age / interval))
+    # Rounded down, as whoever was requested a fraction too early would move up all others.
+    return ordered[: math.floor(needed + ROUNDING)]

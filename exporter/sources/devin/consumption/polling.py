@@ -19,7 +19,7 @@ from exporter.sources.devin.consumption.parts import (
     SESSIONS_LATE_SECONDS,
     Part,
     Parts,
-    Sweep,
+    in_turn,
 )
 
 SHARE_OF_INTERVAL = 0.8
@@ -83,8 +83,8 @@ class PartsPoll:
     api: Api
     parts: Parts
     ledger: Ledger
-    sweep: Sweep
     interval: float
+    sweep_interval: float
     looks_for_changes: bool
     published: Callable[[float], Sequence[Window]]
     first_priority: Priority
@@ -109,7 +109,7 @@ class PartsPoll:
             with self.parts.comparing:
                 self._find_changes(failures, until)
         self._request(
-            self._whose_turn(began),
+            self._whose_turn(),
             Priority.SWEEP,
             failures=failures,
             enough=lambda: self._late(until),
@@ -132,10 +132,12 @@ class PartsPoll:
     def _late(self, until: float) -> bool:
         return self.api.clock() > until
 
-    def _whose_turn(self, began: float) -> list[str]:
+    def _whose_turn(self) -> list[str]:
         now = self.api.clock()
-        turns = self.sweep.turns(self.ledger, now, before=began)
         not_final = self.ledger.not_final(self.published(now), now)
+        # The next chance is the next poll.
+        within = max(self.sweep_interval - self.interval, 1.0)
+        turns = in_turn(self.ledger, now, interval=within)
         return list(dict.fromkeys([*not_final, *turns]))
 
     def _find_changes(self, failures: _Failures, until: float) -> None:

@@ -71,7 +71,7 @@ def test_while_the_total_stands_still_nobody_is_requested_but_in_turn(
     before = api.asked(f"{DAILY}/users/")
     for _ in range(10):
         poll(polled)
-    assert api.asked(f"{DAILY}/users/") - before == USERS * INTERVAL * 10 // SWEEP
+    assert api.asked(f"{DAILY}/users/") - before == USERS * INTERVAL * 10 // (SWEEP - INTERVAL)
     assert cycle_of(polled, "user-7") == 3.0
     scrape = polled.scrape()
     assert scrape.one("devin_exporter_task_up", task="user_consumption") == 1

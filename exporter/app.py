@@ -81,6 +81,13 @@ class Exporter:
         self.scheduler.start()
         self._web.start()
 
+    def first_round(self) -> tuple[int, int]:
+        """How many entities have been requested once, and how many are known."""
+        found = [state.task.progress() for state in self.store.states().values()]
+        known = [progress for progress in found if progress is not None]
+        done = sum(progress.done if progress.first else progress.total for progress in known)
+        return done, sum(progress.total for progress in known)
+
     def stop(self) -> None:
         """Stop polling and serving. Running polls end soon; this does not wait for them."""
         logger.info("stopping")

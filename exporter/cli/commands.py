@@ -16,6 +16,7 @@ from exporter.cli.catalogue import ALL_SECTIONS, SECTIONS
 from exporter.cli.demo import simulated_api
 from exporter.cli.exit_codes import LACKING
 from exporter.cli.printing import announce, echo, print_result
+from exporter.cli.progress import FirstRound
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.logs import set_up
 from exporter.config.proxies import unreadable_exceptions
@@ -77,10 +78,15 @@ def start_exporter(overrides: Fields) -> Running:
             opened.close()
         raise
     exporter.start()
+    progress = FirstRound(exporter.first_round)
+    progress.start()
+
+    def stop() -> None:
+        progress.stop()
+        exporter.stop()
+
     ports = [opened.getsockname()[1] for opened in sockets]
-    return Running(
-        tuple(f"http://localhost:{port}{web.telemetry_path}" for port in ports), exporter.stop
-    )
+    return Running(tuple(f"http://localhost:{port}{web.telemetry_path}" for port in ports), stop)
 
 
 def _warn_of_the_environment() -> None:

@@ -41,7 +41,26 @@ DATA_TIMESTAMP = Metric(
     "Start of the newest billing day in the data, in Unix seconds: polled is not new.",
     ("task",),
 )
-METRICS = (TASK_UP, ENTITIES_MISSING, LAST_SUCCESS, DURATION, SERIES, DATA_TIMESTAMP)
+SWEEP_PROGRESS = Metric(
+    "devin_exporter_sweep_progress_ratio",
+    "Share of a task's entities that have been requested in the present round.",
+    ("task",),
+)
+SWEEP_REMAINING = Metric(
+    "devin_exporter_sweep_remaining_seconds",
+    "Time after which the present round is expected to be complete.",
+    ("task",),
+)
+METRICS = (
+    TASK_UP,
+    ENTITIES_MISSING,
+    LAST_SUCCESS,
+    DURATION,
+    SERIES,
+    DATA_TIMESTAMP,
+    SWEEP_PROGRESS,
+    SWEEP_REMAINING,
+)
 
 EXPIRY_PACE_SECONDS = 15.0
 EXPIRY_PACE_INTERVALS = 0.05
@@ -119,10 +138,14 @@ class TaskState:
         return self.outcome.duration if self.outcome is not None else 0.0
 
     def samples(self) -> Iterator[Sample]:
-        """Yield the state as `devin_exporter_task_*`."""
+        """Yield the state as `devin_exporter_task_*` and `devin_exporter_sweep_*`."""
+        name = self.task.name
+        progress = self.task.progress() if self.switched_off is None else None
+        if progress is not None and progress.total:
+            yield SWEEP_PROGRESS(progress.done / progress.total, task=name)
+            yield SWEEP_REMAINING(progress.remaining, task=name)
         if self.outcome is None:
             return
-        name = self.task.name
         yield TASK_UP(1 if self.up else 0, task=name)
         yield ENTITIES_MISSING(self.snapshot.expired_entities, task=name)
         if self.outcome.last_success is not None:

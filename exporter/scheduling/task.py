@@ -26,6 +26,23 @@ class Snapshot:
     newest_day: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the present round over all entities has come.
+
+    Attributes:
+        done: entities requested in this round.
+        total: all entities.
+        remaining: seconds until the round is expected to be complete.
+        first: whether it is the first round, in which data is still missing.
+    """
+
+    done: int
+    total: int
+    remaining: float
+    first: bool
+
+
 class TakeSnapshot(Protocol):
     """Makes a snapshot from what was polled so far. Pure: no I/O, no clock of its own."""
 
@@ -64,6 +81,8 @@ class Task:
         notify_on_change: whether a change of its samples makes its dependents due.
         required_for_ready: whether the exporter is ready only once this task has succeeded.
         kept: the data that outlives the process.
+        progress: how far the round over its entities has come; None if it has none or does not
+            know them.
     """
 
     name: str
@@ -78,3 +97,4 @@ class Task:
     notify_on_change: bool = False
     required_for_ready: Callable[[], bool] = never_required
     kept: tuple[Kept, ...] = ()
+    progress: Callable[[], Progress | None] = lambda: None

@@ -8,19 +8,20 @@
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 
 from exporter.client.http import Client
 from exporter.client.rate_limit import Priority
 from exporter.errors import EntitiesUnknownError
-from exporter.metrics import Sample
-from exporter.scheduling.task import Snapshot, Task
+from exporter.scheduling.task import Progress, Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_day_start, day_number
 from exporter.sources.devin.consumption import daily, kept
-from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger, total
-from exporter.sources.devin.consumption.parts import Part, Parts
+from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
+from exporter.sources.devin.consumption.parts import Part, Parts, progress
 from exporter.sources.devin.consumption.polling import Api, PartsPoll
+from exporter.sources.devin.consumption.samples import samples
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
     ENTERPRISE_SCOPE,
@@ -119,6 +120,7 @@ class Consumption:
                 *kept.of_ledger(scope.task, ledger, self._parts.get(scope.task)),
                 *([self._policy.kept()] if scope is USER_SCOPE else []),
             ),
+            progress=lambda: self._progress(scope, ledger, list_entities),
         )
         return DataSet(task, scope.endpoints)
 
@@ -178,6 +180,22 @@ class Consumption:
             first_priority=Priority.ORGANIZATIONS if of_organizations else Priority.SWEEP,
             moved_priority=Priority.ORGANIZATIONS if of_organizations else Priority.MOVED,
         )
+
+    def _progress(
+        self, scope: Scope, ledger: Ledger, list_entities: Callable[[], frozenset[str]]
+    ) -> Progress | None:
+        parts = self._parts.get(scope.task)
+        if parts is None or scope is self._main_scope():
+            return None
+        with suppress(EntitiesUnknownError):
+            return progress(
+                ledger,
+                list_entities(),
+                began=parts.round_began,
+                interval=self._sweep_interval,
+                per_second=self._client.requests_per_second,
+            )
+        return None
 
     def _rank(self, user_ids: Iterable[str]) -> None:
         """Decide for the billing day which users have their own series."""
@@ -242,7 +260,7 @@ class Consumption:
         named = [account.newest_day for account in accounts.values()]
         newest = max((day for day in named if day is not None), default=None)
         return Snapshot(
-            tuple(_samples(scope, groups, windows, seen, now)),
+            tuple(samples(scope, groups, windows, seen, now)),
             expires=ledger.expires(now, max_age),
             expired_entities=len(missing),
             newest_day=None if newest is None else billing_day_start(newest),
@@ -274,23 +292,3 @@ class Consumption:
     def _products_seen(self) -> tuple[str, ...]:
         named = {product for ledger in self.ledgers for product in ledger.products()}
         return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))
-
-
-def _samples(
-    scope: Scope,
-    groups: Mapping[str, list[EntityUsage]],
-    windows: Mapping[str, Window],
-    zeros: Iterable[str],
-    now: float,
-) -> Iterator[Sample]:
-    for name, metric in scope.metrics.items():
-        window = windows.get(name)
-        if window is None:
-            continue
-        for label, accounts in groups.items():
-            if not all(account.is_final_at(window, now) for account in accounts):
-                continue
-            used = {product: acus for product, acus in total(accounts, window).items() if acus}
-            labels = {scope.label: label} if scope.label else {}
-            for product, acus in {**dict.fromkeys(zeros, 0.0), **used}.items():
-                yield metric(acus, product=product, **labels)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from exporter.scheduling.task import Progress
 from exporter.sources.devin.billing.windows import BillingWindows, day_number
 from exporter.sources.devin.consumption.difference import Cell, Difference
 from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
@@ -210,3 +211,27 @@ def in_turn(ledger: Ledger, now: float, *, interval: float) -> list[str]:
         needed = max(needed, place + 1 - len(ordered) * (1 - age / interval))
     # Rounded down, as whoever was requested a fraction too early would move up all others.
     return ordered[: math.floor(needed + ROUNDING)]
+
+
+def progress(
+    ledger: Ledger,
+    entities: AbstractSet[str],
+    *,
+    began: float,
+    interval: float,
+    per_second: float,
+) -> Progress:
+    """How far the round that began at a moment has come.
+
+    Args:
+        entities: all that are listed.
+        began: Unix seconds.
+        interval: seconds within which everybody is requested, after the first round.
+        per_second: requests that may be sent, in the first round.
+    """
+    accounts = ledger.accounts()
+    unknown = len(entities - accounts.keys())
+    total = len(entities | accounts.keys())
+    done = sum(account.requested_at >= began for account in accounts.values())
+    remaining = unknown / per_second if unknown else interval * (total - done) / max(total, 1)
+    return Progress(done, total, remaining, first=unknown > 0)

@@ -221,3 +221,28 @@ def test_a_service_user_that_moved_is_found_by_the_poll_of_users(
     name = "devin_service_user_consumption_cycle_acus"
     assert polled.scrape().one(name, service_user_id="bot-1", product="devin") == 2.0
     assert polled.scrape().one(UNATTRIBUTED, scope="users") == 0
+
+
+def test_the_progress_of_the_first_round_and_of_the_later_ones_is_published(
+    small: tuple[Enterprise, Rig],
+) -> None:
+    api, polled = small
+    ratio, remaining = (
+        "devin_exporter_sweep_progress_ratio",
+        "devin_exporter_sweep_remaining_seconds",
+    )
+    labels = {"task": "user_consumption"}
+    polled.poll("identity", "users")
+    assert polled.scrape().one(ratio, **labels) == 0
+    assert polled.scrape().one(remaining, **labels) == 10 / 10_000
+    api.failing = {f"{DAILY}/users/user-{n}" for n in range(4)}
+    polled.poll(*TASKS)
+    assert polled.scrape().one(ratio, **labels) == 0.6
+    api.failing.clear()
+    poll(polled)
+    # Everybody has been requested, so the second round has begun.
+    assert polled.scrape().one(ratio, **labels) == 0
+    left = polled.scrape().one(remaining, **labels)
+    assert left is not None
+    assert 0 < left <= SWEEP
+    assert polled.scrape().one(ratio, task="enterprise_consumption") is None

@@ -97,7 +97,8 @@ class EntityUsage:
 
     def total(self, window: Window) -> dict[str, float]:
         """ACUs per product over a window's days, whether or not the response covers it."""
-        return {product: self.acus(product, window.days) for product in self.products}
+        days = window.days
+        return {product: self.acus(product, days) for product in self.products}
 
     def acus(self, product: str, days: range) -> float:
         """ACUs of one product over these days; 0 for a product that is not in the response."""

@@ -213,14 +213,18 @@ class Consumption:
         }
         self._policy.rank(use, day=day_number(windows.today.start))
 
-    def _total(self) -> EntityUsage:
+    def _total(self, newer_than: float) -> EntityUsage:
         """The total of all parts, from a response that is a few seconds old at most."""
         scope = self._main_scope()
         ledger = self.enterprise if scope is ENTERPRISE_SCOPE else self.organizations
         entity = self._identity.org_id or ENTERPRISE
         known = ledger.accounts().get(entity)
-        if known is not None and 0 <= self._clock() - known.requested_at <= TOTAL_SECONDS:
-            return known
+        known_at = known.requested_at if known is not None else -math.inf
+        if 0 <= self._clock() - ledger.attempts.last(entity) <= TOTAL_SECONDS:
+            if ledger.attempts.last(entity) > known_at:
+                raise EntitiesUnknownError("the total has just failed to be read")
+            if known is not None and known_at > newer_than:
+                return known
         return self._request_total(scope, ledger, entity)
 
     def _request_total(self, scope: Scope, ledger: Ledger, entity: str) -> EntityUsage:

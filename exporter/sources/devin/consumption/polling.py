@@ -34,7 +34,8 @@ class Api:
     """What a poll needs of the outside.
 
     Attributes:
-        total: returns a recent total, requested if need be; raises `PollError`.
+        total: returns a recent total that is newer than a moment (Unix seconds), requested if
+            need be; raises `PollError`.
         request: requests a part and records it; returns what was known before and now; raises
             `PollError`.
         seen_since: entities with a sign of use since a moment (Unix seconds).
@@ -43,7 +44,7 @@ class Api:
 
     clock: Callable[[], float]
     threads: int
-    total: Callable[[], EntityUsage]
+    total: Callable[[float], EntityUsage]
     request: Callable[[Part, Priority], tuple[EntityUsage | None, EntityUsage]]
     seen_since: Callable[[float], AbstractSet[str]]
     windows: Callable[[float], BillingWindows]
@@ -94,11 +95,9 @@ class PartsPoll:
         """Request whoever may have changed. Raises `PollError`."""
         began = self.api.clock()
         failures = _Failures()
-        total = self._total()
-        if total is None or self._nobody_compares(began):
+        if not self._is_compared(began):
             self._request(self.ledger.attempts.least_recent_first(entities), self.first_priority)
             return
-        self.parts.begin(total)
         unread = self.ledger.attempts.least_recent_first(
             {*self.ledger.failing(), *(entities - self.ledger.attempts.entities())}
         )
@@ -119,15 +118,20 @@ class PartsPoll:
     def _total(self) -> EntityUsage | None:
         """The total; None while it cannot be read, so that every part must be requested."""
         try:
-            return self.api.total()
+            return self.api.total(self.parts.compared_at)
         except (KeyRefusedError, StoppedError):
             raise
         except PollError:
             return None
 
-    def _nobody_compares(self, now: float) -> bool:
-        age = now - self.parts.compared_at
-        return not self.looks_for_changes and age > COMPARED_INTERVALS * self.interval
+    def _is_compared(self, now: float) -> bool:
+        """Whether the parts are compared with a total, so that not all must be requested."""
+        if not self.looks_for_changes:
+            return now - self.parts.compared_at <= COMPARED_INTERVALS * self.interval
+        total = self._total()
+        if total is not None:
+            self.parts.begin(total)
+        return total is not None
 
     def _late(self, until: float) -> bool:
         return self.api.clock() > until

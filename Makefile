@@ -65,6 +65,7 @@ generate: $(VENV)/dev.stamp              ## write the generated files: documents
 bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this machine
 	$(BIN)/python -m bench.exposition
 	$(BIN)/python -m bench.process
+	$(BIN)/python -m bench.polling
 	$(BIN)/python -m bench.backtest
 	if command -v go >/dev/null; then $(BIN)/python -m bench.dashboards; fi
 

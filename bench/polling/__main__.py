@@ -2,8 +2,8 @@
 
 Both share the client, its rate limit and its parser. The API is a transport in the same process, so
 there are no sockets; its own CPU time is subtracted. A response takes no simulated time, as more
-requests may be in flight than the rate limit lets start within 50 ms; those 50 ms are to be added to
-each delay of both.
+requests may be in flight than the rate limit lets start within 50 ms; those 50 ms are to be added
+to each delay of both.
 
 usage: python -m bench.polling [--users 1000] [--hours 2] [--hidden 0] [--part both]
 """

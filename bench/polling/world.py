@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -123,7 +123,8 @@ class World:
 
     def base(self, user: int, day: int) -> Mapping[str, float]:
         """What a user had used on a day before the start; nothing on the first running day."""
-        if (user * 7 + day * 3) % 5 < 2 or day >= self.days[-1]:
+        is_off = (user * 7 + day * 3) % 5 in {0, 1}
+        if is_off or day >= self.days[-1]:
             return {}
         return {
             product: ((user * 31 + day * 17 + place * 7) % 50 + 1) / 10
@@ -151,9 +152,9 @@ class World:
         self._add(use, chosen, at)
         return use
 
-    def _add(self, use: dict[tuple[str, int], float], spells: object, at: float) -> None:
+    def _add(self, use: dict[tuple[str, int], float], spells: Iterable[Spell], at: float) -> None:
         today = int(at - EIGHT) // DAY
-        for spell in spells:  # type: ignore[attr-defined]
+        for spell in spells:
             if spell.start > at:
                 continue
             for day in {int(spell.start - EIGHT) // DAY, int(min(at, spell.end) - EIGHT) // DAY}:
@@ -163,9 +164,9 @@ class World:
     def sessions(self, since: float, at: float) -> Iterator[Spell]:
         """Cloud sessions that have changed since a moment."""
         for spell in self._all:
-            if spell.product == "devin" and spell.user < self.users and spell.start <= at:
-                if min(at, spell.end) > since:
-                    yield spell
+            is_listed = spell.product == "devin" and spell.user < self.users
+            if is_listed and spell.start <= at and min(at, spell.end) > since:
+                yield spell
 
     def first_change(self, user: int, since: float) -> float:
         """When a user's use first grew after a moment; inf if it did not."""
@@ -218,29 +219,20 @@ class Api(httpx.BaseTransport):
         name = path.rpartition("/")[2]
         if name == "self":
             return {"principal_type": "service_user", "service_user_id": "bot"}
+        return self._list(self._rows(name, query), query)
+
+    def _rows(self, name: str, query: httpx.QueryParams) -> Sequence[object]:
+        world = self.world
         if name == "sessions":
-            return self._list(
-                list(
-                    map(
-                        _session, self.world.sessions(float(query["updated_after"]), self.clock.now)
-                    )
-                ),
-                query,
-            )
+            since = float(query["updated_after"])
+            return [_session(spell) for spell in world.sessions(since, self.clock.now)]
         if name == "cycles":
-            return self._list(
-                [{"after": after, "before": before} for after, before in CYCLES], query
-            )
+            return [{"after": after, "before": before} for after, before in CYCLES]
         if name == "organizations":
-            rows = [
-                {"org_id": f"org-{n}", "name": f"Org {n}"} for n in range(self.world.organizations)
-            ]
-            return self._list(rows, query)
+            return [{"org_id": f"org-{n}", "name": f"Org {n}"} for n in range(world.organizations)]
         if name == "users":
-            return self._list(
-                [_member(n, self.world.organizations) for n in range(self.world.users)], query
-            )
-        return self._list([], query)
+            return [_member(n, world.organizations) for n in range(world.users)]
+        return []
 
     def _use(self, kind: str, entity: str) -> Mapping[tuple[str, int], float]:
         number = int(entity.rpartition("-")[2]) if entity else None
@@ -254,7 +246,7 @@ class Api(httpx.BaseTransport):
         self.told[number] = self.clock.now
         return self.world.use_of(number, self.clock.now)
 
-    def _list(self, rows: list[object], query: httpx.QueryParams) -> object:
+    def _list(self, rows: Sequence[object], query: httpx.QueryParams) -> object:
         first = int(query.get("after", "0"))
         end = first + int(query.get("first", "200"))
         return {"items": rows[first:end], "end_cursor": str(end), "has_next_page": end < len(rows)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.metrics import Metric, Sample
+from exporter.scheduling.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,23 @@ class Snapshot:
     expires: float = math.inf
     expired_entities: int = 0
     newest_day: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the present round over all entities has come.
+
+    Attributes:
+        done: entities requested in this round.
+        total: all entities.
+        remaining: seconds until the round is expected to be complete.
+        first: whether it is the first round, in which data is still missing.
+    """
+
+    done: int
+    total: int
+    remaining: float
+    first: bool
 
 
 class TakeSnapshot(Protocol):
@@ -62,6 +80,9 @@ class Task:
             poll does not wait for them.
         notify_on_change: whether a change of its samples makes its dependents due.
         required_for_ready: whether the exporter is ready only once this task has succeeded.
+        kept: the data that outlives the process.
+        progress: how far the round over its entities has come; None if it has none or does not
+            know them.
     """
 
     name: str
@@ -75,3 +96,5 @@ class Task:
     republish_after: tuple[str, ...] = ()
     notify_on_change: bool = False
     required_for_ready: Callable[[], bool] = never_required
+    kept: tuple[Kept, ...] = ()
+    progress: Callable[[], Progress | None] = lambda: None

@@ -10,14 +10,15 @@ from prometheus_client import ProcessCollector, disable_created_metrics
 
 from exporter import __version__
 from exporter.client.request_metrics import RequestMetrics
-from exporter.config.settings import Settings, WebSettings
+from exporter.config.settings import Settings, StateSettings, WebSettings
 from exporter.exposition.build_info import build_info
 from exporter.exposition.instruments import OwnRegistry
 from exporter.process import Timing
 from exporter.scheduling.scheduler import Scheduler
+from exporter.scheduling.state import State
 from exporter.scheduling.store import Store
 from exporter.sources import SOURCES
-from exporter.sources.source import OpenSource, Shared, open_sources
+from exporter.sources.source import OpenSource, Shared, open_sources, owner_of
 from exporter.web.access import Access
 from exporter.web.config.file import WebConfigFile
 from exporter.web.config.loaded import WebConfig
@@ -73,7 +74,16 @@ class Exporter:
             tasks = [task for each in opened for task in each.source.tasks(each)]
             self._clients = stack.pop_all()
         self.store = Store(tasks, constant=(build_info(),))
-        self.scheduler = Scheduler(tasks, store=self.store, registry=registry, timing=timing)
+        self._state = State.at(
+            settings[StateSettings].dir, owner=owner_of(opened), tasks=tasks, store=self.store
+        )
+        self.scheduler = Scheduler(
+            tasks,
+            store=self.store,
+            registry=registry,
+            timing=timing,
+            polled=self._state.save,
+        )
         endpoints = Endpoints(
             store=self.store,
             registry=registry,
@@ -98,11 +108,19 @@ class Exporter:
         return self._web_config.reload if self._web_config else None
 
     def start(self) -> None:
-        """Start the web server, then the polls."""
+        """Publish what was kept, then start the polls and the web server."""
+        self._state.restore()
+        self.scheduler.start()
         if self._web_config:
             self._web_config.start()
         self._web.start()
-        self.scheduler.start()
+
+    def first_round(self) -> tuple[int, int]:
+        """How many entities have been requested once, and how many are known."""
+        found = [state.task.progress() for state in self.store.states().values()]
+        known = [progress for progress in found if progress is not None]
+        done = sum(progress.done if progress.first else progress.total for progress in known)
+        return done, sum(progress.total for progress in known)
 
     def stop(self) -> None:
         """Stop polling and serving. Running polls end soon; this does not wait for them."""
@@ -114,5 +132,6 @@ class Exporter:
         self._web.stop()
 
     def close(self) -> None:
-        """Close the clients. Call it once no poll is running."""
+        """Close the clients and the state. Call it once no poll is running."""
+        self._state.close()
         self._clients.close()

@@ -202,6 +202,7 @@ class PartialError(PollError):
 
     def __init__(self, errors: Mapping[str, PollError], *, asked: int, complete: bool) -> None:
         self.errors = dict(errors)
+        self.asked = asked
         self._complete = complete
         counts: dict[str, int] = {}
         for error in self.errors.values():

@@ -19,6 +19,7 @@ from exporter.cli.catalogue import ALL_SECTIONS, SECTIONS
 from exporter.cli.demo import simulated_api
 from exporter.cli.exit_codes import FAILED, LACKING
 from exporter.cli.printing import announce, echo, print_result
+from exporter.cli.progress import FirstRound
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.logs import set_up
 from exporter.config.proxies import unreadable_exceptions
@@ -101,11 +102,18 @@ def start_exporter(overrides: Fields) -> Running:
             opened.close()
         raise
     exporter.start()
+    progress = FirstRound(exporter.first_round)
+    progress.start()
+
+    def stop() -> None:
+        progress.stop()
+        exporter.stop()
+
     scheme = "https" if exporter.web_config().context else "http"
     ports = [opened.getsockname()[1] for opened in sockets if opened.family != AF_UNIX]
     return Running(
         tuple(f"{scheme}://localhost:{port}{web.telemetry_path}" for port in ports),
-        exporter.stop,
+        stop,
         exporter.reload,
     )
 

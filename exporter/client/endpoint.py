@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import TypeAdapter
 
+from exporter.client.rate_limit import Priority
 from exporter.errors import UnaskableError
 
 T_co = TypeVar("T_co", covariant=True)
@@ -44,11 +45,16 @@ class Endpoint(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Generic[T_co]):
-    """One `GET` request to an endpoint; `ids` are the parameters of its path."""
+    """One `GET` request to an endpoint; `ids` are the parameters of its path.
+
+    Attributes:
+        priority: whether it is sent before others that wait too.
+    """
 
     endpoint: Endpoint[T_co]
     ids: Mapping[str, str] = field(default_factory=dict)
     params: Params = field(default_factory=dict)
+    priority: Priority = Priority.LISTS
 
     @property
     def path(self) -> str:

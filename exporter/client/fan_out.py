@@ -1,9 +1,11 @@
 """Sends one request per entity, as the API has no bulk endpoints."""
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from exporter.errors import (
     ConnectionFailedError,
@@ -16,6 +18,8 @@ from exporter.errors import (
     StoppedError,
     strip_traceback,
 )
+
+E = TypeVar("E")
 
 MOST_FAILURES = 16
 LONG_WAIT_SECONDS = 5.0
@@ -37,6 +41,16 @@ class Attempts:
         with self._lock:
             self._ended[entity] = at
 
+    def ended(self) -> dict[str, float]:
+        """When each entity was last requested (Unix seconds)."""
+        with self._lock:
+            return dict(self._ended)
+
+    def last(self, entity: str) -> float:
+        """When an entity was last requested (Unix seconds); -inf if it never was."""
+        with self._lock:
+            return self._ended.get(entity, -math.inf)
+
     def retain(self, entities: Iterable[str]) -> None:
         """Forget all other entities."""
         kept = frozenset(entities)
@@ -54,8 +68,17 @@ class Attempts:
             return sorted(entities, key=lambda entity: (self._ended.get(entity, -1.0), entity))
 
 
+def never_enough() -> bool:
+    """Every entity is requested."""
+    return False
+
+
 def for_each_entity(
-    entities: Sequence[str], request: Callable[[str], None], *, threads: int
+    entities: Sequence[E],
+    request: Callable[[E], None],
+    *,
+    threads: int,
+    enough: Callable[[], bool] = never_enough,
 ) -> None:
     """Request every entity, several at a time, and continue where one fails.
 
@@ -66,53 +89,72 @@ def for_each_entity(
     Args:
         request: requests one entity; raises `PollError`.
         threads: how many are requested at a time.
+        enough: asked before each request; once true, no further entity is requested.
 
     Raises:
         PartialError: if any failed, with the error of each.
         StoppedError: if the exporter is shutting down.
     """
-    failures: dict[str, PollError] = {}
-    lock = threading.Lock()
-    requested = unavailable_in_a_row = 0
-    over = threading.Event()
-
-    def request_one(entity: str) -> None:
-        nonlocal requested, unavailable_in_a_row
-        if over.is_set():
-            return
-        failure: PollError | None = None
-        try:
-            request(entity)
-        except PollError as error:
-            if isinstance(error, StoppedError):
-                over.set()
-                raise
-            failure = strip_traceback(error)
-        except BaseException:
-            over.set()
-            raise
-        with lock:
-            requested += 1
-            unavailable = failure is not None and failure.reasons <= _API_AT_FAULT
-            unavailable_in_a_row = unavailable_in_a_row + 1 if unavailable else 0
-            if failure:
-                failures[entity] = failure
-                refused = KeyRefusedError.reason in failure.reasons
-                nobody = len(failures) == requested >= MOST_FAILURES
-                in_vain = nobody or unavailable_in_a_row >= MOST_FAILURES
-                if refused or in_vain or _requests_long_wait(failure):
-                    over.set()
-
+    run = _Run(request, enough)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="sweep")
     try:
-        for _ in pool.map(request_one, entities):
+        for _ in pool.map(run.request_one, entities):
             pass
     finally:
         # Nothing further is requested, even if this thread is interrupted.
-        over.set()
+        run.over.set()
         pool.shutdown(cancel_futures=True)
-    if failures:
-        raise PartialError(failures, asked=requested, complete=requested == len(entities))
+    if run.failures:
+        complete = run.requested + run.skipped == len(entities)
+        raise PartialError(run.failures, asked=run.requested, complete=complete)
+
+
+class _Run(Generic[E]):
+    """One run over many entities. Safe to use from several threads."""
+
+    def __init__(self, request: Callable[[E], None], enough: Callable[[], bool]) -> None:
+        self.over = threading.Event()
+        self.failures: dict[str, PollError] = {}
+        self.requested = 0
+        self.skipped = 0
+        self._request = request
+        self._enough = enough
+        self._unavailable_in_a_row = 0
+        self._lock = threading.Lock()
+
+    def request_one(self, entity: E) -> None:
+        """Request an entity, unless the run is over."""
+        if self.over.is_set():
+            return
+        if self._enough():
+            with self._lock:
+                self.skipped += 1
+            return
+        failure: PollError | None = None
+        try:
+            self._request(entity)
+        except PollError as error:
+            if isinstance(error, StoppedError):
+                self.over.set()
+                raise
+            failure = strip_traceback(error)
+        except BaseException:
+            self.over.set()
+            raise
+        with self._lock:
+            self._note(entity, failure)
+
+    def _note(self, entity: E, failure: PollError | None) -> None:
+        self.requested += 1
+        unavailable = failure is not None and failure.reasons <= _API_AT_FAULT
+        self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if unavailable else 0
+        if failure:
+            self.failures[str(entity)] = failure
+            refused = KeyRefusedError.reason in failure.reasons
+            nobody = len(self.failures) == self.requested >= MOST_FAILURES
+            in_vain = nobody or self._unavailable_in_a_row >= MOST_FAILURES
+            if refused or in_vain or _requests_long_wait(failure):
+                self.over.set()
 
 
 def _requests_long_wait(failure: PollError) -> bool:

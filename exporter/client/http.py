@@ -21,7 +21,7 @@ from exporter.client.deadline import Deadline, LimitedBackend
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.key_status import KeyStatus
 from exporter.client.models import Listing, ListPage, RowReport, Unreadable, parse_response
-from exporter.client.rate_limit import RateLimiter, RateLimits
+from exporter.client.rate_limit import RateLimiter, RateLimits, Turns
 from exporter.client.rejection import HttpResponse, connection_error, needs_body, rejection
 from exporter.client.request_metrics import RequestMetrics
 from exporter.client.response import UnreadableRows
@@ -39,6 +39,7 @@ TOTAL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 PAGE_SIZE = 200
 MOST_PAGES = 10_000
+RETRIED = (errors.UnavailableError, errors.RateLimitedError, errors.ServerFailedError)
 
 
 class Client:
@@ -74,7 +75,6 @@ class Client:
         self.stopping = stopping
         self.concurrency = limits.concurrency
         self.unreadable = UnreadableRows(source, timing.clock)
-        self.requests_per_second = limits.requests_per_second
         self._key_status = KeyStatus(
             source, open_endpoints=open_endpoints, monotonic=timing.monotonic
         )
@@ -82,7 +82,7 @@ class Client:
         self._metrics = metrics
         self._timing = timing
         self._rate_limiter = RateLimiter(limits.requests_per_second, timing.monotonic)
-        self._in_flight = threading.BoundedSemaphore(limits.concurrency)
+        self._turns = Turns(limits.concurrency)
         self._attempt_seconds = limits.attempt_seconds
         self._deadline = Deadline(timing)
         self._http = _open(
@@ -92,13 +92,17 @@ class Client:
             verify=verify,
             backend=LimitedBackend(self._deadline),
         )
-        metrics.budget.labels(source).set(limits.requests_per_second)
-        metrics.waited.labels(source)
+        metrics.watch(source, per_second=self._rate_limiter.per_second, turns=self._turns)
 
     @property
     def key_refused(self) -> bool:
         """Whether the API has refused the key and not accepted it since."""
         return self._key_status.refused
+
+    @property
+    def requests_per_second(self) -> float:
+        """The present rate limit, which is lower than the setting for a while after a 429."""
+        return self._rate_limiter.per_second()
 
     def close(self) -> None:
         """Close the connections."""
@@ -174,11 +178,7 @@ class Client:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._send_in_turn(request, path)
-            except (
-                errors.UnavailableError,
-                errors.RateLimitedError,
-                errors.ServerFailedError,
-            ) as failure:
+            except RETRIED as failure:
                 wait = self._wait_before_retry(failure, attempt)
                 too_long = wait > LONGEST_WAIT_SECONDS or self._timing.monotonic() + wait > give_up
                 if attempt == ATTEMPTS or too_long:
@@ -188,8 +188,7 @@ class Client:
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
     def _wait_before_retry(self, failure: errors.PollError, attempt: int) -> float:
-        # Jitter needs no cryptographic randomness.
-        backoff = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311
+        backoff = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311 - only jitter
         requested = failure.retry_after if isinstance(failure, errors.RejectedError) else None
         if requested is None:
             return backoff
@@ -203,10 +202,8 @@ class Client:
 
     def _send_in_turn(self, request: Request[object], path: str) -> bytes:
         endpoint = request.endpoint.path
-        with self._in_flight:
-            waited = self._rate_limiter.acquire(self._pause)
-            self._metrics.waited.labels(self.source).inc(waited)
-            self._pause(0)
+        self._metrics.queued.labels(self.source, request.priority.label).inc()
+        with self._turns.turn(request.priority, self._wait_for_slot):
             key = self._key()
             began = self._timing.monotonic()
             status = "internal"
@@ -218,10 +215,16 @@ class Client:
                 raise
             finally:
                 self._metrics.requests.labels(self.source, endpoint, status).inc()
-                self._metrics.durations.labels(self.source, endpoint).observe(
-                    self._timing.monotonic() - began
-                )
+                took = self._timing.monotonic() - began
+                self._metrics.durations.labels(self.source, endpoint).observe(took)
+            if response.status == httpx.codes.TOO_MANY_REQUESTS:
+                self._rate_limiter.reduce(sent=began)
         return self._accept(request.endpoint, response)
+
+    def _wait_for_slot(self) -> None:
+        waited = self._rate_limiter.acquire(self._pause)
+        self._metrics.waited.labels(self.source).inc(waited)
+        self._pause(0)
 
     def _send(self, request: Request[object], path: str, key: str) -> HttpResponse:
         endpoint = request.endpoint.path

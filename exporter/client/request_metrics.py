@@ -1,8 +1,12 @@
 """The exporter's own metrics about its requests."""
 
+from collections.abc import Callable
+from functools import partial
+
 from prometheus_client import CollectorRegistry
 
-from exporter.exposition.instruments import Counter, Gauge, Histogram
+from exporter.client.rate_limit import Priority, Turns
+from exporter.exposition.instruments import Counter, Histogram, LiveGauge
 from exporter.metrics import Metric
 
 REQUESTS = Metric(
@@ -26,7 +30,7 @@ RETRIES = Metric(
 )
 BUDGET = Metric(
     "devin_exporter_request_budget_per_second",
-    "Requests per second that the source may send at most.",
+    "Requests per second that the source may send at most; after a 429 less than the setting.",
     ("source",),
 )
 WAITED = Metric(
@@ -35,7 +39,18 @@ WAITED = Metric(
     ("source",),
     "counter",
 )
-METRICS = (REQUESTS, DURATION, RETRIES, BUDGET, WAITED)
+QUEUED = Metric(
+    "devin_exporter_api_requests_queued_total",
+    "Requests that were to be sent, retries included, by their priority.",
+    ("source", "priority"),
+    "counter",
+)
+WAITING = Metric(
+    "devin_exporter_api_requests_waiting",
+    "Requests that wait for the budget or for one in flight to end, by their priority.",
+    ("source", "priority"),
+)
+METRICS = (REQUESTS, DURATION, RETRIES, BUDGET, WAITED, QUEUED, WAITING)
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -48,5 +63,15 @@ class RequestMetrics:
             DURATION.name, DURATION.help, DURATION.labels, registry=registry, buckets=BUCKETS
         )
         self.retries = Counter(RETRIES.name, RETRIES.help, RETRIES.labels, registry=registry)
-        self.budget = Gauge(BUDGET.name, BUDGET.help, BUDGET.labels, registry=registry)
+        self.budget = LiveGauge(BUDGET.name, BUDGET.help, BUDGET.labels, registry=registry)
         self.waited = Counter(WAITED.name, WAITED.help, WAITED.labels, registry=registry)
+        self.queued = Counter(QUEUED.name, QUEUED.help, QUEUED.labels, registry=registry)
+        self.waiting = LiveGauge(WAITING.name, WAITING.help, WAITING.labels, registry=registry)
+
+    def watch(self, source: str, *, per_second: Callable[[], float], turns: Turns) -> None:
+        """Publish a source's rate limit and what waits for it."""
+        self.budget.follow(per_second, source)
+        self.waited.labels(source)
+        for priority in Priority:
+            self.queued.labels(source, priority.label)
+            self.waiting.follow(partial(turns.waiting, priority), source, priority.label)

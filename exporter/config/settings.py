@@ -243,6 +243,18 @@ def _spelt_out(level: object) -> object:
     return "warning" if is_short else level
 
 
+class StateSettings(Section):
+    """Where data is kept across restarts."""
+
+    model_config = SettingsConfigDict(env_prefix="state_")
+
+    dir: Path | None = Field(
+        default=None,
+        description="directory in which the last good data is kept across restarts, in one SQLite "
+        "file for its owner alone; it holds ids of users, and names if they are published",
+    )
+
+
 class LogSettings(Section):
     """Level and format of the log."""
 
@@ -254,4 +266,4 @@ class LogSettings(Section):
     format: Format = Field(default="logfmt", description="`logfmt` or `json`")
 
 
-CORE_SECTIONS: tuple[type[Section], ...] = (WebSettings, LogSettings)
+CORE_SECTIONS: tuple[type[Section], ...] = (WebSettings, StateSettings, LogSettings)

@@ -8,7 +8,7 @@ import math
 import threading
 from abc import abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
@@ -161,6 +161,36 @@ class Gauge(Instrument[Series]):
         for values, each in series:
             family.add_metric(values, each.value)
         return family
+
+
+class LiveGauge(Gauge):
+    """A gauge whose values are computed when it is read."""
+
+    def __init__(
+        self, name: str, text: str, labels: Sequence[str] = (), *, registry: CollectorRegistry
+    ) -> None:
+        self._values: dict[Series, Callable[[], float]] = {}
+        super().__init__(name, text, labels, registry=registry)
+
+    def follow(self, value: Callable[[], float], *labels: str) -> None:
+        """Take the value of a series from a function, which must not wait."""
+        self._values[self.labels(*labels)] = value
+
+    def part(self, *, openmetrics: bool) -> Part:
+        """The family with its present values; rendered only if one has changed."""
+        self._update()
+        return super().part(openmetrics=openmetrics)
+
+    def collect(self) -> Iterable[CollectedFamily]:
+        """The family with its present values, as prometheus_client has it."""
+        self._update()
+        return super().collect()
+
+    def _update(self) -> None:
+        for series, value in tuple(self._values.items()):
+            present = float(value())
+            if present != series.value:
+                series.set(present)
 
 
 class Counter(Instrument[Series]):

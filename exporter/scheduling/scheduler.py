@@ -3,7 +3,7 @@
 import logging
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -57,6 +57,7 @@ class Scheduler:
 
     Args:
         registry: receives `devin_exporter_task_failures_total` and `…_skipped_total`.
+        polled: called after each poll of a task whose data is kept.
         timing: decides what is due, fresh and within a window, and measures runs.
     """
 
@@ -67,7 +68,9 @@ class Scheduler:
         store: Store,
         registry: CollectorRegistry,
         timing: Timing,
+        polled: Callable[[], None] = lambda: None,
     ) -> None:
+        self._polled = polled
         self._tasks = {task.name: task for task in tasks}
         self._store = store
         self._timing = timing
@@ -90,11 +93,15 @@ class Scheduler:
         self._ticker = Ticker(timing, tick=self.tick, jumped=self._clock_jumped)
         self._jobs.add_listener(self._count_skipped, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
 
+    def publish_known(self) -> None:
+        """Publish what is known before the first poll."""
+        self._publish([s.task for s in self._store.states().values() if s.known_before_polls])
+
     def start(self) -> None:
-        """Start polling. Tasks that depend on no other are due at once."""
+        """Publish what is known, then poll. Tasks that depend on no other are due at once."""
+        self.publish_known()
         self._jobs.start()
         self._ticker.start()
-        self._publish([task for task in self._tasks.values() if task.poll is None])
         for task in self._tasks.values():
             if task.poll is not None and not task.depends_on:
                 self._plan(task, datetime.now(UTC))
@@ -145,6 +152,8 @@ class Scheduler:
                 self._due(task, self._clock())
         if self._is_news(task, before):
             self._release(task)
+        if task.kept:
+            self._polled()
 
     def _switch_off(self, task: Task, before: TaskState, why: str) -> None:
         self._store.switched_off(task.name, why=why)
@@ -209,11 +218,8 @@ class Scheduler:
             logger.warning("task failed: %s", error, extra=extra)
 
     def _dependents(self, task: Task) -> list[Task]:
-        return [
-            each
-            for each in self._tasks.values()
-            if task.name in each.depends_on or task.name in each.republish_after
-        ]
+        everyone = self._tasks.values()
+        return [t for t in everyone if task.name in {*t.depends_on, *t.republish_after}]
 
     def _is_news(self, task: Task, before: TaskState) -> bool:
         """Whether the tasks that depend on this one have a reason to run now."""
@@ -280,7 +286,7 @@ class Scheduler:
         if task.poll is None:
             ages = [self._max_age(self._tasks[name], now) for name in task.depends_on]
             return max(ages, default=math.inf)
-        run = _run_seconds(self._store.states()[task.name], now)
+        run = self._store.states()[task.name].run_seconds(now)
         return max(3 * task.interval, 2 * run + task.interval)
 
     def _count_skipped(self, event: JobExecutionEvent) -> None:
@@ -290,11 +296,3 @@ class Scheduler:
 def _reported_elsewhere(error: Exception | None) -> bool:
     """Whether the client or another task reports this failure; true for no failure."""
     return reasons_of(error) <= {KeyRefusedError.reason, EntitiesUnknownError.reason}
-
-
-def _run_seconds(state: TaskState, now: float) -> float:
-    if state.outcome is not None and state.outcome.full_run is not None:
-        return state.outcome.full_run
-    if state.running_since is not None:
-        return now - state.running_since
-    return state.outcome.duration if state.outcome is not None else 0.0

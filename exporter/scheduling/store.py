@@ -41,7 +41,26 @@ DATA_TIMESTAMP = Metric(
     "Start of the newest billing day in the data, in Unix seconds: polled is not new.",
     ("task",),
 )
-METRICS = (TASK_UP, ENTITIES_MISSING, LAST_SUCCESS, DURATION, SERIES, DATA_TIMESTAMP)
+SWEEP_PROGRESS = Metric(
+    "devin_exporter_sweep_progress_ratio",
+    "Share of a task's entities that have been requested in the present round.",
+    ("task",),
+)
+SWEEP_REMAINING = Metric(
+    "devin_exporter_sweep_remaining_seconds",
+    "Time after which the present round is expected to be complete.",
+    ("task",),
+)
+METRICS = (
+    TASK_UP,
+    ENTITIES_MISSING,
+    LAST_SUCCESS,
+    DURATION,
+    SERIES,
+    DATA_TIMESTAMP,
+    SWEEP_PROGRESS,
+    SWEEP_REMAINING,
+)
 
 EXPIRY_PACE_SECONDS = 15.0
 EXPIRY_PACE_INTERVALS = 0.05
@@ -79,6 +98,7 @@ class TaskState:
         valid_until: Unix seconds from which a new snapshot is needed.
         unpublishable: why the last snapshot could not be published; None if it could.
         switched_off: why the task is off, which is no failure; None if it is on.
+        earlier: whether the outcome is that of an earlier process.
     """
 
     task: Task
@@ -91,11 +111,18 @@ class TaskState:
     valid_until: float = math.inf
     unpublishable: str | None = None
     switched_off: str | None = None
+    earlier: bool = False
 
     @property
     def attempted(self) -> bool:
-        """Whether an attempt has ended, with or without success."""
-        return self.outcome is not None or self.switched_off is not None
+        """Whether an attempt of this process has ended, with or without success."""
+        ended = self.outcome is not None and not self.earlier
+        return ended or self.switched_off is not None
+
+    @property
+    def known_before_polls(self) -> bool:
+        """Whether there may be samples before the first poll: derived, or from what was kept."""
+        return self.task.poll is None or self.outcome is not None
 
     @property
     def up(self) -> bool | None:
@@ -104,11 +131,23 @@ class TaskState:
             return None
         return not (self.outcome.error or self.snapshot.expired_entities or self.unpublishable)
 
+    def run_seconds(self, now: float) -> float:
+        """How long a run takes that requests everything: the last such run, else the present."""
+        if self.outcome is not None and self.outcome.full_run is not None:
+            return self.outcome.full_run
+        if self.running_since is not None:
+            return now - self.running_since
+        return self.outcome.duration if self.outcome is not None else 0.0
+
     def samples(self) -> Iterator[Sample]:
-        """Yield the state as `devin_exporter_task_*`."""
+        """Yield the state as `devin_exporter_task_*` and `devin_exporter_sweep_*`."""
+        name = self.task.name
+        progress = self.task.progress() if self.switched_off is None else None
+        if progress is not None and progress.total:
+            yield SWEEP_PROGRESS(progress.done / progress.total, task=name)
+            yield SWEEP_REMAINING(progress.remaining, task=name)
         if self.outcome is None:
             return
-        name = self.task.name
         yield TASK_UP(1 if self.up else 0, task=name)
         yield ENTITIES_MISSING(self.snapshot.expired_entities, task=name)
         if self.outcome.last_success is not None:
@@ -165,8 +204,14 @@ class Store:
             strip_traceback(outcome.error)
         self._change(
             name,
-            lambda state: replace(state, running_since=None, outcome=outcome, switched_off=None),
+            lambda state: replace(
+                state, running_since=None, outcome=outcome, switched_off=None, earlier=False
+            ),
         )
+
+    def restore(self, name: str, outcome: Outcome) -> None:
+        """Take over how the last attempt of an earlier process ended."""
+        self._change(name, lambda state: replace(state, outcome=outcome, earlier=True))
 
     def switched_off(self, name: str, *, why: str) -> None:
         """Record that a task is off, and publish nothing for it."""

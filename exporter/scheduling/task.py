@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 from typing import Protocol
 
 from exporter.metrics import Metric, Sample
+from exporter.scheduling.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,23 @@ class Snapshot:
     expires: float = math.inf
     expired_entities: int = 0
     newest_day: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the present round over all entities has come.
+
+    Attributes:
+        done: entities requested in this round.
+        total: all entities.
+        remaining: seconds until the round is expected to be complete.
+        first: whether it is the first round, in which data is still missing.
+    """
+
+    done: int
+    total: int
+    remaining: float
+    first: bool
 
 
 class TakeSnapshot(Protocol):
@@ -63,6 +81,9 @@ class Task:
             poll does not wait for them.
         notify_on_change: whether a change of its samples makes its dependents due.
         required_for_ready: whether the exporter is ready only once this task has succeeded.
+        kept: the data that outlives the process.
+        progress: how far the round over its entities has come; None if it has none or does not
+            know them.
     """
 
     name: str
@@ -76,6 +97,8 @@ class Task:
     republish_after: tuple[str, ...] = ()
     notify_on_change: bool = False
     required_for_ready: Callable[[], bool] = never_required
+    kept: tuple[Kept, ...] = ()
+    progress: Callable[[], Progress | None] = lambda: None
 
 
 def in_order_of_polls(tasks: Mapping[str, Task], name: str) -> list[Task]:

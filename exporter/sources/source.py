@@ -14,6 +14,7 @@ from exporter.client.request_metrics import RequestMetrics
 from exporter.config.credentials import Key
 from exporter.config.settings import Section, Settings
 from exporter.config.types import trust
+from exporter.errors import CredentialError
 from exporter.exposition.openmetrics import BackfillRange, Segment
 from exporter.metrics import Metric
 from exporter.process import Timing
@@ -119,6 +120,8 @@ class Source:
         demo: returns the settings for a simulated API, from its address and key.
         demo_defaults: settings that the demo uses unless they are set.
         backfill: plans the requests for a history; None for an API without history.
+        owner: what its data belongs to: the address and the key; raises `CredentialError`. None
+            if nothing of it is kept across restarts.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Source:
     demo: Callable[[str, str], Fields]
     demo_defaults: Fields = field(default_factory=dict)
     backfill: Callable[[OpenSource, BackfillRange], Backfill] | None = None
+    owner: Callable[[OpenSource], str] | None = None
 
 
 @contextmanager
@@ -155,6 +159,15 @@ def open_sources(
         if not opened:
             raise NoSourceError(", or ".join(source.enabled_by for source in sources))
         yield tuple(opened)
+
+
+def owner_of(opened: Sequence[OpenSource]) -> bytes | None:
+    """What the data of these sources belongs to, with their keys; None if a key is unreadable."""
+    try:
+        owners = [each.source.owner(each) for each in opened if each.source.owner is not None]
+    except CredentialError:
+        return None
+    return "\n".join(owners).encode()
 
 
 def sections_of(sources: Sequence[Source]) -> tuple[type[Section], ...]:

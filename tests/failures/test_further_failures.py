@@ -53,12 +53,14 @@ def test_404_of_the_whole_v2_api__it_is_gone(of: Servers, row: Row) -> None:
 
 def test_one_user_whose_endpoint_always_fails(of: Servers, row: Row) -> None:
     task = USER_SCOPE.task
-    with stage(of) as staged:
+    # Everybody has a turn at every poll.
+    with stage(of, {"DEVIN_SWEEP_INTERVAL": "1"}) as staged:
         before = polled(staged)
         told = before.page.family("devin_user_consumption_cycle_acus")
         victim = min(dict(labels)["user_id"] for labels in told)
         path = expand_path(f"{MAIN[V3][0]}/users/{{user_id}}", {"user_id": victim})
         of.devin.misbehave(status(500), path)
+        staged.clock.now += 2
         broken = polled(staged)
         assert broken.failures() == {(task, row.reason): 1}
         assert_as_the_row_says(row, broken, {task})

@@ -72,12 +72,18 @@ def demo(url: str, key: str) -> Fields:
     }
 
 
+def owner(opened: OpenSource) -> str:
+    """The address and the key. Raises `CredentialError` if the key cannot be read."""
+    key = opened.settings[DevinSettings].key()
+    return f"{opened.settings[DevinApiSettings].api_url} {key() if key is not None else ''}"
+
+
 def _data_sets(opened: OpenSource) -> list[DataSet]:
     client, clock, settings = opened.client, opened.clock, opened.settings[DevinSettings]
     interval = settings.poll_interval
     context = Context.of(opened)
     people, windows = context.directory, context.cycles.windows
-    ledgers = collector.Consumption(client, clock, context)
+    ledgers = collector.Consumption(client, clock, context, sweep_interval=settings.sweep_interval)
     counts = partial(WindowedMetrics, client, clock, windows)
     created, of_organizations = counts(sessions_created.QUERIES), counts(ORG_QUERIES)
     of_agents = organization_limits.OrganizationLimits(client, clock, people)
@@ -243,4 +249,5 @@ SOURCE = Source(
     demo=demo,
     demo_defaults={DevinSettings: {"requests_per_second": "200"}},
     backfill=plan.backfill,
+    owner=owner,
 )

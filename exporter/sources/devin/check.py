@@ -14,6 +14,7 @@ from exporter.sources.check_report import Row, report, request_row
 from exporter.sources.devin import identity, keys
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
+from exporter.sources.devin.consumption.scopes import PARTS_ENDPOINTS
 from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS, DataSet
 from exporter.sources.devin.members import models
 from exporter.sources.devin.operations import session_bills, session_items
@@ -195,20 +196,23 @@ class Check:
         """
         counts = {name: len(ids) for name, ids in self._ids.items()}
         more_pages = sum(max(0, math.ceil(count / PAGE_SIZE) - 1) for count in counts.values())
-        per_hour = HOUR * (more_pages + tried) / self._settings.poll_interval
+        least = most = HOUR * (more_pages + tried) / self._settings.poll_interval
         for each in self._data_sets:
-            requests = sum(
-                math.prod(n for name, n in counts.items() if f"{{{name}}}" in endpoint.path)
-                for endpoint in each.endpoints
-                if endpoint.is_for(self._kind)
-            )
-            per_hour += HOUR * requests / each.task.interval
-        most = self._settings.requests_per_second * HOUR
-        held = f", held down to {most:.0f} by the budget" if per_hour > most else ""
+            for endpoint in each.endpoints:
+                if endpoint.is_for(self._kind):
+                    requests = HOUR * math.prod(
+                        n for name, n in counts.items() if f"{{{name}}}" in endpoint.path
+                    )
+                    slowest = self._settings.sweep_interval if endpoint in PARTS_ENDPOINTS else 0
+                    most += requests / each.task.interval
+                    least += requests / max(each.task.interval, slowest)
+        budget = self._settings.requests_per_second * HOUR
+        held = f", held down to {budget:.0f} by the budget" if most > budget else ""
         self._notes.append(
-            f"the present settings cost about {per_hour:.0f} requests an hour for "
+            f"the present settings cost about {least:.0f} requests an hour while nobody uses "
+            f"anything, and up to {most:.0f} while everybody does{held}, for "
             f"{counts['org_id']} organizations, {counts['user_id']} users and "
-            f"{counts['service_user_id']} service users{held}"
+            f"{counts['service_user_id']} service users"
         )
 
 

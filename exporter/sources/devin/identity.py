@@ -6,7 +6,7 @@ organization, which says nothing of what the token opens: that is tried.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
@@ -16,6 +16,7 @@ from exporter.client.http import Client
 from exporter.client.models import Id, ResponseModel
 from exporter.errors import NotFoundError, PermissionMissingError
 from exporter.exposition.text import Name
+from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
 
@@ -140,6 +141,9 @@ def _opens(client: Client, endpoint: Endpoint[object], now: float) -> bool | Non
     return True
 
 
+_KEY_OWNER = TypeAdapter(KeyOwner)
+
+
 class Identity:
     """The key as last reported by the API; taken for an enterprise's until the first response.
 
@@ -178,7 +182,16 @@ class Identity:
             metrics=(),
             poll=self.poll,
             snapshot=lambda now, max_age: Snapshot(expires=now + max_age),
+            kept=(Kept(name=TASK, entries=self._entries, restore=self._restore),),
         )
+
+    def _entries(self) -> Mapping[str, Entry]:
+        owner = self.known
+        return {} if owner is None else {TASK: Entry(owner, lambda: _KEY_OWNER.dump_json(owner))}
+
+    def _restore(self, values: Mapping[str, bytes]) -> None:
+        for value in values.values():
+            self.known = _KEY_OWNER.validate_json(value)
 
     def poll(self) -> None:
         """Ask who we are. Raises `PollError`."""

@@ -35,6 +35,14 @@ class DevinSettings(Section):
         allow_inf_nan=False,
         description="requests per second that are never exceeded, retries included (`demo`: 200)",
     )
+    sweep_interval: float = Field(
+        default=21_600,
+        ge=1,
+        le=604_800,
+        allow_inf_nan=False,
+        description="seconds within which the ACUs of everybody have been requested, whether or "
+        "not anything has changed; in between only of those who may have used some",
+    )
     user_metrics: Mode = Field(
         default="full",
         description="`off`: no series of users; `hash`: a keyed hash for the id, no names; `id`; "

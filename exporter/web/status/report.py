@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from exporter.errors import PollError
+from exporter.scheduling.outcomes import error_text
 from exporter.scheduling.store import TaskState
 
 State = Literal["up", "down", "waiting", "off", "derived"]
@@ -155,8 +155,6 @@ def _state(state: TaskState) -> State:
 
 def _error(state: TaskState) -> str | None:
     failure = state.outcome.error if state.outcome else None
-    if isinstance(failure, PollError):
-        return str(failure)
     if failure is not None:
-        return f"internal error ({type(failure).__name__}); the log has it"
+        return error_text(failure)
     return "its samples cannot be published; the log says why" if state.unpublishable else None

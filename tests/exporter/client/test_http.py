@@ -22,7 +22,7 @@ from exporter.client.body import LARGEST_BODY_BYTES
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import ATTEMPTS, LONGEST_WAIT_SECONDS, Client
 from exporter.client.models import ListPage
-from exporter.client.rate_limit import RateLimiter
+from exporter.client.rate_limit import Priority, RateLimiter, Turns
 from tests.support.limits import HANG_SECONDS
 from tests.support.rig import KEY, Clock, Waits, at, make_client, raw_server
 
@@ -603,3 +603,75 @@ def test_requests_in_flight_never_exceed_the_concurrency() -> None:
         for thread in threads:
             thread.join()
     assert most == 2
+
+
+def test_a_429_halves_the_rate_once_for_all_that_were_sent_before() -> None:
+    clock = Clock(0.0)
+    budget = RateLimiter(8.0, clock)
+    clock.now = 1.0
+    for _ in range(5):
+        budget.reduce(sent=0.5)
+    assert budget.per_second() == 4.0
+    budget.reduce(sent=1.0)
+    assert budget.per_second() == 2.0
+
+
+def test_after_429s_the_rate_recovers_slowly_and_never_exceeds_its_setting() -> None:
+    clock = Clock(0.0)
+    budget = RateLimiter(8.0, clock)
+    for _ in range(20):
+        budget.reduce(sent=clock.now)
+    assert budget.per_second() == pytest.approx(8.0 / 64)
+    rates = []
+    for _ in range(120):
+        clock.now += 10
+        rates.append(budget.per_second())
+    assert rates == sorted(rates)
+    assert rates[29] == pytest.approx(4.0 + 8.0 / 64)
+    assert rates[-1] == 8.0
+
+
+def test_of_those_that_wait_the_most_urgent_goes_first() -> None:
+    turns, order = Turns(1), []
+    all_wait, first_may_go = threading.Event(), threading.Event()
+
+    def pass_through(priority: Priority) -> None:
+        def wait_for_slot() -> None:
+            order.append(priority)
+            if len(order) == 1:
+                assert first_may_go.wait(HANG_SECONDS)
+
+        with turns.turn(priority, wait_for_slot):
+            pass
+
+    waiting = [Priority.SWEEP, Priority.MOVED, Priority.QUEUE, Priority.SWEEP, Priority.TOTAL]
+    threads = [threading.Thread(target=pass_through, args=(Priority.LISTS,))]
+    threads[0].start()
+    while not order:
+        all_wait.wait(0.001)
+    for priority in waiting:
+        threads.append(threading.Thread(target=pass_through, args=(priority,)))
+        threads[-1].start()
+    while sum(turns.waiting(priority) for priority in Priority) < len(waiting):
+        all_wait.wait(0.001)
+    assert turns.waiting(Priority.SWEEP) == 2
+    first_may_go.set()
+    for thread in threads:
+        thread.join()
+    assert order == [Priority.LISTS, *sorted(waiting)]
+
+
+def test_requests_are_counted_by_their_priority(api: respx.Router) -> None:
+    registry = CollectorRegistry()
+    client = make_client(URL, registry=registry, requests_per_second=500)
+    api.get("/v3/queue").respond(json={})
+    client.get(replace(QUEUE, priority=Priority.QUEUE))
+    client.get(QUEUE)
+    name = "devin_exporter_api_requests_queued_total"
+    for priority, expected in ((Priority.QUEUE, 1), (Priority.LISTS, 1), (Priority.SWEEP, 0)):
+        labels = {"source": "test", "priority": priority.label}
+        assert registry.get_sample_value(name, labels) == expected
+        waiting = registry.get_sample_value("devin_exporter_api_requests_waiting", labels)
+        assert waiting == 0
+    budget = "devin_exporter_request_budget_per_second"
+    assert registry.get_sample_value(budget, {"source": "test"}) == 500

@@ -72,9 +72,10 @@ def polled_with(key: str) -> Iterator[tuple[DemoApi, Rig]]:
     opens = {KEY: DemoKey(), ORG_KEY: DemoKey(org_id=org_id)}
     with (
         simulated_api(SIZE, clock, keys=opens) as (_, api),
-        rig(api.url, clock, service_user_token=key) as polled,
+        rig(api.url, clock, service_user_token=key, sweep_interval="1") as polled,
     ):
         polled.poll()
+        clock.now += 60
         yield api, polled
 
 
@@ -118,7 +119,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 def cost(report: str) -> int:
     """The requests an hour that a check estimates."""
-    return int(report.partition("cost about ")[2].split()[0])
+    return int(report.partition("up to ")[2].split()[0])
 
 
 def test_an_endpoint_that_is_added_is_checked_documented_and_missed_by_the_tests(

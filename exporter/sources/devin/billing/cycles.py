@@ -2,12 +2,12 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from pydantic import TypeAdapter, model_validator
+from pydantic import BaseModel, TypeAdapter, model_validator
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
@@ -15,6 +15,7 @@ from exporter.client.models import ListPage, ResponseModel, Timestamp
 from exporter.client.response import Response, is_fresh
 from exporter.errors import NotFoundError, PermissionMissingError, ShapeError
 from exporter.metrics import Metric, Sample
+from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing.day_start import DayStart
@@ -67,6 +68,15 @@ ENDPOINT = Endpoint(
 )
 
 
+class _KeptCycles(BaseModel):
+    """What is kept across restarts; times in Unix seconds."""
+
+    requested_at: float | None
+    reported_at: float
+    cycles: list[tuple[float, float]]
+    doubted: bool
+
+
 class Cycles:
     """The billing cycles as last reported; the calendar month if the API has none for now."""
 
@@ -102,7 +112,28 @@ class Cycles:
             next_window_end=lambda now: self.windows(now).next_window_end,
             republish_after=days_seen_by,
             notify_on_change=True,
+            kept=(Kept(name=TASK, entries=self._entries, restore=self._restore),),
         )
+
+    def _entries(self) -> Mapping[str, Entry]:
+        if self._reported_at == -math.inf:
+            return {}
+        known = _KeptCycles(
+            requested_at=None
+            if self._known.requested_at == -math.inf
+            else self._known.requested_at,
+            reported_at=self._reported_at,
+            cycles=[(window.start, window.end) for window in self._known.value],
+            doubted=self._doubted,
+        ).model_dump_json()
+        return {TASK: Entry(known, known.encode)}
+
+    def _restore(self, values: Mapping[str, bytes]) -> None:
+        for value in values.values():
+            known = _KeptCycles.model_validate_json(value)
+            at = -math.inf if known.requested_at is None else known.requested_at
+            self._known = Response(at, tuple(Window(*bounds) for bounds in known.cycles))
+            self._reported_at, self._doubted = known.reported_at, known.doubted
 
     def poll(self) -> None:
         """Request the cycles. Raises `PollError`."""

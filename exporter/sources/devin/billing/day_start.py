@@ -8,10 +8,13 @@ documented hour, a window is not certain while the two calendars disagree about 
 import logging
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from pydantic import BaseModel
 
 from exporter.client.response import is_fresh
 from exporter.metrics import Metric
+from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing.windows import (
     BILLING_OFFSET,
@@ -34,6 +37,13 @@ HOUR = Metric(
     "documented. Absent before the first day with use, and where days carry no time.",
 )
 METRICS = (HOUR,)
+
+
+class _Seen(BaseModel):
+    """The starts of the newest days that were seen, and when (Unix seconds)."""
+
+    requested_at: float
+    starts: list[float]
 
 
 class DayStart:
@@ -99,7 +109,22 @@ class DayStart:
             poll=None,
             snapshot=self.snapshot,
             depends_on=learned_from,
+            kept=(Kept(name=TASK, entries=self._entries, restore=self._restore),),
         )
+
+    def _entries(self) -> Mapping[str, Entry]:
+        with self._lock:
+            starts = self._newest.moments | self._newest_in_summer.moments
+            requested_at = self._requested_at
+        if requested_at == -math.inf:
+            return {}
+        seen = _Seen(requested_at=requested_at, starts=sorted(starts)).model_dump_json()
+        return {TASK: Entry(seen, seen.encode)}
+
+    def _restore(self, values: Mapping[str, bytes]) -> None:
+        for value in values.values():
+            seen = _Seen.model_validate_json(value)
+            self.observe(seen.starts, requested_at=seen.requested_at)
 
     def snapshot(self, now: float, max_age: float) -> Snapshot:
         """The hour, if it is one, while the last response is fresh."""

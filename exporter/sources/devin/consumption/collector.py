@@ -6,23 +6,28 @@
 """
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 
-from exporter.client.fan_out import for_each_entity
 from exporter.client.http import Client
+from exporter.client.rate_limit import Priority
 from exporter.errors import EntitiesUnknownError
-from exporter.metrics import Sample
-from exporter.scheduling.task import Snapshot, Task
+from exporter.scheduling.task import Progress, Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, day_number
-from exporter.sources.devin.consumption import daily
-from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger, total
+from exporter.sources.devin.consumption import daily, kept
+from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
+from exporter.sources.devin.consumption.parts import Part, Parts, progress
+from exporter.sources.devin.consumption.polling import Api, PartsPoll
+from exporter.sources.devin.consumption.samples import samples
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
     ENTERPRISE_SCOPE,
     ORGANIZATION_SCOPE,
     PRODUCTS,
+    SCOPES,
     SERVICE_USER_SCOPE,
     USER_SCOPE,
     Scope,
@@ -31,6 +36,15 @@ from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.members import directory
 from exporter.sources.devin.members.user_policy import OTHER
 from exporter.sources.devin.operations import sessions
+
+TOTAL_SECONDS = 5.0
+"""A total up to this old need not be requested again."""
+
+_REQUESTED_BY = {
+    ENTERPRISE_SCOPE.task: (ORGANIZATION_SCOPE.task, USER_SCOPE.task, SERVICE_USER_SCOPE.task),
+    ORGANIZATION_SCOPE.task: (USER_SCOPE.task, SERVICE_USER_SCOPE.task),
+    SERVICE_USER_SCOPE.task: (USER_SCOPE.task,),
+}
 
 
 class Consumption:
@@ -41,6 +55,8 @@ class Consumption:
         client: Client,
         clock: Callable[[], float],
         context: Context,
+        *,
+        sweep_interval: float,
     ) -> None:
         self._client = client
         self._clock = clock
@@ -49,11 +65,24 @@ class Consumption:
         self._windows = context.cycles.windows
         self._people = context.directory
         self._policy = context.user_policy
+        self._seen_since = context.sessions.seen_since
+        self._total_lock = threading.Lock()
         self.enterprise = Ledger()
-        self.organizations = Ledger()
-        self.users = Ledger()
-        self.service_users = Ledger()
+        self.organizations = Ledger(longest_age=sweep_interval)
+        self.users = Ledger(longest_age=sweep_interval)
+        self.service_users = Ledger(longest_age=sweep_interval)
         self.ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
+        self._scopes = dict(zip(self.ledgers, SCOPES, strict=True))
+        people, organizations = (self.users, self.service_users), (self.organizations,)
+        of_people = Parts(people, context.directory.may_lack_people)
+        self._parts = {
+            ORGANIZATION_SCOPE.task: Parts(
+                organizations, context.directory.may_lack_organizations, some_products=True
+            ),
+            USER_SCOPE.task: of_people,
+            SERVICE_USER_SCOPE.task: of_people,
+        }
+        self._sweep_interval = sweep_interval
 
     def data_sets(self, poll_interval: float) -> Iterator[DataSet]:
         """The data set of each scope."""
@@ -84,12 +113,18 @@ class Consumption:
             source=self._client.source,
             interval=poll_interval,
             metrics=tuple(scope.metrics.values()),
-            poll=lambda: self._poll(scope, ledger, list_entities),
+            poll=lambda: self._poll(scope, ledger, list_entities, poll_interval),
             snapshot=lambda now, max_age: self._publish(scope, ledger, now, max_age),
             next_window_end=lambda now: self._windows(now).next_window_end,
             depends_on=after,
-            republish_after=(cycles.TASK,),
+            # Their polls may have requested what this task publishes.
+            republish_after=(cycles.TASK, *_REQUESTED_BY.get(scope.task, ())),
             required_for_ready=lambda: scope is self._main_scope(),
+            kept=(
+                *kept.of_ledger(scope.task, ledger, self._parts.get(scope.task)),
+                *([self._policy.kept()] if scope is USER_SCOPE else []),
+            ),
+            progress=lambda: self._progress(scope, ledger, list_entities),
         )
         return DataSet(task, scope.endpoints)
 
@@ -102,27 +137,65 @@ class Consumption:
         return ENTERPRISE_SCOPE if self._identity.org_id is None else ORGANIZATION_SCOPE
 
     def _poll(
-        self, scope: Scope, ledger: Ledger, list_entities: Callable[[], frozenset[str]]
+        self,
+        scope: Scope,
+        ledger: Ledger,
+        list_entities: Callable[[], frozenset[str]],
+        interval: float,
     ) -> None:
-        """Request all listed entities, and those that have left but have use in a window."""
+        """Request those listed, and those that have left but have use in a window."""
         windows = self._windows(self._clock())
         cycle = windows.cycle or Window(windows.earliest, windows.today.end)
         entities = list_entities() | ledger.with_use((cycle, windows.yesterday))
         ledger.retain(entities)
-        if scope is ENTERPRISE_SCOPE:
-            self._request(scope, ledger, ENTERPRISE)
+        if scope is self._main_scope():
+            for entity in entities:
+                self._request_total(scope, ledger, entity)
             return
         if scope is USER_SCOPE:
             self._policy.listed(entities)
         try:
-            for_each_entity(
-                ledger.attempts.least_recent_first(entities),
-                lambda entity: self._request(scope, ledger, entity),
-                threads=self._client.concurrency,
-            )
+            self._parts_poll(scope, ledger, interval).run(entities)
         finally:
             if scope is USER_SCOPE and ledger.attempts.entities() >= entities:
                 self._rank(entities)
+
+    def _parts_poll(self, scope: Scope, ledger: Ledger, interval: float) -> PartsPoll:
+        of_organizations = scope is ORGANIZATION_SCOPE
+        return PartsPoll(
+            api=Api(
+                clock=self._clock,
+                threads=self._client.concurrency,
+                total=self._total,
+                request=self._request_part,
+                seen_since=self._seen_since,
+                windows=self._windows,
+            ),
+            parts=self._parts[scope.task],
+            ledger=ledger,
+            interval=interval,
+            sweep_interval=self._sweep_interval,
+            looks_for_changes=scope is not SERVICE_USER_SCOPE,
+            published=lambda now: [
+                window
+                for name, window in self._windows(now).certain().items()
+                if name in scope.metrics
+            ],
+            first_priority=Priority.ORGANIZATIONS if of_organizations else Priority.SWEEP,
+            moved_priority=Priority.ORGANIZATIONS if of_organizations else Priority.MOVED,
+        )
+
+    def _progress(
+        self, scope: Scope, ledger: Ledger, list_entities: Callable[[], frozenset[str]]
+    ) -> Progress | None:
+        parts = self._parts.get(scope.task)
+        if parts is None or scope is self._main_scope():
+            return None
+        with suppress(EntitiesUnknownError):
+            per_second, interval = self._client.requests_per_second, self._sweep_interval
+            began, entities = parts.round_began, list_entities()
+            return progress(ledger, entities, began=began, interval=interval, per_second=per_second)
+        return None
 
     def _rank(self, user_ids: Iterable[str]) -> None:
         """Decide for the billing day which users have their own series."""
@@ -140,30 +213,59 @@ class Consumption:
         }
         self._policy.rank(use, day=day_number(windows.today.start))
 
-    def _request(self, scope: Scope, ledger: Ledger, entity: str) -> None:
+    def _total(self, newer_than: float) -> EntityUsage:
+        """The total of all parts, from a response that is a few seconds old at most."""
+        scope = self._main_scope()
+        ledger = self.enterprise if scope is ENTERPRISE_SCOPE else self.organizations
+        entity = self._identity.org_id or ENTERPRISE
+        known = ledger.accounts().get(entity)
+        known_at = known.requested_at if known is not None else -math.inf
+        if 0 <= self._clock() - ledger.attempts.last(entity) <= TOTAL_SECONDS:
+            if ledger.attempts.last(entity) > known_at:
+                raise EntitiesUnknownError("the total has just failed to be read")
+            if known is not None and known_at > newer_than:
+                return known
+        return self._request_total(scope, ledger, entity)
+
+    def _request_total(self, scope: Scope, ledger: Ledger, entity: str) -> EntityUsage:
+        # One at a time, so that no response replaces that of a later request.
+        with self._total_lock:
+            return self._request(scope, ledger, entity, Priority.TOTAL)[1]
+
+    def _request_part(
+        self, part: Part, priority: Priority
+    ) -> tuple[EntityUsage | None, EntityUsage]:
+        return self._request(self._scopes[part.ledger], part.ledger, part.entity, priority)
+
+    def _request(
+        self, scope: Scope, ledger: Ledger, entity: str, priority: Priority
+    ) -> tuple[EntityUsage | None, EntityUsage]:
+        """Request the usage of an entity; returns what was known before, and now."""
         requested_at = self._clock()
         windows = self._windows(requested_at)
         # The API's bounds may be inclusive or not: request a day more on each side.
         days = range(day_number(windows.earliest) - 1, day_number(windows.today.start) + 2)
-        request = daily.request(scope, entity, days, org_id=self._identity.org_id)
+        own = self._identity.org_id
+        request = daily.request(scope, entity, days, org_id=own, priority=priority)
         try:
             response = self._client.get(request)
             self._day_start.observe(daily.starts(response), requested_at=requested_at)
-            ledger.record(entity, daily.to_usage(response, requested_at=requested_at, days=days))
+            account = daily.to_usage(response, requested_at=requested_at, days=days)
+            return ledger.record(entity, account), account
         finally:
             ledger.attempts.note(entity, requested_at)
 
     def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
         windows = self._windows(now).certain()
         accounts = ledger.fresh(now, max_age)
-        seen = self._products_seen() if scope.zeros else ()
-        groups = self._groups(scope, accounts, ledger.missing(now, max_age))
-        named = [account.newest_day for account in accounts.values()]
-        newest = max((day for day in named if day is not None), default=None)
+        missing = ledger.attempts.entities() - accounts.keys()
+        groups = self._groups(scope, accounts, missing)
+        days = (account.newest_day for account in accounts.values())
+        newest = max((day for day in days if day is not None), default=None)
         return Snapshot(
-            tuple(_samples(scope, groups, windows, seen, now)),
+            tuple(samples(scope, groups, windows, self._zeros_of(scope), now)),
             expires=ledger.expires(now, max_age),
-            expired_entities=len(ledger.missing(now, max_age)),
+            expired_entities=len(missing),
             newest_day=None if newest is None else self._day_start.calendars()[0].start_of(newest),
         )
 
@@ -190,26 +292,8 @@ class Consumption:
             return False
         return all(self._policy.own(user_id) for user_id in unknown)
 
-    def _products_seen(self) -> tuple[str, ...]:
+    def _zeros_of(self, scope: Scope) -> tuple[str, ...]:
+        if not scope.zeros:
+            return ()
         named = {product for ledger in self.ledgers for product in ledger.products()}
         return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))
-
-
-def _samples(
-    scope: Scope,
-    groups: Mapping[str, list[EntityUsage]],
-    windows: Mapping[str, Window],
-    zeros: Iterable[str],
-    now: float,
-) -> Iterator[Sample]:
-    for name, metric in scope.metrics.items():
-        window = windows.get(name)
-        if window is None:
-            continue
-        for label, accounts in groups.items():
-            if not all(account.is_final_at(window, now) for account in accounts):
-                continue
-            used = {product: acus for product, acus in total(accounts, window).items() if acus}
-            labels = {scope.label: label} if scope.label else {}
-            for product, acus in {**dict.fromkeys(zeros, 0.0), **used}.items():
-                yield metric(acus, product=product, **labels)

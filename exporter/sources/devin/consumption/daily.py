@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 
 from exporter.client.endpoint import Request
+from exporter.client.rate_limit import Priority
 from exporter.sources.devin.billing.windows import Window, billing_day_start
 from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage
 from exporter.sources.devin.consumption.scopes import DailyResponse, DayItem, Scope
 
 
 def request(
-    scope: Scope, entity: str, days: range, *, org_id: str | None
+    scope: Scope,
+    entity: str,
+    days: range,
+    *,
+    org_id: str | None,
+    priority: Priority = Priority.LISTS,
 ) -> Request[DailyResponse]:
     """The request for these days (numbers) of an entity.
 
@@ -22,6 +28,7 @@ def request(
         endpoint=own or scope.endpoint,
         ids={"org_id": org_id or "", **({scope.label: entity} if scope.label else {})},
         params=Window(billing_day_start(days.start), billing_day_start(days.stop - 1)).params,
+        priority=priority,
     )
 
 

@@ -9,10 +9,10 @@ import math
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.client.fan_out import Attempts
-from exporter.client.response import first_expiry, is_fresh
+from exporter.client.response import CLOCK_STEP_SECONDS, is_fresh
 from exporter.sources.devin.billing.windows import Window, billing_day, day_number
 
 UNKNOWN_PRODUCT = "unknown"
@@ -38,12 +38,20 @@ class EntityUsage:
         days: the requested day numbers; a day that the response leaves out is 0.
         products: ACUs per product and day, one number for each of `days`.
         newest_day: number of the newest day in the response; None if it has no day.
+        confirmed_at: Unix seconds of a later total that proves that nothing has changed since;
+            -inf if there is none.
     """
 
     requested_at: float
     days: range
     products: Mapping[str, "array[float]"]
     newest_day: int | None
+    confirmed_at: float = -math.inf
+
+    @property
+    def known_at(self) -> float:
+        """Unix seconds at which this was the usage, by the response or by a later total."""
+        return max(self.requested_at, self.confirmed_at)
 
     @classmethod
     def of(cls, uses: Iterable[DailyUsage], *, requested_at: float, days: range) -> "EntityUsage":
@@ -89,7 +97,8 @@ class EntityUsage:
 
     def total(self, window: Window) -> dict[str, float]:
         """ACUs per product over a window's days, whether or not the response covers it."""
-        return {product: self.acus(product, window.days) for product in self.products}
+        days = window.days
+        return {product: self.acus(product, days) for product in self.products}
 
     def acus(self, product: str, days: range) -> float:
         """ACUs of one product over these days; 0 for a product that is not in the response."""
@@ -99,7 +108,22 @@ class EntityUsage:
 
     def is_final_at(self, window: Window, now: float) -> bool:
         """Whether `total` is this window's figure at `now`."""
-        return self.days.start <= window.days.start and window.covers(self.requested_at, now)
+        return self.days.start <= window.days.start and window.covers(self.known_at, now)
+
+    def changes(self, before: "EntityUsage | None") -> Iterator[tuple[str, int, float]]:
+        """Yield product, day and ACUs of every change since an earlier response."""
+        known = before.products if before is not None else {}
+        for product in {*self.products, *known}:
+            new, old = self.products.get(product), known.get(product)
+            if before is not None and self.days == before.days and new == old:
+                continue
+            acus = dict(zip(self.days, new, strict=True)) if new is not None else {}
+            if old is not None and before is not None:
+                for day, was in zip(before.days, old, strict=True):
+                    # What a response no longer reaches back to has not changed.
+                    if day in self.days:
+                        acus[day] = acus.get(day, 0.0) - was
+            yield from ((product, day, change) for day, change in acus.items() if change)
 
 
 def total(accounts: Sequence[EntityUsage], window: Window) -> dict[str, float]:
@@ -113,27 +137,50 @@ def total(accounts: Sequence[EntityUsage], window: Window) -> dict[str, float]:
     return {product: math.fsum(acus) for product, acus in parts.items()}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Ledger:
-    """The usage of all entities of one kind. Safe to use from several threads."""
+    """The usage of all entities of one kind. Safe to use from several threads.
 
-    _accounts: dict[str, EntityUsage] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    Attributes:
+        longest_age: seconds for which a total may vouch for a response; 0 if none does.
+        compared_at: Unix seconds of the last total that the responses were compared with.
+        confirmed_at: Unix seconds of the last total that proves all responses up to date.
+        used: whether any entity has ever used any ACU.
+    """
+
+    longest_age: float = 0.0
+    compared_at: float = -math.inf
+    confirmed_at: float = -math.inf
     attempts: Attempts = field(default_factory=Attempts)
     used: bool = False
-    """Whether any entity has ever used any ACU."""
+    _accounts: dict[str, EntityUsage] = field(default_factory=dict)
+    _moved: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def record(self, entity: str, account: EntityUsage) -> None:
-        """Replace the usage of an entity."""
+    def record(self, entity: str, account: EntityUsage) -> EntityUsage | None:
+        """Replace the usage of an entity; returns what was known before."""
         with self._lock:
+            before = self._accounts.get(entity)
             self._accounts[entity] = account
             self.used = self.used or any(any(column) for column in account.products.values())
+            if before is not None and next(account.changes(before), None) is not None:
+                self._moved[entity] = account.requested_at
+        return before
+
+    def restore(self, accounts: Mapping[str, EntityUsage], moved: Mapping[str, float]) -> None:
+        """Take over what an earlier process knew."""
+        for entity, account in accounts.items():
+            self.record(entity, account)
+            self.attempts.note(entity, account.requested_at)
+        with self._lock:
+            self._moved = dict(moved)
 
     def retain(self, entities: Iterable[str]) -> None:
         """Forget all other entities."""
         kept = frozenset(entities)
         with self._lock:
             self._accounts = {e: a for e, a in self._accounts.items() if e in kept}
+            self._moved = {e: at for e, at in self._moved.items() if e in kept}
         self.attempts.retain(kept)
 
     def with_use(self, windows: Iterable[Window]) -> frozenset[str]:
@@ -150,24 +197,66 @@ class Ledger:
         with self._lock:
             return dict(self._accounts)
 
+    def moved(self) -> dict[str, float]:
+        """When the usage of each entity was last seen to change (Unix seconds)."""
+        with self._lock:
+            return dict(self._moved)
+
     def fresh(self, now: float, max_age: float) -> dict[str, EntityUsage]:
-        """The usage by entity, from fresh responses only."""
+        """The usage by entity: from fresh responses, and from those that a fresh total covers."""
         return {
-            entity: account
+            entity: self._confirmed(account, now)
             for entity, account in self.accounts().items()
-            if is_fresh(account.requested_at, now, max_age)
+            if self._expiry(entity, account, now, max_age) > now
         }
 
     def expires(self, now: float, max_age: float) -> float:
         """When the first of the fresh responses becomes too old (Unix seconds)."""
-        fresh = self.fresh(now, max_age).values()
-        return first_expiry((account.requested_at for account in fresh), max_age)
+        expiries = (
+            self._expiry(entity, account, now, max_age)
+            for entity, account in self.accounts().items()
+        )
+        return min((expiry for expiry in expiries if expiry > now), default=math.inf)
 
     def missing(self, now: float, max_age: float) -> frozenset[str]:
         """Entities that were requested and have no fresh response."""
         return self.attempts.entities() - self.fresh(now, max_age).keys()
 
+    def not_final(self, windows: Sequence[Window], now: float) -> list[str]:
+        """Entities whose usage in one of the windows is not known at `now`."""
+        return [
+            entity
+            for entity, account in self.accounts().items()
+            if account.requested_at > now + CLOCK_STEP_SECONDS
+            or not all(self._confirmed(account, now).is_final_at(each, now) for each in windows)
+        ]
+
+    def failing(self) -> list[str]:
+        """Entities whose last request has failed."""
+        accounts, ended = self.accounts(), self.attempts.ended()
+        return [
+            entity
+            for entity, at in ended.items()
+            if entity not in accounts or at > accounts[entity].requested_at
+        ]
+
     def products(self) -> Iterator[str]:
         """The products of all entities, with repetitions."""
         for account in self.accounts().values():
             yield from account.products
+
+    def _confirmed(self, account: EntityUsage, now: float) -> EntityUsage:
+        if not account.requested_at < self.confirmed_at <= now + CLOCK_STEP_SECONDS:
+            return account
+        return replace(account, confirmed_at=self.confirmed_at)
+
+    def _expiry(self, entity: str, account: EntityUsage, now: float, max_age: float) -> float:
+        """When a response becomes too old (Unix seconds); -inf for one from the future."""
+        sent = account.requested_at
+        if not is_fresh(sent, now, math.inf):
+            return -math.inf
+        failed = self.attempts.last(entity) > sent
+        vouched = self.confirmed_at if failed else max(self.confirmed_at, self.compared_at)
+        if not is_fresh(vouched, now, math.inf):
+            return sent + max_age
+        return max(sent, min(vouched, sent + self.longest_age)) + max_age

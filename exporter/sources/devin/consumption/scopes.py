@@ -175,3 +175,10 @@ SERVICE_USER_SCOPE = _scope(
 SCOPES = (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE)
 METRICS = tuple(metric for scope in SCOPES for metric in scope.metrics.values())
 ENDPOINTS = tuple(endpoint for scope in SCOPES for endpoint in scope.endpoints)
+PARTS_ENDPOINTS = frozenset(
+    endpoint
+    for scope in (ORGANIZATION_SCOPE, USER_SCOPE, SERVICE_USER_SCOPE)
+    for endpoint in scope.endpoints
+    if endpoint is not ORGANIZATION_SCOPE.org_endpoint
+)
+"""Endpoints of parts of a total, which are requested only for those who may have moved."""

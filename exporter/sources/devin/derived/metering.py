@@ -1,9 +1,12 @@
 """Detects unmetered plans, for which the API reports 0 ACUs whatever work was done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from pydantic import TypeAdapter
+
 from exporter.metrics import Metric
+from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.activity import categories, sessions_created
 from exporter.sources.devin.consumption import scopes
@@ -32,6 +35,8 @@ ACU_METRICS = frozenset(
 """The families whose zeros are false on an unmetered plan, in any task."""
 DECIDED_BY = (sessions_created.TASK, ORGANIZATION_METRICS_TASK, sessions.TASK)
 """The tasks, besides those of consumption, whose polls show whether the plan is metered."""
+
+_VERDICT = TypeAdapter(tuple[bool, bool])
 
 
 class Metering:
@@ -101,4 +106,13 @@ class Metering:
             poll=None,
             snapshot=snapshot,
             depends_on=(*DECIDED_BY, *(scope.task for scope in scopes.SCOPES)),
+            kept=(Kept(name="metering", entries=self._entries, restore=self._restore),),
         )
+
+    def _entries(self) -> Mapping[str, Entry]:
+        verdict = _VERDICT.dump_json((self._seen, self._unmetered))
+        return {"verdict": Entry(verdict, lambda: verdict)}
+
+    def _restore(self, values: Mapping[str, bytes]) -> None:
+        for value in values.values():
+            self._seen, self._unmetered = _VERDICT.validate_json(value)

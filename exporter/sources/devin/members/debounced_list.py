@@ -1,14 +1,36 @@
 """A debounced list: an entity is dropped only after two good lists without it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
 
 from exporter.client.models import Listing
 from exporter.client.response import Response, is_fresh
 from exporter.errors import EntitiesUnknownError, ShapeError
+from exporter.scheduling.kept import Entry, Kept
 
 T = TypeVar("T")
+
+
+class _Poll(BaseModel):
+    """The last poll of the list, and the rows that are from earlier ones.
+
+    Attributes:
+        missed: entities that it lacked for the first time.
+        complete: whether every row could be read.
+        earlier: when the rows that it lacked were received (Unix seconds).
+    """
+
+    requested_at: float
+    missed: list[str]
+    complete: bool
+    earlier: dict[str, float]
+
+
+def _all_of_it(item: T) -> T:
+    return item
 
 
 class DebouncedList(Generic[T]):
@@ -51,6 +73,59 @@ class DebouncedList(Generic[T]):
             self._missed = frozenset() if rows.unreadable else frozenset(absent)
             self._rows = {**listed, **absent}
             self.requested_at, self.complete = requested_at, not rows.unreadable
+
+    def kept(
+        self, name: str, items: TypeAdapter[dict[str, T]], *, shown: Callable[[T], T] = _all_of_it
+    ) -> Kept:
+        """The list, for the next process.
+
+        Args:
+            items: the type of its items by id.
+            shown: an item without what must not be kept.
+        """
+
+        def entries() -> Mapping[str, Entry]:
+            with self._lock:
+                requested_at, rows = self.requested_at, self._rows
+                missed, complete = sorted(self._missed), self.complete
+            if requested_at is None:
+                return {}
+            poll = _Poll(
+                requested_at=requested_at,
+                missed=missed,
+                complete=complete,
+                earlier={
+                    entity: row.requested_at
+                    for entity, row in rows.items()
+                    if row.requested_at != requested_at
+                },
+            ).model_dump_json()
+            known = {entity: row.value for entity, row in rows.items()}
+            return {
+                "poll": Entry(poll, poll.encode),
+                "items": Entry(
+                    known,
+                    lambda: items.dump_json({key: shown(item) for key, item in known.items()}),
+                ),
+            }
+
+        def restore(values: Mapping[str, bytes]) -> None:
+            poll = _Poll.model_validate_json(values.get("poll", b""))
+            known = items.validate_json(values.get("items", b""))
+            with self._lock:
+                self._missed = frozenset(poll.missed)
+                self._rows = {
+                    entity: Response(poll.earlier.get(entity, poll.requested_at), item)
+                    for entity, item in known.items()
+                }
+                self.requested_at, self.complete = poll.requested_at, poll.complete
+
+        return Kept(name=name, entries=entries, restore=restore)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a row of the last list could not be read."""
+        return self.requested_at is not None and not self.complete
 
     def ids(self) -> frozenset[str]:
         """The ids of all known entities, whatever the age of the list.

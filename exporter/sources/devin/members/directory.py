@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from exporter.client.endpoint import Request
@@ -38,9 +39,7 @@ MEMBER_INFO = Metric(
     ("org_id", "user_id"),
 )
 SERVICE_USER_INFO = Metric(
-    "devin_service_user_info",
-    "A service user's name; 1.",
-    ("service_user_id", "service_user_name"),
+    "devin_service_user_info", "A service user's name; 1.", ("service_user_id", "service_user_name")
 )
 SERVICE_USER_EXPIRY = Metric(
     "devin_service_user_expiry_timestamp_seconds",
@@ -55,7 +54,6 @@ ORGANIZATION_METRICS = (ORGANIZATION_INFO, ORGANIZATIONS)
 USER_METRICS = (USER_INFO, MEMBER_INFO, USERS)
 SERVICE_USER_METRICS = (SERVICE_USER_INFO, SERVICE_USER_EXPIRY, SERVICE_USERS)
 METRICS = (*ORGANIZATION_METRICS, *USER_METRICS, *SERVICE_USER_METRICS)
-
 
 T = TypeVar("T")
 
@@ -134,9 +132,10 @@ class Directory:
             interval=poll_interval,
             metrics=ORGANIZATION_METRICS,
             poll=self._organizations.poll,
-            snapshot=lambda now, max_age: _listing(
-                (self._organizations,), _organization_samples, ORGANIZATIONS, now, max_age
+            snapshot=partial(
+                _listing, (self._organizations,), _organization_samples, ORGANIZATIONS
             ),
+            kept=(self._organizations.kept("organizations", models.ORGANIZATIONS_BY_ID),),
         )
         yield Task(
             name=USERS_TASK,
@@ -145,13 +144,13 @@ class Directory:
             metrics=(USERS,),
             poll=self._poll_users,
             snapshot=lambda now, max_age: _listing(
-                self._users,
-                _nothing,
-                None if self._only_seen else USERS,
-                now,
-                max_age,
+                self._users, _nothing, None if self._only_seen else USERS, now, max_age
             ),
             depends_on=(sessions.TASK,),
+            kept=(
+                self._direct.kept("users", models.MEMBERS_BY_ID, shown=self._without_hidden),
+                self._by_group.kept("idp_users", models.MEMBERS_BY_ID, shown=self._without_hidden),
+            ),
         )
         yield Task(
             name=USER_NAMES_TASK,
@@ -168,10 +167,15 @@ class Directory:
             interval=poll_interval,
             metrics=SERVICE_USER_METRICS,
             poll=self._service_users.poll,
-            snapshot=lambda now, max_age: _listing(
-                (self._service_users,), _service_user_samples, SERVICE_USERS, now, max_age
+            snapshot=partial(
+                _listing, (self._service_users,), _service_user_samples, SERVICE_USERS
             ),
+            kept=(self._service_users.kept("service_users", models.SERVICE_USERS_BY_ID),),
         )
+
+    def _without_hidden(self, member: Member) -> Member:
+        """The member without names, unless these are published."""
+        return member if self._policy.mode == "full" else member.without_names()
 
     def _poll_users(self) -> None:
         try:
@@ -201,11 +205,7 @@ class Directory:
         return self._organizations.all_ids()
 
     def user_ids(self) -> frozenset[str]:
-        """The known users of both lists.
-
-        Raises:
-            EntitiesUnknownError: while neither list has been good.
-        """
+        """The known users of both lists. Raises `EntitiesUnknownError` while none was good."""
         lists = [each for each in self._users if each.requested_at is not None]
         if not lists:
             raise EntitiesUnknownError("no good list of users yet")
@@ -219,6 +219,14 @@ class Directory:
     def all_user_ids(self) -> frozenset[str]:
         """All users. Raises `EntitiesUnknownError` while one may be unknown."""
         return frozenset().union(*(each.all_ids() for each in self._users))
+
+    def may_lack_people(self) -> bool:
+        """Whether a row of the last lists of users and service users could not be read."""
+        return any(each.has_gaps for each in (*self._users, self._service_users))
+
+    def may_lack_organizations(self) -> bool:
+        """Whether a row of the last list of organizations could not be read."""
+        return self._organizations.has_gaps
 
     def service_user_ids(self) -> frozenset[str]:
         """The known service users; for an organization's key those of recent sessions.

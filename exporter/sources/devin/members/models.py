@@ -42,6 +42,10 @@ class Member(ResponseModel):
         roles = chain(self.role_assignments or (), self.idp_role_assignments or ())
         return frozenset(role.org_id for role in roles if role.org_id)
 
+    def without_names(self) -> "Member":
+        """The same member without e-mail and name."""
+        return self.model_copy(update={"email": None, "name": None})
+
 
 class ServiceUser(ResponseModel):
     """The fields read of `GET /v3/enterprise/members/service-users`."""
@@ -50,6 +54,10 @@ class ServiceUser(ResponseModel):
     name: Name | None = None
     expires_at: Timestamp | None = None
 
+
+ORGANIZATIONS_BY_ID = TypeAdapter(dict[str, Organization])
+MEMBERS_BY_ID = TypeAdapter(dict[str, Member])
+SERVICE_USERS_BY_ID = TypeAdapter(dict[str, ServiceUser])
 
 ORGANIZATIONS = Endpoint(
     path="/v3/enterprise/organizations",

@@ -9,13 +9,25 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Literal
 
+from pydantic import BaseModel
+
 from exporter.config.credentials import Key
 from exporter.errors import CredentialError
+from exporter.scheduling.kept import Entry, Kept
 
 Mode = Literal["off", "hash", "id", "full"]
 
 OTHER = "other"
 HASH_DIGITS = 16
+
+
+class _Ranking(BaseModel):
+    """Who has series of their own within a limit, and the billing day of that decision."""
+
+    limit: int
+    all_fit: bool
+    own: list[str] | None
+    ranked_on: int | None
 
 
 class UserPolicy:
@@ -81,6 +93,26 @@ class UserPolicy:
         if self.mode != "hash":
             return user_id
         return hmac.new(self._hash_key(), user_id.encode(), sha256).hexdigest()[:HASH_DIGITS]
+
+    def kept(self) -> Kept:
+        """The ranking, so that a restart does not change who has series."""
+
+        def entries() -> Mapping[str, Entry]:
+            own = None if self._own is None else sorted(self._own)
+            ranking = _Ranking(
+                limit=self.limit, all_fit=self._all_fit, own=own, ranked_on=self._ranked_on
+            )
+            version = (self._all_fit, self._own, self._ranked_on)
+            return {"ranking": Entry(version, lambda: ranking.model_dump_json().encode())}
+
+        def restore(values: Mapping[str, bytes]) -> None:
+            for value in values.values():
+                ranking = _Ranking.model_validate_json(value)
+                if ranking.limit == self.limit:
+                    self._all_fit, self._ranked_on = ranking.all_fit, ranking.ranked_on
+                    self._own = None if ranking.own is None else frozenset(ranking.own)
+
+        return Kept(name="user_ranking", entries=entries, restore=restore)
 
     def _hash_key(self) -> bytes:
         """The current key, or the last one while its file cannot be read."""

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import Count, ResponseModel
+from exporter.client.rate_limit import Priority
 from exporter.client.response import Response
 from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
@@ -45,7 +46,9 @@ ENDPOINT = Endpoint(
 def task(client: Client, clock: Callable[[], float], poll_interval: float) -> Task:
     """The task that polls the queue: every minute, or more often if `poll_interval` is shorter."""
     last = LastResponse(
-        clock, fetch=lambda: client.get(Request(endpoint=ENDPOINT)), samples=_samples
+        clock,
+        fetch=lambda: client.get(Request(endpoint=ENDPOINT, priority=Priority.QUEUE)),
+        samples=_samples,
     )
     return Task(
         name="queue",

@@ -10,14 +10,18 @@ as it has no bill of the session.
 
 import math
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+
+from pydantic import BaseModel, TypeAdapter
 
 from exporter.client.endpoint import Request
 from exporter.client.fan_out import Attempts, for_each_entity
 from exporter.client.http import Client
 from exporter.client.response import first_expiry, is_fresh
 from exporter.errors import NotFoundError
+from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing.windows import DAY, Window, billing_day, seconds
@@ -67,6 +71,18 @@ class Bill:
     requested_at: float
     held_at: float
     acus: float | None
+
+
+_BILL = TypeAdapter(Bill)
+_RUN = ""
+"""The key of what is kept of the last poll; no session's id is empty."""
+
+
+class _Run(BaseModel):
+    """How long it takes to request all bills, which decides how long they are fresh."""
+
+    polls_for_all: int
+    seconds: float
 
 
 class SessionBills:
@@ -124,7 +140,26 @@ class SessionBills:
             poll=lambda: self._poll(without_acus, metered),
             snapshot=snapshot,
             depends_on=after,
+            kept=(Kept(name=TASK, entries=self._entries, restore=self._restore),),
         )
+
+    def _entries(self) -> Mapping[str, Entry]:
+        with self._lock:
+            bills = dict(self._bills)
+        run = _Run(polls_for_all=self._polls_for_all, seconds=self._run_seconds).model_dump_json()
+        return {
+            _RUN: Entry(run, run.encode),
+            **{key: Entry(bill, partial(_BILL.dump_json, bill)) for key, bill in bills.items()},
+        }
+
+    def _restore(self, values: Mapping[str, bytes]) -> None:
+        run = _Run.model_validate_json(values.get(_RUN, b""))
+        bills = {key: _BILL.validate_json(value) for key, value in values.items() if key != _RUN}
+        self._polls_for_all, self._run_seconds = run.polls_for_all, run.seconds
+        for key, bill in bills.items():
+            self._attempts.note(key, bill.requested_at)
+        with self._lock:
+            self._bills = bills
 
     def acus(self, now: float) -> dict[str, float]:
         """ACUs by the id of the session without its prefix, where a bill is known and fresh."""

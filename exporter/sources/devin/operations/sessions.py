@@ -15,11 +15,13 @@ from exporter.client.models import Listing
 from exporter.client.response import is_fresh
 from exporter.errors import EntitiesUnknownError, PollError, strip_traceback
 from exporter.metrics import Metric, Sample
+from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing.windows import DAY, seconds
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members.user_policy import UserPolicy
-from exporter.sources.devin.operations import session_bills, session_items
+from exporter.sources.devin.operations import kept_sessions, session_bills, session_items
+from exporter.sources.devin.operations.kept_sessions import Polls
 from exporter.sources.devin.operations.session_bills import SessionBills
 from exporter.sources.devin.operations.session_items import SessionItem
 
@@ -126,7 +128,28 @@ class Sessions:
             poll=self.poll,
             snapshot=self.snapshot,
             republish_after=(*labelled_after, session_bills.TASK),
+            kept=(Kept(name=TASK, entries=self._entries, restore=self._restore),),
         )
+
+    def _entries(self) -> Mapping[str, Entry]:
+        """The sessions; without titles unless these are published."""
+        with self._lock:
+            if self._requested_at == -math.inf:
+                return {}
+            polls = Polls(
+                requested_at=self._requested_at,
+                known_until=self._known_until,
+                complete=self._complete,
+                acus_seen=self.acus_seen,
+            )
+            return kept_sessions.entries(polls, self._known, titles=self._shows_titles)
+
+    def _restore(self, values: Mapping[str, bytes]) -> None:
+        polls, known = kept_sessions.read(values)
+        with self._lock:
+            self._known, self.acus_seen = known, polls.acus_seen
+            self._requested_at, self._known_until = polls.requested_at, polls.known_until
+            self._complete = polls.complete
 
     def poll(self) -> None:
         """Request what has changed since the last good poll. Raises `PollError`."""
@@ -184,6 +207,13 @@ class Sessions:
         users = {item.user_id: "user" for item in items if item.user_id}
         return users | {item.service_user_id: "service" for item in items if item.service_user_id}
 
+    def seen_since(self, moment: float) -> frozenset[str]:
+        """Organizations and owners of the sessions that changed after a moment (Unix seconds)."""
+        with self._lock:
+            items = [item for item in self._known.values() if _updated_since(item, moment)]
+        ids = (id_ for item in items for id_ in (item.org_id, item.user_id, item.service_user_id))
+        return frozenset(id_ for id_ in ids if id_)
+
     def _newest(self) -> list[SessionItem]:
         return session_items.newest(self._known.values(), self._table.rows)
 
@@ -230,9 +260,12 @@ class Sessions:
             expires=min(self._requested_at + max_age, self._bills.expires(now)),
         )
 
-    def _rows(self, now: float) -> Iterator[Sample]:
+    @property
+    def _shows_titles(self) -> bool:
         # Titles may hold names.
-        titles = self._table.titles and self._policy.shows_ids
+        return self._table.titles and self._policy.shows_ids
+
+    def _rows(self, now: float) -> Iterator[Sample]:
         for item, acus in self._in_table(now):
             session_id = item.known_as
             yield RECENT_INFO(
@@ -244,7 +277,7 @@ class Sessions:
                 status_detail=item.status_detail or "",
                 origin=item.origin or "",
                 category=item.category or "",
-                title=(item.title or "") if titles else "",
+                title=(item.title or "") if self._shows_titles else "",
                 session_url=item.url,
             )
             if acus:

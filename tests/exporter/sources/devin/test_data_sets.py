@@ -250,6 +250,7 @@ def test_a_product_seen_anywhere_is_published_for_every_organization(api: Api, p
     api.get(ORGANIZATIONS).respond(
         json=listing({"org_id": "a", "name": "A"}, {"org_id": "b", "name": "B"})
     )
+    api.get(DAILY).respond(403)
     seen = consumption(("2026-03-20", 3.0, {"devin": 1.0, "review": 2.0}))
     api.get(f"{DAILY}/organizations/a").respond(json=seen)
     api.get(f"{DAILY}/organizations/b").respond(json=consumption())
@@ -345,6 +346,7 @@ def test_a_user_who_left_is_asked_for_while_cycle_or_yesterday_hold_use(
     users = api.get(USERS)
     users.respond(json=listing(member("ada"), member("bob"), member("idle")))
     api.get(IDP_USERS).respond(json=listing())
+    api.get(DAILY).respond(403)
     used = consumption(("2026-03-06", 4.0, {"devin": 4.0}))
     ada = api.get(f"{DAILY}/users/ada").respond(json=used)
     api.get(f"{DAILY}/users/bob").respond(json=used)
@@ -375,6 +377,7 @@ def test_one_user_who_always_fails_is_counted_and_the_others_stay(api: Api, poll
     api.get(CYCLES).respond(json=listing(MARCH, FEBRUARY))
     api.get(USERS).respond(json=listing(*(member(f"user-{n}") for n in range(30))))
     api.get(IDP_USERS).respond(json=listing())
+    api.get(DAILY).respond(403)
     api.get(f"{DAILY}/users/user-7").respond(404)
     path = re.escape(f"{URL}{DAILY}/users/")
     used = consumption(("2026-03-20", 4.0, {"devin": 4.0}))

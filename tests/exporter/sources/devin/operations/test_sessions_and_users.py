@@ -437,6 +437,7 @@ def test_others_are_not_told_while_one_who_left_is_unknown(clock: Clock) -> None
         api.get("/v3/enterprise/members/idp-users").respond(
             json={"items": [], "has_next_page": False}
         )
+        api.get("/v3/enterprise/consumption/daily").respond(404)
         for name, acus in (("a", 20.0), ("b", 10.0), ("c", 7.0)):
             api.get(f"{daily}{name}").respond(json=day(acus))
         api.get("/v3/enterprise/consumption/cycles").respond(

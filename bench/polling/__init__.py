@@ -1,0 +1,1 @@
+"""Our poller beside a naive one, on an enterprise of any size, in simulated time."""

@@ -1,0 +1,163 @@
+"""Ledgers and comparisons as bytes, so that they outlive the process."""
+
+import sys
+from array import array
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from exporter.scheduling.kept import Entry, Kept
+from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
+from exporter.sources.devin.consumption.parts import Parts
+
+WHOLE = ""
+"""The key of what is not about one entity."""
+
+NUMBER_BYTES = 8
+
+
+class _Header(BaseModel):
+    """What stands before the numbers of a response."""
+
+    model_config = ConfigDict(strict=True)
+
+    requested_at: float
+    first_day: int
+    days: int
+    products: tuple[str, ...]
+    newest_day: int | None
+    moved_at: float | None = None
+
+
+class _Comparison(BaseModel):
+    """When a ledger was last compared with a total."""
+
+    model_config = ConfigDict(strict=True)
+
+    compared_at: float | None
+    confirmed_at: float | None
+
+
+_ACCEPTED = TypeAdapter(list[tuple[str, int, float]])
+
+
+def encode_usage(account: EntityUsage, moved_at: float | None = None) -> bytes:
+    """A response as bytes."""
+    header = _Header(
+        requested_at=account.requested_at,
+        first_day=account.days.start,
+        days=len(account.days),
+        products=tuple(account.products),
+        newest_day=account.newest_day,
+        moved_at=moved_at,
+    )
+    columns = (_little_endian(column).tobytes() for column in account.products.values())
+    return header.model_dump_json().encode() + b"\n" + b"".join(columns)
+
+
+def decode_usage(value: bytes) -> tuple[EntityUsage, float | None]:
+    """A response from its bytes, and when its entity was last seen to move.
+
+    Raises:
+        ValueError: if they are damaged.
+    """
+    line, _, numbers = value.partition(b"\n")
+    header = _Header.model_validate_json(line)
+    size = header.days * NUMBER_BYTES
+    if len(numbers) != size * len(header.products):
+        raise ValueError("a response is cut off")
+    products: dict[str, array[float]] = {}
+    for place, product in enumerate(header.products):
+        products[product] = _little_endian(array("d", numbers[place * size : (place + 1) * size]))
+    days = range(header.first_day, header.first_day + header.days)
+    usage = EntityUsage(header.requested_at, days, products, header.newest_day)
+    return usage, header.moved_at
+
+
+def _little_endian(column: "array[float]") -> "array[float]":
+    if sys.byteorder == "big":  # pragma: no cover - the bytes are the same on every machine
+        column = array("d", column)
+        column.byteswap()
+    return column
+
+
+def of_ledger(name: str, ledger: Ledger, parts: Parts | None) -> Iterator[Kept]:
+    """All that is kept of a ledger, and of the comparison if it is the first of the parts."""
+    yield _responses(name, ledger)
+    yield _comparison(f"{name}_compared", ledger)
+    if parts is not None and parts.ledgers[0] is ledger:
+        yield _differences(f"{name}_differences", parts)
+
+
+def _responses(name: str, kept: Ledger) -> Kept:
+    """The responses of a ledger."""
+
+    def entries() -> Mapping[str, Entry]:
+        moved = kept.moved()
+        return {
+            entity: Entry(
+                (account.requested_at, moved.get(entity)),
+                partial(encode_usage, account, moved.get(entity)),
+            )
+            for entity, account in kept.accounts().items()
+        }
+
+    def restore(values: Mapping[str, bytes]) -> None:
+        decoded = {entity: decode_usage(value) for entity, value in values.items()}
+        kept.restore(
+            {entity: usage for entity, (usage, _) in decoded.items()},
+            {entity: at for entity, (_, at) in decoded.items() if at is not None},
+        )
+
+    return Kept(name=name, entries=entries, restore=restore)
+
+
+def _comparison(name: str, kept: Ledger) -> Kept:
+    """When a ledger was compared with a total."""
+
+    def entries() -> Mapping[str, Entry]:
+        value = _Comparison(
+            compared_at=_finite(kept.compared_at),
+            confirmed_at=_finite(kept.confirmed_at),
+        )
+        text = value.model_dump_json()
+        return {WHOLE: Entry(text, text.encode)}
+
+    def restore(values: Mapping[str, bytes]) -> None:
+        for value in values.values():
+            known = _Comparison.model_validate_json(value)
+            if known.compared_at is not None:
+                kept.compared_at = known.compared_at
+            if known.confirmed_at is not None:
+                kept.confirmed_at = known.confirmed_at
+
+    return Kept(name=name, entries=entries, restore=restore)
+
+
+def _differences(name: str, kept: Parts) -> Kept:
+    """What belongs to no part, and the total with which the present round began."""
+
+    def entries() -> Mapping[str, Entry]:
+        rows = [(product, day, acus) for (product, day), acus in sorted(kept.accepted.items())]
+        accepted = _ACCEPTED.dump_json(rows)
+        began = kept.round_total
+        found = {"accepted": Entry(accepted, lambda: accepted)}
+        if began is not None:
+            found["round"] = Entry(began.requested_at, partial(encode_usage, began))
+        return found
+
+    def restore(values: Mapping[str, bytes]) -> None:
+        accepted: dict[tuple[str, int], float] = {}
+        if "accepted" in values:
+            rows = _ACCEPTED.validate_json(values["accepted"])
+            accepted = {(product, day): acus for product, day, acus in rows}
+        if "round" in values:
+            kept.begin(decode_usage(values["round"])[0])
+        kept.accepted = accepted
+
+    return Kept(name=name, entries=entries, restore=restore)
+
+
+def _finite(moment: float) -> float | None:
+    return None if moment == float("-inf") else moment

@@ -1,0 +1,242 @@
+"""The parts of a total: which of them may have moved, and whose turn in the sweep it is. Pure."""
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from exporter.scheduling.task import Progress
+from exporter.sources.devin.billing.windows import BillingWindows, day_number
+from exporter.sources.devin.consumption.difference import Cell, Difference
+from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
+
+SESSIONS_LATE_SECONDS = 180.0
+"""How long after a session has changed the list of sessions may show it."""
+
+RECENT_DAYS = 7
+LEAST_IN_VAIN = 16
+SHARE_IN_VAIN = 0.04
+LEAST_LOST_IN_VAIN = 8
+"""Requests in a row that may find nothing before the rest is left to the sweep: a share of all
+parts, at least so many; and the least for a difference that earlier polls could not explain."""
+
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One part of a total: an organization, a user or a service user, in its ledger."""
+
+    ledger: Ledger
+    entity: str
+
+    def __str__(self) -> str:
+        """Its id."""
+        return self.entity
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The parts that may explain a difference, the most likely first.
+
+    Attributes:
+        likely: those with a sign that they have moved; all are requested while anything is left.
+        others: all others; requested until too many of them have not moved.
+    """
+
+    likely: Sequence[Part]
+    others: Sequence[Part]
+
+
+@dataclass(slots=True)
+class Parts:
+    """The ledgers whose entities should add up to a total.
+
+    Attributes:
+        may_lack_one: whether a list of the parts has a row that cannot be read.
+        some_products: whether only some products are split to these parts.
+        comparing: held while the parts are compared and requested, so that no two polls look for
+            the same difference.
+        accepted: differences on closed days that belong to no part: after they had been seen,
+            every part was requested, and the total of that day is still the same.
+        round_total: the total with which the present round of requests to every part began.
+        trust: 1 while differences are explained, halved by each poll that finds no explanation.
+    """
+
+    ledgers: tuple[Ledger, ...]
+    may_lack_one: Callable[[], bool] = lambda: False
+    some_products: bool = False
+    comparing: threading.RLock = field(default_factory=threading.RLock)
+    accepted: dict[Cell, float] = field(default_factory=dict)
+    trust: float = 1.0
+    round_total: EntityUsage | None = None
+
+    @property
+    def compared_at(self) -> float:
+        """When the parts were last compared with a total (Unix seconds)."""
+        return min(ledger.compared_at for ledger in self.ledgers)
+
+    @property
+    def round_began(self) -> float:
+        """Since when every part is being requested once more (Unix seconds)."""
+        return -math.inf if self.round_total is None else self.round_total.requested_at
+
+    def begin(self, total: EntityUsage) -> None:
+        """Begin the first round of requests to every part, if none has begun."""
+        if self.round_total is None or self.round_total.requested_at > total.requested_at:
+            self.round_total = total
+
+    def compare(self, total: EntityUsage, windows: BillingWindows) -> Difference:
+        """Compare all parts with the total."""
+        days = range(
+            max(total.days.start, day_number(windows.earliest)),
+            max(total.days.stop, day_number(windows.earliest)),
+        )
+        today = day_number(windows.today.start)
+        parts = [part for ledger in self.ledgers for part in ledger.accounts().values()]
+
+        def difference() -> Difference:
+            return Difference.of(
+                total,
+                parts,
+                days=days,
+                open_from=today - 1,
+                accepted=self.accepted,
+                some_products=self.some_products,
+            )
+
+        found = difference()
+        self.begin(total)
+        if self.round_total is not None and self._requested_since(
+            self.round_total.requested_at, parts
+        ):
+            self._accept(found, self.round_total, total, before=today)
+            self.round_total = total
+            found = difference()
+        for ledger in self.ledgers:
+            ledger.compared_at = total.requested_at
+        return found
+
+    def _requested_since(self, moment: float, parts: Iterable[EntityUsage]) -> bool:
+        if self.may_lack_one():
+            # A difference may be the use of whoever is in that row.
+            return False
+        everyone = all(part.requested_at >= moment for part in parts)
+        return everyone and not any(ledger.failing() for ledger in self.ledgers)
+
+    def _accept(
+        self, found: Difference, before_round: EntityUsage, total: EntityUsage, *, before: int
+    ) -> None:
+        accepted: dict[Cell, float] = {}
+        for cell, left in found.left.items():
+            product, day = cell
+            known = self.accepted.get(cell, 0.0)
+            day_alone = range(day, day + 1)
+            unchanged = before_round.acus(product, day_alone) == total.acus(product, day_alone)
+            if day < before and unchanged:
+                known += left
+            if abs(known) > found.tolerances[cell]:
+                accepted[cell] = known
+        compared = {product for product, _ in found.left}
+        never_split = {
+            (product, day): acus
+            for (product, day), acus in self.accepted.items()
+            if product not in compared
+        }
+        self.accepted = {**never_split, **accepted}
+
+    def conclude(self, difference: Difference, total: EntityUsage) -> None:
+        """Note whether the parts explain the total, so that those not requested are up to date."""
+        if difference.explained:
+            self.trust = 1.0
+            for ledger in self.ledgers:
+                ledger.confirmed_at = total.requested_at
+        else:
+            self.trust /= 2
+
+    def in_vain(self) -> int:
+        """How many requests in a row may find nothing."""
+        share = SHARE_IN_VAIN * sum(len(ledger.accounts()) for ledger in self.ledgers)
+        return max(LEAST_LOST_IN_VAIN, int(self.trust * max(LEAST_IN_VAIN, share)))
+
+    def candidates(
+        self,
+        difference: Difference,
+        total: EntityUsage,
+        *,
+        since: float,
+        seen: AbstractSet[str],
+    ) -> Candidates:
+        """Order the parts that were not requested since the total.
+
+        Args:
+            since: when the parts were last compared (Unix seconds).
+            seen: entities with a sign of use since then.
+        """
+        unexplained = difference.unexplained()
+        closed = [cell for cell in unexplained if cell[1] < difference.open_from]
+        products = {product for product, _ in unexplained}
+        today = day_number(total.requested_at)
+        recent = range(today - RECENT_DAYS, today + 1)
+        likely: list[tuple[bool, float, Part]] = []
+        others: list[tuple[bool, bool, float, Part]] = []
+        for ledger in self.ledgers:
+            moved = ledger.moved()
+            for entity, account in ledger.accounts().items():
+                if account.requested_at >= total.requested_at:
+                    continue
+                part = Part(ledger, entity)
+                moved_at = moved.get(entity, -math.inf)
+                if entity in seen or moved_at >= since:
+                    likely.append((entity not in seen, -moved_at, part))
+                else:
+                    idle = not any(account.acus(product, recent) for product in products)
+                    touched = any(account.acus(p, range(day, day + 1)) for p, day in closed)
+                    others.append((not touched, idle, account.requested_at, part))
+        likely.sort(key=lambda entry: (*entry[:-1], entry[-1].entity))
+        others.sort(key=lambda entry: (*entry[:-1], entry[-1].entity))
+        return Candidates(
+            [part for *_, part in likely],
+            [part for *_, part in others],
+        )
+
+
+def in_turn(ledger: Ledger, now: float, *, interval: float) -> list[str]:
+    """Those whose turn it is, so that everybody is requested within an interval (seconds).
+
+    The turns are evenly spread: at any time, a tenth of all may be in the last tenth of the
+    interval, and so on. Whoever was requested for another reason has had their turn.
+    """
+    accounts = ledger.accounts()
+    ordered = sorted(accounts, key=lambda entity: (accounts[entity].requested_at, entity))
+    needed = 0.0
+    for place, entity in enumerate(ordered):
+        age = min(now - accounts[entity].requested_at, interval)
+        needed = max(needed, place + 1 - len(ordered) * (1 - age / interval))
+    # Rounded down, as whoever was requested a fraction too early would move up all others.
+    return ordered[: math.floor(needed + ROUNDING)]
+
+
+def progress(
+    ledger: Ledger,
+    entities: AbstractSet[str],
+    *,
+    began: float,
+    interval: float,
+    per_second: float,
+) -> Progress:
+    """How far the round that began at a moment has come.
+
+    Args:
+        entities: all that are listed.
+        began: Unix seconds.
+        interval: seconds within which everybody is requested, after the first round.
+        per_second: requests that may be sent, in the first round.
+    """
+    accounts = ledger.accounts()
+    unknown = len(entities - accounts.keys())
+    total = len(entities | accounts.keys())
+    done = sum(account.requested_at >= began for account in accounts.values())
+    remaining = unknown / per_second if unknown else interval * (total - done) / max(total, 1)
+    return Progress(done, total, remaining, first=unknown > 0)

@@ -1,0 +1,396 @@
+"""What a restart serves, and files that cannot be used."""
+
+import logging
+import os
+import resource
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from exporter.demo.api import DemoApi
+from exporter.demo.people import Size
+from exporter.demo.world import World
+from exporter.scheduling.kept import Entry, Kept
+from exporter.scheduling.state import State
+from exporter.scheduling.state_file import DAMAGED_SUFFIX, FILE_NAME, StateFile
+from exporter.sources.source import owner_of
+from tests.support.rig import KEY, Clock, Rig, at, rig, simulated_api
+
+NOW = at("2026-03-20 15:30:00")
+SIZE = Size(organizations=2, users=12, days=90)
+OWNER = b"https://api.test cog_the_key_that_is_nowhere"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOW)
+
+
+@pytest.fixture
+def simulated(clock: Clock) -> Iterator[tuple[World, DemoApi]]:
+    with simulated_api(SIZE, clock) as made:
+        yield made
+
+
+def state_of(polled: Rig, folder: Path) -> State:
+    owner = owner_of(polled.opened)
+    return State.at(folder, owner=owner, tasks=polled.tasks, store=polled.store)
+
+
+def kept(**values: bytes) -> Kept:
+    return Kept(
+        name="a",
+        entries=lambda: {key: Entry(value, partial(bytes, value)) for key, value in values.items()},
+        restore=lambda _: None,
+    )
+
+
+@contextmanager
+def opened(folder: Path, *, owner: bytes = OWNER) -> Iterator[StateFile | None]:
+    file = StateFile.open(folder, owner=owner)
+    try:
+        yield file
+    finally:
+        if file is not None:
+            file.close()
+
+
+def values_in(folder: Path, *, owner: bytes = OWNER) -> object:
+    with opened(folder, owner=owner) as file:
+        assert file is not None
+        return file.take_values()
+
+
+def poll_and_keep(api: DemoApi, clock: Clock, folder: Path, **settings: str) -> Rig:
+    with rig(api.url, clock, **settings) as polled:
+        polled.poll()
+        state = state_of(polled, folder)
+        state.save()
+        state.close()
+        return polled
+
+
+@contextmanager
+def restarted(api: DemoApi, clock: Clock, folder: Path, **settings: str) -> Iterator[Rig]:
+    with rig(api.url, clock, **settings) as again:
+        state = state_of(again, folder)
+        state.restore()
+        again.scheduler.publish_known()
+        yield again
+        state.close()
+
+
+def data(polled: Rig) -> dict[object, float]:
+    """The series of the data that is kept, and those derived from it."""
+    names = {
+        metric.name
+        for task in polled.tasks
+        if task.kept or task.name in {"user_names", "unattributed", "metering"}
+        for metric in task.metrics
+    }
+    return {key: value for key, value in polled.scrape().values.items() if key[0] in names}
+
+
+def test_a_restart_serves_the_last_good_data_without_a_request(
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path
+) -> None:
+    _, api = simulated
+    before = data(poll_and_keep(api, clock, tmp_path))
+    requests = api.traffic.total()
+    clock.now += 60
+    with restarted(api, clock, tmp_path) as again:
+        assert data(again) == before
+        assert api.traffic.total() == requests
+        scrape = again.scrape()
+        assert scrape.one("devin_exporter_task_up", task="user_consumption") == 1
+        name = "devin_exporter_task_last_success_timestamp_seconds"
+        assert scrape.one(name, task="user_consumption") == NOW
+    assert len(before) > 100
+
+
+def test_what_was_kept_expires_by_its_true_age_and_windows_end_on_time(
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path
+) -> None:
+    _, api = simulated
+    poll_and_keep(api, clock, tmp_path)
+    clock.now = NOW + 880
+    with restarted(api, clock, tmp_path) as again:
+        assert again.scrape().family("devin_user_consumption_cycle_acus")
+        clock.now = NOW + 900
+        assert again.scrape().family("devin_user_consumption_cycle_acus") == {}
+        assert again.scrape().one("devin_exporter_task_up", task="user_consumption") == 0
+    clock.now = at("2026-03-21 08:00:00")
+    with restarted(api, clock, tmp_path, poll_interval="86400") as again:
+        scrape = again.scrape()
+        assert scrape.family("devin_consumption_cycle_acus")
+        assert scrape.family("devin_consumption_today_acus") == {}
+        assert scrape.family("devin_consumption_yesterday_acus") == {}
+
+
+def test_after_a_restart_one_total_makes_everything_fresh_again(
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path
+) -> None:
+    _, api = simulated
+    poll_and_keep(api, clock, tmp_path)
+    clock.now = NOW + 3_600
+    with restarted(api, clock, tmp_path) as again:
+        assert again.scrape().family("devin_organization_consumption_cycle_acus") == {}
+        again.poll()
+        with rig(api.url, clock) as anew:
+            anew.poll()
+            assert data(again) == pytest.approx(data(anew), abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["hash", "off"])
+def test_what_the_present_mode_hides_is_not_served(
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path, mode: str
+) -> None:
+    world, api = simulated
+    poll_and_keep(api, clock, tmp_path, user_metrics="full")
+    with restarted(api, clock, tmp_path, user_metrics=mode, user_hash_key="k") as again:
+        page = again.store.page.text.decode()
+        assert "devin_consumption_cycle_acus{" in page
+        assert ("devin_user_consumption_cycle_acus{" in page) == (mode == "hash")
+        for person in world.people:
+            if not person.service:
+                assert person.id not in page
+                assert person.name not in page
+
+
+@pytest.mark.parametrize("mode", ["id", "hash", "off"])
+def test_names_are_not_even_kept_where_they_are_not_published(
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path, mode: str
+) -> None:
+    world, api = simulated
+    poll_and_keep(api, clock, tmp_path, user_metrics=mode, user_hash_key="k")
+    content = (tmp_path / FILE_NAME).read_bytes()
+    emails = [person.email.encode() for person in world.people if person.email]
+    assert emails
+    assert not any(email in content for email in emails)
+
+
+def test_no_key_is_kept_and_the_file_is_for_its_owner_alone(
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path
+) -> None:
+    _, api = simulated
+    folder = tmp_path / "not" / "there yet"
+    poll_and_keep(api, clock, folder)
+    (file,) = folder.iterdir()
+    assert KEY.encode() not in file.read_bytes()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.chmod(0o644)
+    poll_and_keep(api, clock, folder)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_only_what_has_changed_is_written_and_what_is_gone_is_removed(tmp_path: Path) -> None:
+    encoded: list[str] = []
+
+    def part(**values: bytes) -> Kept:
+        def encode(key: str) -> bytes:
+            encoded.append(key)
+            return values[key]
+
+        return Kept(
+            name="a",
+            entries=lambda: {
+                key: Entry(value, partial(encode, key)) for key, value in values.items()
+            },
+            restore=lambda _: None,
+        )
+
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([part(x=b"1", y=b"1")])
+        file.save([part(x=b"1", y=b"2")])
+        file.save([part(x=b"1", y=b"2")])
+    assert encoded == ["x", "y", "y"]
+    assert values_in(tmp_path) == {"a": {"x": b"1", "y": b"2"}}
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([part(x=b"3")])
+    assert values_in(tmp_path) == {"a": {"x": b"3"}}
+
+
+def test_the_state_of_another_key_is_dropped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([kept(x=b"1")])
+    assert values_in(tmp_path, owner=b"another") == {}
+    assert "of another address or key" in caplog.text
+    assert values_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize("damage", ["no database", "cut off", "overwritten"])
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / FILE_NAME
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([kept(**{f"x{n}": bytes(5_000) for n in range(50)})])
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(
+        {
+            "no database": b"these are no tables at all" * 100,
+            "cut off": content[:middle],
+            "overwritten": content[: middle - 20_000]
+            + b"\xff" * 40_000
+            + content[middle + 20_000 :],
+        }[damage]
+    )
+    assert values_in(tmp_path) == {}
+    assert path.with_name(FILE_NAME + DAMAGED_SUFFIX).exists()
+    assert "is damaged" in caplog.text
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([kept(x=b"1")])
+    assert values_in(tmp_path) == {"a": {"x": b"1"}}
+
+
+def test_a_part_that_cannot_be_read_is_dropped_alone(
+    simulated: tuple[World, DemoApi],
+    clock: Clock,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _, api = simulated
+    poll_and_keep(api, clock, tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as tables:
+        tables.execute(
+            "UPDATE kept SET value = substr(value, 1, length(value) - 9) "
+            "WHERE part = 'organization_consumption'"
+        )
+        tables.execute("UPDATE kept SET value = '{}' WHERE part = 'cycles'")
+        tables.commit()
+    with restarted(api, clock, tmp_path) as again:
+        scrape = again.scrape()
+        assert scrape.family("devin_organization_consumption_today_acus") == {}
+        assert scrape.family("devin_user_consumption_today_acus")
+    assert "state of organization_consumption cannot be read" in caplog.text
+    assert "state of cycles cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("PRAGMA application_id = 77", "is the database of another program"),
+        ("PRAGMA user_version = 999", "was written by a newer version"),
+    ],
+)
+def test_a_foreign_or_newer_file_is_left_alone(
+    tmp_path: Path, change: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / FILE_NAME
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([kept(x=b"1")])
+    with closing(sqlite3.connect(path)) as tables:
+        tables.execute(change)
+    content = path.read_bytes()
+    assert StateFile.open(tmp_path, owner=OWNER) is None
+    assert path.read_bytes() == content
+    assert why in caplog.text
+    assert "nothing is kept across restarts" in caplog.text
+
+
+def test_a_second_exporter_on_one_directory_says_so_and_runs_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path) as file:
+        assert file is not None
+        assert StateFile.open(tmp_path, owner=OWNER) is None
+        assert "is in use by another exporter" in caplog.text
+        file.save([kept(x=b"1")])
+    assert values_in(tmp_path) == {"a": {"x": b"1"}}
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link", "pipe"])
+def test_a_path_that_cannot_hold_the_file_is_gone_without(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "state"
+    if kind == "file":
+        folder.write_text("")
+    else:
+        folder.mkdir()
+    path = folder / FILE_NAME
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    assert StateFile.open(folder, owner=OWNER) is None
+    assert "nothing is kept across restarts" in caplog.text
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_full_disk_is_told_once_and_the_file_keeps_the_old_state(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([kept(x=b"old")])
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        full = (tmp_path / FILE_NAME).stat().st_size + 4_096
+        for _ in range(2):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
+            try:
+                file.save([kept(x=os.urandom(1_000_000))])
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert caplog.text.count("the state cannot be kept") == 1
+        file.save([kept(x=b"new")])
+        assert "the state is kept again" in caplog.text
+    assert values_in(tmp_path) == {"a": {"x": b"new"}}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from exporter.scheduling.kept import Entry, Kept
+from exporter.scheduling.state_file import StateFile
+
+file = StateFile.open(Path(sys.argv[1]), owner=b"o")
+turn = 0
+while True:
+    turn += 1
+    value = turn.to_bytes(4, "big") * 2_000
+    entries = {str(n): Entry(turn, lambda value=value: value) for n in range(30)}
+    file.save([Kept(name="a", entries=lambda: entries, restore=print)])
+    print(turn, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 2, 5, 9, 14])
+def test_killed_at_any_moment_the_file_has_the_old_or_the_new_state(
+    tmp_path: Path, lines: int
+) -> None:
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        saved = [int(writer.stdout.readline()) for _ in range(lines)][-1]
+        writer.kill()
+        rest = writer.stdout.read().split()
+    values = values_in(tmp_path, owner=b"o")
+    assert isinstance(values, dict)
+    (state,) = set(values["a"].values())
+    turn = int.from_bytes(state[:4], "big")
+    assert turn >= max([saved, *map(int, rest)])
+    assert state == turn.to_bytes(4, "big") * 2_000
+    assert len(values["a"]) == 30

@@ -35,7 +35,8 @@ class Coverage:
         polled_since: from here to `polled_until` by the polls of the sessions.
         listed_until: from the start of the cycle to here by listing it.
         listed_on: the day on which the cycle was last listed as a whole.
-        doubtful_since: from here on, sessions are missing that could not be read; inf if none.
+        doubtful_since: from here to `doubtful_until`, sessions are missing that could not be read;
+            inf if none are.
     """
 
     polled_since: float = math.inf
@@ -43,6 +44,7 @@ class Coverage:
     listed_until: float = -math.inf
     listed_on: int | None = None
     doubtful_since: float = math.inf
+    doubtful_until: float = -math.inf
 
     @property
     def joined(self) -> bool:
@@ -57,22 +59,32 @@ class Coverage:
 
     def polled(self, changes: Changes) -> "Coverage":
         """The coverage after one more poll."""
-        since, doubtful = min(self.polled_since, changes.since), self.doubtful_since
-        listed_until = self.listed_until
+        since, listed_until = min(self.polled_since, changes.since), self.listed_until
         if changes.since > self.polled_until:
             since = changes.since
             listed_until = self.polled_until - OVERLAP_SECONDS if self.joined else listed_until
-        if changes.items.unreadable:
-            doubtful = min(doubtful, changes.since)
-        elif changes.since <= doubtful:
-            doubtful = math.inf
-        return replace(
+        coverage = replace(
             self,
             polled_since=since,
             polled_until=changes.requested_at,
             listed_until=listed_until,
-            doubtful_since=doubtful,
         )
+        span = Window(changes.since, changes.requested_at)
+        return coverage.doubted(span) if changes.items.unreadable else coverage.trusted(span)
+
+    def doubted(self, span: Window) -> "Coverage":
+        """The same, after a session that changed in a span of time could not be read."""
+        return replace(
+            self,
+            doubtful_since=min(self.doubtful_since, span.start),
+            doubtful_until=max(self.doubtful_until, span.end),
+        )
+
+    def trusted(self, span: Window) -> "Coverage":
+        """The same, after all sessions that changed in a span of time could be read."""
+        if span.start > self.doubtful_since or span.end < self.doubtful_until:
+            return self
+        return replace(self, doubtful_since=math.inf, doubtful_until=-math.inf)
 
 
 class Book:
@@ -126,17 +138,14 @@ class Book:
                 listed_until = max(coverage.listed_until, span.end)
                 self._coverage = replace(coverage, listed_until=listed_until)
             if items.unreadable:
-                self._coverage = replace(self._coverage, doubtful_since=-math.inf)
+                self._coverage = self._coverage.doubted(span)
             self._read(items, unchanged_until=coverage.polled_until)
 
     def listed(self, span: Window, day: int, *, unreadable: int) -> None:
         """Take note that all of a span was listed on a day (number)."""
         with self._lock:
-            cycle = self._sums.get("cycle")
-            whole = cycle is not None and span.start <= cycle.running.window.start
-            if whole and not unreadable:
-                self._coverage = replace(self._coverage, doubtful_since=math.inf)
-            self._coverage = replace(self._coverage, listed_on=day)
+            coverage = replace(self._coverage, listed_on=day)
+            self._coverage = coverage if unreadable else coverage.trusted(span)
 
     def rows(self, name: str, window: Window, *, most: int) -> Rows | None:
         """The rows of a running window; None unless all sessions that changed in it are known.

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -70,21 +71,18 @@ class History:
 
     clock: Clock
     stack: ExitStack
+    polled: Rig = field(init=False)
     workers: list[Worker] = field(default_factory=list)
     failing: bool = False
     polls: list[float] = field(default_factory=list)
     listed: list[float] = field(default_factory=list)
-    ledger_at: float = -math.inf
-
-    def __post_init__(self) -> None:
-        self.restart()
 
     def restart(self) -> None:
         """Begin with an exporter that knows nothing."""
         self.stack.close()
         made = rig(URL, self.clock, poll_interval="86400", session_breakdown_limit="1000")
-        self.polled: Rig = self.stack.enter_context(made)
-        self.polls, self.listed, self.ledger_at = [], [], -math.inf
+        self.polled = self.stack.enter_context(made)
+        self.polls, self.listed = [], []
         self.polled.poll("cycles")
 
     def respond(self, request: httpx.Request) -> httpx.Response:
@@ -93,7 +91,7 @@ class History:
         if self.failing:
             return httpx.Response(422)
         if path.endswith("/cycles"):
-            pairs = zip(CYCLES, CYCLES[1:], strict=False)
+            pairs = pairwise(CYCLES)
             return _list([{"after": int(a), "before": int(b)} for a, b in pairs])
         if path == "/v3/enterprise/sessions":
             bounds = int(query["updated_after"]), int(query.get("updated_before", 2**40))
@@ -113,30 +111,29 @@ class History:
             case "create", (list(tags), list(repositories)):
                 worker = Worker(len(self.workers), self.clock(), tags, repositories)
                 self.workers.append(worker)
-            case "work", (int(number), float(acus)) if self.workers:
-                worker = self.workers[number % len(self.workers)]
-                worker.work.append((self.clock(), acus))
+            case "work", float(acus):
+                for worker in self.workers:
+                    worker.work.append((self.clock(), acus / (1 + worker.number)))
             case "wait", int(pause):
                 self.clock.now += pause
             case "boundary", int(offset):
                 end = ((self.clock() - 8 * 3_600) // DAY + 1) * DAY + 8 * 3_600
                 self.clock.now = max(self.clock(), end + offset)
             case "poll", str(task):
-                self.polled.poll(task)
-                if self.polled.error(task) is not None:
-                    return
-                if task == "sessions":
-                    self.polls.append(self.clock())
-                elif task == "session_breakdowns":
-                    self.listed.append(self.clock())
-                else:
-                    self.ledger_at = self.clock()
+                self.poll(task)
             case "failure", str(task):
                 self.failing = True
                 self.polled.poll(task)
                 self.failing = False
             case "restart", _:
                 self.restart()
+
+    def poll(self, task: str) -> None:
+        """Poll, and note when that was done."""
+        self.polled.poll(task)
+        if self.polled.error(task) is None:
+            noted = {"sessions": self.polls, "session_breakdowns": self.listed}
+            noted.get(task, []).append(self.clock())
 
     def windows(self) -> dict[str, tuple[float, float]]:
         """The start of each running window, and since when it is wholly known."""
@@ -162,7 +159,7 @@ def history() -> Iterator[History]:
     with respx.mock as router, ExitStack() as stack:
         made = History(Clock(START), stack.enter_context(ExitStack()))
         router.route().mock(side_effect=made.respond)
-        made.polled.poll("cycles")
+        made.restart()
         yield made
 
 
@@ -220,8 +217,8 @@ STEPS = st.lists(
                 st.lists(st.sampled_from(("x", "y", "z")), max_size=3),
             ),
         ),
-        st.tuples(st.just("work"), st.tuples(st.integers(0, 9), st.floats(0.001, 1e3))),
-        st.tuples(st.just("work"), st.tuples(st.integers(0, 9), st.floats(0.001, 1e3))),
+        st.tuples(st.just("work"), st.floats(0.001, 1e3)),
+        st.tuples(st.just("work"), st.floats(0.001, 1e3)),
         st.tuples(st.just("wait"), st.sampled_from([1, 60, 900, 5 * 3_600, 30 * 3_600])),
         st.tuples(st.just("boundary"), st.sampled_from([-1, 0, 5, 3_600])),
         st.tuples(st.just("poll"), st.just("sessions")),
@@ -244,6 +241,7 @@ def test_rows_add_up_to_the_total_and_no_session_has_more_than_it_did(
     steps: list[tuple[str, object]],
 ) -> None:
     with history() as made:
+        made.play("create", (["a", "b"], ["x", "y"]))
         for what, argument in steps:
             made.play(what, argument)
             check(made, made.polled.scrape())
@@ -252,7 +250,7 @@ def test_rows_add_up_to_the_total_and_no_session_has_more_than_it_did(
 def test_once_all_is_polled_every_window_has_all_its_rows() -> None:
     with history() as made:
         made.play("create", (["a"], ["x"]))
-        made.play("work", (0, 2.5))
+        made.play("work", 2.5)
         for task in ("sessions", "session_breakdowns", "enterprise_consumption"):
             made.play("poll", task)
         scrape = made.polled.scrape()

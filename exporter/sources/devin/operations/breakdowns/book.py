@@ -5,12 +5,14 @@ Sums change with each session that changes, so that neither a poll nor a scrape 
 
 import math
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from exporter.client.models import Listing
 from exporter.client.response import CLOCK_STEP_SECONDS
 from exporter.sources.devin.billing.windows import DAY, BillingWindows, Window, seconds
+from exporter.sources.devin.operations.breakdowns import stored
+from exporter.sources.devin.operations.breakdowns.coverage import OVERLAP_SECONDS, Coverage
 from exporter.sources.devin.operations.breakdowns.labels import labels_of
 from exporter.sources.devin.operations.breakdowns.reading import (
     UNKNOWN_START,
@@ -20,71 +22,8 @@ from exporter.sources.devin.operations.breakdowns.reading import (
 from exporter.sources.devin.operations.breakdowns.sums import Rows, WindowSums
 from exporter.sources.devin.operations.session_items import Changes, SessionItem
 
-OVERLAP_SECONDS = 600.0
-"""Spans overlap by this, as the API's clock and its bounds may differ from ours."""
-
 LIST_AGAIN_AFTER_SECONDS = 3_600.0
 """The cycle is listed again so long after the start of each day."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """Of which time all changed sessions are known (Unix seconds).
-
-    Attributes:
-        polled_since: from here to `polled_until` by the polls of the sessions.
-        listed_until: from the start of the cycle to here by listing it.
-        listed_on: the day on which the cycle was last listed as a whole.
-        doubtful_since: from here to `doubtful_until`, sessions are missing that could not be read;
-            inf if none are.
-    """
-
-    polled_since: float = math.inf
-    polled_until: float = -math.inf
-    listed_until: float = -math.inf
-    listed_on: int | None = None
-    doubtful_since: float = math.inf
-    doubtful_until: float = -math.inf
-
-    @property
-    def joined(self) -> bool:
-        """Whether the cycle is known without a gap."""
-        return self.listed_until >= self.polled_since
-
-    def covers(self, window: Window) -> bool:
-        """Whether all sessions that changed in a running window are known."""
-        return self.polled_until >= window.start and (
-            self.joined or self.polled_since <= window.start
-        )
-
-    def polled(self, changes: Changes) -> "Coverage":
-        """The coverage after one more poll."""
-        since, listed_until = min(self.polled_since, changes.since), self.listed_until
-        if changes.since > self.polled_until:
-            since = changes.since
-            listed_until = self.polled_until - OVERLAP_SECONDS if self.joined else listed_until
-        coverage = replace(
-            self,
-            polled_since=since,
-            polled_until=changes.requested_at,
-            listed_until=listed_until,
-        )
-        span = Window(changes.since, changes.requested_at)
-        return coverage.doubted(span) if changes.items.unreadable else coverage.trusted(span)
-
-    def doubted(self, span: Window) -> "Coverage":
-        """The same, after a session that changed in a span of time could not be read."""
-        return replace(
-            self,
-            doubtful_since=min(self.doubtful_since, span.start),
-            doubtful_until=max(self.doubtful_until, span.end),
-        )
-
-    def trusted(self, span: Window) -> "Coverage":
-        """The same, after all sessions that changed in a span of time could be read."""
-        if span.start > self.doubtful_since or span.end < self.doubtful_until:
-            return self
-        return replace(self, doubtful_since=math.inf, doubtful_until=-math.inf)
 
 
 class Book:
@@ -131,12 +70,9 @@ class Book:
     def list(self, span: Window, items: Listing[SessionItem]) -> None:
         """Take over the sessions that changed in a span of time, as listed."""
         with self._lock:
-            coverage = self._coverage
-            cycle = self._sums.get("cycle")
-            begun = max(coverage.listed_until, cycle.running.window.start if cycle else math.inf)
-            if span.start <= begun:
-                listed_until = max(coverage.listed_until, span.end)
-                self._coverage = replace(coverage, listed_until=listed_until)
+            coverage, cycle = self._coverage, self._sums.get("cycle")
+            if cycle is not None:
+                self._coverage = coverage.listed(span, cycle.running.window)
             if items.unreadable:
                 self._coverage = self._coverage.doubted(span)
             self._read(items, unchanged_until=coverage.polled_until)
@@ -146,6 +82,26 @@ class Book:
         with self._lock:
             coverage = replace(self._coverage, listed_on=day)
             self._coverage = coverage if unreadable else coverage.trusted(span)
+
+    def kept(self) -> tuple[Coverage, Mapping[str, Reading]]:
+        """What is to outlive the process: the coverage, and the sessions by id.
+
+        A reading is equal as long as nothing has changed of its session.
+        """
+        with self._lock:
+            return self._coverage, dict(self._readings)
+
+    def restore(self, values: Mapping[str, bytes]) -> None:
+        """Take over what an earlier process has encoded, whole or not at all.
+
+        The sums are made at the next poll, of which the windows are known.
+
+        Raises:
+            ValueError: if it cannot be read.
+        """
+        coverage, readings = stored.decode(values)
+        with self._lock:
+            self._coverage, self._readings, self._sums = coverage, readings, {}
 
     def rows(self, name: str, window: Window, *, most: int) -> Rows | None:
         """The rows of a running window; None unless all sessions that changed in it are known.
@@ -175,19 +131,17 @@ class Book:
         if sums is not None and sums.running.zero.window == window.days.start:
             return
         if name == "cycle":
-            self._forget_before(window, reaches_back=sums is None or _starts_before(window, sums))
+            self._coverage = self._coverage.of_cycle(window)
+            self._forget_before(window)
         self._sums[name] = begun = WindowSums(Running.of(place, window))
         for known_as, reading in self._readings.items():
             if begun.running.may_have_use(reading):
                 self._readings[known_as] = counted = begun.running.with_start(reading)
                 begun.add(counted)
 
-    def _forget_before(self, cycle: Window, *, reaches_back: bool) -> None:
+    def _forget_before(self, cycle: Window) -> None:
         """Forget the sessions that have not changed in the cycle, nor in the last day."""
-        coverage = self._coverage
-        if reaches_back:
-            self._coverage = replace(coverage, listed_until=-math.inf)
-        first = min(cycle.start, coverage.polled_until - DAY)
+        first = min(cycle.start, self._coverage.polled_until - DAY)
         self._readings = {
             known_as: reading
             for known_as, reading in self._readings.items()
@@ -235,7 +189,3 @@ class Book:
             if before is not None:
                 sums.take(before)
             sums.add(after)
-
-
-def _starts_before(window: Window, sums: WindowSums) -> bool:
-    return window.start < sums.running.window.start

@@ -5,8 +5,9 @@ compared with all work that was really done: no more than it in any window, no l
 done since the exporter first saw the window, and with the rest exactly the ledger's total.
 """
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -17,6 +18,11 @@ import respx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exporter.client.models import Listing
+from exporter.sources.devin.billing.windows import Window, billing_windows
+from exporter.sources.devin.operations.breakdowns import stored
+from exporter.sources.devin.operations.breakdowns.book import Book
+from exporter.sources.devin.operations.session_items import Changes, SessionItem
 from tests.support.rig import Clock, Rig, Scrape, at, rig
 
 URL = "https://api.test"
@@ -259,3 +265,31 @@ def test_once_all_is_polled_every_window_has_all_its_rows() -> None:
             assert rows(scrape, "origin", name) == {"o0": 2.5, "unexplained": 0.5}
             labels = {"git.example.com/acme/x": 2.5, "unexplained": 0.5}
             assert rows(scrape, "repository", name) == labels
+
+
+def session_at(moment: float, acus: float) -> SessionItem:
+    row = Worker(1, CYCLES[0], ["a"], ["x"], [(moment, acus)]).row(moment)
+    return SessionItem.model_validate_json(json.dumps(row))
+
+
+def test_a_book_that_was_stored_goes_on_where_it_ended() -> None:
+    cycle, now = Window(CYCLES[1], CYCLES[2]), CYCLES[1] + 3_600
+
+    def poll(book: Book, at: float, acus: float) -> Mapping[str, Mapping[str, float]]:
+        windows = billing_windows(at, cycle=cycle, previous_cycle=None)
+        book.poll(Changes(at - 7_200, at, Listing([session_at(at, acus)])), windows)
+        found = book.rows("cycle", cycle, most=5)
+        return found.acus if found else {}
+
+    book, again = Book(written=True), Book(written=True)
+    assert poll(book, now, 5.0)["tag"] == {}
+    coverage, readings = book.kept()
+    values = {known_as: stored.encode_reading(each) for known_as, each in readings.items()}
+    again.restore({**values, stored.COVERAGE: stored.encode_coverage(coverage)})
+    assert again.kept() == book.kept()
+    assert poll(again, now + 600, 7.5) == poll(book, now + 600, 7.5)
+    assert poll(again, now + 600, 7.5)["tag"] == {"a": 2.5}
+    for damaged in ({}, {stored.COVERAGE: b"[]"}, {**values, stored.COVERAGE: b"{"}):
+        with pytest.raises(ValueError, match=r"."):
+            again.restore(damaged)
+    assert again.kept() == book.kept()

@@ -252,20 +252,22 @@ def test_values_that_are_rows_of_ours_and_more_than_are_told_apart_are_other(
 def test_a_session_from_before_the_window_counts_from_its_first_known_figure(
     polled: Rig, listed: Listed, clock: Clock
 ) -> None:
-    old = {"age": 40 * DAY, "tags": ["old"]}
-    listed.rows = [session("1", acus=7.0, **old)]
+    def old(acus: float, *, quiet: float) -> dict[str, object]:
+        return session("1", acus=acus, quiet=quiet, age=40 * DAY, tags=["old"])
+
+    listed.rows = [old(7.0, quiet=60)]
     scrape = poll(polled)
     assert rows(scrape, "tag") == rows(scrape, "tag", "cycle") == {"unexplained": 10}
-    listed.rows = [session("1", acus=9.0, quiet=0, **old)]
+    listed.rows = [old(9.0, quiet=0)]
     clock.now += 60
     scrape = poll(polled)
     assert rows(scrape, "tag") == rows(scrape, "tag", "cycle") == {"old": 2, "unexplained": 8}
-    listed.rows = [session("1", acus=8.5, quiet=-1, **old)]
+    listed.rows = [old(8.5, quiet=-1)]
     assert rows(poll(polled), "tag") == {"old": 1.5, "unexplained": 8.5}
     # Restated below what it was: nothing is known to have been consumed since.
-    listed.rows = [session("1", acus=6.0, quiet=-2, **old)]
+    listed.rows = [old(6.0, quiet=-2)]
     assert rows(poll(polled), "tag") == {"unexplained": 10}
-    listed.rows = [session("1", acus=6.25, quiet=-3, **old)]
+    listed.rows = [old(6.25, quiet=-3)]
     assert rows(poll(polled), "tag") == {"old": 0.25, "unexplained": 9.75}
 
 

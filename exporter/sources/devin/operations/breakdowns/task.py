@@ -137,7 +137,7 @@ class Breakdowns:
             return Snapshot(expired_entities=1)
         windows = self._windows(now).certain()
         samples: list[Sample] = []
-        for name in ACUS.keys() & windows.keys():
+        for name in [each for each in ACUS if each in windows]:
             rows = self._book.rows(name, windows[name], most=self._limit)
             if rows is not None:
                 total = _total(ledger, windows[name], now, max_age)

@@ -103,7 +103,11 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
         )
 
     def session_list(call: Call) -> object:
-        return responses.sessions(call.whole("updated_after", default=0), call.ids.get("org_id"))
+        return responses.sessions(
+            call.whole("updated_after", default=0),
+            call.whole("updated_before", default=2**40),
+            call.ids.get("org_id"),
+        )
 
     def categories(call: Call) -> object:
         return responses.categories(call.whole("time_after"), call.whole("time_before"))

@@ -169,10 +169,13 @@ class Responses:
         """`…/usage-policies/tiers`."""
         return limits.tiers()
 
-    def sessions(self, updated_after: int, org_id: str | None) -> Sequence[Record]:
+    def sessions(
+        self, updated_after: int, updated_before: int, org_id: str | None
+    ) -> Sequence[Record]:
         """`…/sessions`."""
         org = None if org_id is None else self._org(org_id)
-        return session_list.sessions(self._world, updated_after, self._clock(), org=org)
+        listed = session_list.sessions
+        return listed(self._world, updated_after, self._clock(), org=org, before=updated_before)
 
     def users(self) -> Sequence[Record]:
         """`/v3/enterprise/members/users`: those with a direct role."""

@@ -33,6 +33,7 @@ from exporter.sources.devin.operations import (
     session_items,
     sessions,
 )
+from exporter.sources.devin.operations.breakdowns import metrics as breakdown_metrics
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
@@ -128,6 +129,15 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
                 ),
             ),
             session_bills.CURRENT_ENDPOINTS,
+            needs_none=True,
+        ),
+        DataSet(
+            context.breakdowns.task(
+                interval,
+                total=lambda: ledgers.of_key,
+                sessions=sessions.TASK,
+                totals=(scopes.ENTERPRISE_SCOPE.task, scopes.ORGANIZATION_SCOPE.task),
+            ),
             needs_none=True,
         ),
         DataSet(
@@ -235,6 +245,7 @@ SOURCE = Source(
         *organization_limits.METRICS,
         *organization_limits.TIER_METRICS,
         *sessions.METRICS,
+        *breakdown_metrics.METRICS,
         *queue.METRICS,
         *hypervisors.METRICS,
         *guardrails.METRICS,

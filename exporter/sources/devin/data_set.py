@@ -14,6 +14,7 @@ from exporter.sources.devin.members import models
 from exporter.sources.devin.members.directory import Directory
 from exporter.sources.devin.members.user_policy import UserPolicy
 from exporter.sources.devin.operations import queue, session_items
+from exporter.sources.devin.operations.breakdowns.task import Breakdowns
 from exporter.sources.devin.operations.session_bills import SessionBills
 from exporter.sources.devin.operations.sessions import Sessions, Table
 from exporter.sources.devin.settings import DevinSettings
@@ -38,6 +39,7 @@ class Context:
     day_start: DayStart
     cycles: Cycles
     user_policy: UserPolicy
+    breakdowns: Breakdowns
     sessions: Sessions
     session_bills: SessionBills
     directory: Directory
@@ -56,11 +58,27 @@ class Context:
             large_acus=settings.large_session_acus,
         )
         bills = SessionBills(client, clock, identity, interval=settings.poll_interval)
-        recent = Sessions(client, clock, identity, policy=policy, table=table, bills=bills)
-        directory = Directory(client, clock, identity, policy=policy, seen=recent.seen_users)
         day_start = DayStart()
         cycles = Cycles(client, clock, identity, day_start)
-        return cls(identity, day_start, cycles, policy, recent, bills, directory)
+        breakdowns = Breakdowns(
+            client,
+            clock,
+            identity,
+            cycles.windows,
+            limit=settings.session_breakdown_limit,
+            written=policy.shows_ids,
+        )
+        recent = Sessions(
+            client,
+            clock,
+            identity,
+            policy=policy,
+            table=table,
+            bills=bills,
+            on_changes=breakdowns.changed,
+        )
+        directory = Directory(client, clock, identity, policy=policy, seen=recent.seen_users)
+        return cls(identity, day_start, cycles, policy, breakdowns, recent, bills, directory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,13 @@ class DevinSettings(Section):
         description="ACUs above which a session is large: while it runs, it is in that table, "
         "however old, and raises an alert",
     )
+    session_breakdown_limit: int = Field(
+        default=50,
+        ge=0,
+        le=1_000,
+        description="tags, repositories, origins, playbooks and automations with own rows, "
+        "each; the rest is summed up as `other`; 0 for no breakdown of sessions at all",
+    )
     session_titles: bool = Field(
         default=False,
         description="whether that table shows titles, which users wrote; never with user metrics "

@@ -133,6 +133,11 @@ class Consumption:
         """Whether any ACU of any entity was ever seen."""
         return any(ledger.used for ledger in self.ledgers)
 
+    @property
+    def of_key(self) -> Ledger:
+        """The ledger of what the key sees in all: the enterprise, or its organization."""
+        return self.enterprise if self._identity.org_id is None else self.organizations
+
     def _main_scope(self) -> Scope:
         return ENTERPRISE_SCOPE if self._identity.org_id is None else ORGANIZATION_SCOPE
 

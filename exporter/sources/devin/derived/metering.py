@@ -13,6 +13,7 @@ from exporter.sources.devin.consumption import scopes
 from exporter.sources.devin.consumption.collector import Consumption
 from exporter.sources.devin.derived import unattributed
 from exporter.sources.devin.operations import sessions
+from exporter.sources.devin.operations.breakdowns import metrics as breakdowns
 
 ORGANIZATION_METRICS_TASK = "organization_metrics"
 
@@ -26,6 +27,7 @@ ACU_METRICS = frozenset(
     {
         *scopes.METRICS,
         *unattributed.METRICS,
+        *breakdowns.ACU_METRICS,
         sessions.RECENT_ACUS,
         sessions_created.AVERAGE_ACUS,
         sessions_created.ORGANIZATION_AVERAGE_ACUS,

@@ -1,18 +1,41 @@
 """A session as the list of sessions has it: `GET /v3/enterprise/sessions`, and per organization."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 
 from exporter.client.endpoint import Endpoint
 from exporter.client.http import PAGE_SIZE
-from exporter.client.models import Acus, Id, ListPage, ResponseModel, Timestamp
+from exporter.client.models import (
+    Acus,
+    Array,
+    Id,
+    Listing,
+    ListPage,
+    ResponseModel,
+    Timestamp,
+)
 from exporter.exposition.text import Name, Word
 from exporter.sources.devin import keys
 from exporter.sources.devin.billing.windows import DAY
 
 RUNNING = frozenset({"running", "resuming"})
+
+
+LONGEST_ADDRESS = 2_000
+"""The characters of an address that are read."""
+
+Address = Annotated[str, AfterValidator(lambda text: text[:LONGEST_ADDRESS])]
+"""The address of a pull request; it is not published."""
+
+
+class PullRequest(ResponseModel):
+    """A pull request of a session."""
+
+    pr_url: Address
+    pr_state: Word | None = None
 
 
 class SessionItem(ResponseModel):
@@ -31,6 +54,10 @@ class SessionItem(ResponseModel):
     status_detail: Word | None = None
     origin: Word | None = None
     category: Word | None = None
+    playbook_id: Word | None = None
+    automation_id: Word | None = None
+    tags: Array[Word] | None = None
+    pull_requests: Array[PullRequest] | None = None
 
     @property
     def known_as(self) -> str:
@@ -58,6 +85,15 @@ ORG_ENDPOINT = replace(
     keys=keys.ORGANIZATION_ONLY,
 )
 ENDPOINTS = (ENDPOINT, ORG_ENDPOINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The sessions that changed from `since` to `requested_at` (Unix seconds), as listed then."""
+
+    since: float
+    requested_at: float
+    items: Listing[SessionItem]
 
 
 def newest(items: Iterable[SessionItem], count: int) -> list[SessionItem]:

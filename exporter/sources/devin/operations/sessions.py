@@ -23,7 +23,7 @@ from exporter.sources.devin.members.user_policy import UserPolicy
 from exporter.sources.devin.operations import kept_sessions, session_bills, session_items
 from exporter.sources.devin.operations.kept_sessions import Polls
 from exporter.sources.devin.operations.session_bills import SessionBills
-from exporter.sources.devin.operations.session_items import SessionItem
+from exporter.sources.devin.operations.session_items import Changes, SessionItem
 
 TASK = "sessions"
 LONGEST_INTERVAL = 60.0
@@ -99,6 +99,7 @@ class Sessions:
         policy: UserPolicy,
         table: Table,
         bills: SessionBills,
+        on_changes: Callable[[Changes], None],
     ) -> None:
         self._client = client
         self._clock = clock
@@ -106,6 +107,7 @@ class Sessions:
         self._policy = policy
         self._table = table
         self._bills = bills
+        self._on_changes = on_changes
         self._lock = threading.Lock()
         self._known: dict[str, SessionItem] = {}
         self._requested_at = -math.inf
@@ -167,12 +169,14 @@ class Sessions:
             self._known_until if is_fresh(self._known_until, requested_at, math.inf) else -math.inf
         )
         first = known_until == -math.inf
-        since = max(known_until - OVERLAP_SECONDS, requested_at - DAY)
+        reached = since = max(known_until - OVERLAP_SECONDS, requested_at - DAY)
         items = self._updated_after(since)
         complete = not items.unreadable
         for days in FURTHER_BACK_DAYS if first else ():
             if len(items) < self._table.rows:
-                items = self._updated_after(requested_at - days * DAY)
+                reached = requested_at - days * DAY
+                items = self._updated_after(reached)
+        self._on_changes(Changes(reached, requested_at, items))
         with self._lock:
             for item in items:
                 before = self._known.get(item.known_as)

@@ -266,16 +266,17 @@ def test_off_shows_no_user_series_and_leaves_all_else_as_it_is(
     off, _ = polled_page(api, clock, user_metrics="off")
     full, _ = polled_page(api, clock)
     of_users = ("devin_user_", "devin_organization_member_info", "devin_recent_session_info")
+    named_by_users = ("devin_session_tag_", "devin_session_repository_", "devin_repository_")
     measured = ("devin_exporter_task_duration_seconds", "devin_exporter_task_series")
 
     def rest(scrape: Scrape) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         return {
             key: value
             for key, value in scrape.values.items()
-            if not key[0].startswith(of_users) and key[0] not in measured
+            if not key[0].startswith((*of_users, *named_by_users)) and key[0] not in measured
         }
 
-    assert not any(name.startswith(of_users[:2]) for name in off.names())
+    assert not any(name.startswith((*of_users[:2], *named_by_users)) for name in off.names())
     assert labels_of(off, "devin_recent_session_info", "user_id") == {""}
     assert rest(off) == rest(full)
 

@@ -1,0 +1,1 @@
+"""ACUs of sessions by tag, repository, origin, playbook and automation."""

@@ -1,0 +1,191 @@
+"""The sessions of the running cycle, and the sums over them by label. No I/O.
+
+Sums change with each session that changes, so that neither a poll nor a scrape goes through all.
+"""
+
+import math
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from exporter.client.models import Listing
+from exporter.client.response import CLOCK_STEP_SECONDS
+from exporter.sources.devin.billing.windows import DAY, BillingWindows, Window, seconds
+from exporter.sources.devin.operations.breakdowns import stored
+from exporter.sources.devin.operations.breakdowns.coverage import OVERLAP_SECONDS, Coverage
+from exporter.sources.devin.operations.breakdowns.labels import labels_of
+from exporter.sources.devin.operations.breakdowns.reading import (
+    UNKNOWN_START,
+    Reading,
+    Running,
+)
+from exporter.sources.devin.operations.breakdowns.sums import Rows, WindowSums
+from exporter.sources.devin.operations.session_items import Changes, SessionItem
+
+LIST_AGAIN_AFTER_SECONDS = 3_600.0
+"""The cycle is listed again so long after the start of each day."""
+
+
+class Book:
+    """The sessions of the running cycle. Safe to use from several threads.
+
+    Args:
+        written: whether with tags and repositories, which people have named.
+    """
+
+    def __init__(self, *, written: bool) -> None:
+        self._written = written
+        self._lock = threading.Lock()
+        self._readings: dict[str, Reading] = {}
+        self._coverage = Coverage()
+        self._sums: dict[str, WindowSums] = {}
+
+    def poll(self, changes: Changes, windows: BillingWindows) -> None:
+        """Take over what a poll of the sessions has found, with the windows at that time."""
+        with self._lock:
+            before = self._coverage
+            if changes.requested_at < before.polled_until - CLOCK_STEP_SECONDS:
+                # The clock was ahead: what was taken for today's may not be.
+                before, self._readings, self._sums = Coverage(), {}, {}
+            self._coverage = before.polled(changes)
+            self._turn("today", 0, windows.today)
+            self._turn("cycle", 1, windows.cycle)
+            self._read(changes.items, unchanged_until=before.polled_until)
+
+    def to_list(self, windows: BillingWindows, now: float) -> Window | None:
+        """The time of which the sessions that changed in it are to be listed; None for now."""
+        cycle, today = windows.cycle, windows.today
+        with self._lock:
+            coverage = self._coverage
+        if cycle is None or coverage.polled_until == -math.inf:
+            return None
+        if not coverage.covers(cycle):
+            start = max(cycle.start, coverage.listed_until)
+            return Window(start, coverage.polled_since + OVERLAP_SECONDS)
+        due = today.start + LIST_AGAIN_AFTER_SECONDS <= now
+        if due and coverage.listed_on != today.days.start:
+            return Window(cycle.start, now)
+        return None
+
+    def list(self, span: Window, items: Listing[SessionItem]) -> None:
+        """Take over the sessions that changed in a span of time, as listed."""
+        with self._lock:
+            coverage, cycle = self._coverage, self._sums.get("cycle")
+            if cycle is not None:
+                self._coverage = coverage.listed(span, cycle.running.window)
+            if items.unreadable:
+                self._coverage = self._coverage.doubted(span)
+            self._read(items, unchanged_until=coverage.polled_until)
+
+    def listed(self, span: Window, day: int, *, unreadable: int) -> None:
+        """Take note that all of a span was listed on a day (number)."""
+        with self._lock:
+            coverage = replace(self._coverage, listed_on=day)
+            self._coverage = coverage if unreadable else coverage.trusted(span)
+
+    def kept(self) -> tuple[Coverage, Mapping[str, Reading]]:
+        """What is to outlive the process: the coverage, and the sessions by id.
+
+        A reading is equal as long as nothing has changed of its session.
+        """
+        with self._lock:
+            return self._coverage, dict(self._readings)
+
+    def restore(self, values: Mapping[str, bytes]) -> None:
+        """Take over what an earlier process has encoded, whole or not at all.
+
+        The sums are made at the next poll, of which the windows are known.
+
+        Raises:
+            ValueError: if it cannot be read.
+        """
+        coverage, readings = stored.decode(values)
+        with self._lock:
+            self._coverage, self._readings, self._sums = coverage, readings, {}
+
+    def rows(self, name: str, window: Window, *, most: int) -> Rows | None:
+        """The rows of a running window; None unless all sessions that changed in it are known.
+
+        Args:
+            most: the values with rows of their own, in each dimension.
+        """
+        with self._lock:
+            coverage, sums = self._coverage, self._sums.get(name)
+            if sums is None or sums.running.zero.window != window.days.start:
+                return None
+            if not coverage.covers(window):
+                return None
+            return sums.rows(most, counts=coverage.doubtful_since == math.inf)
+
+    @property
+    def polled_until(self) -> float:
+        """When the sessions were last polled (Unix seconds); -inf if never."""
+        return self._coverage.polled_until
+
+    def _turn(self, name: str, place: int, window: Window | None) -> None:
+        """Begin the sums of a window anew when another one runs."""
+        sums = self._sums.get(name)
+        if window is None:
+            self._sums.pop(name, None)
+            return
+        if sums is not None and sums.running.zero.window == window.days.start:
+            return
+        if name == "cycle":
+            self._coverage = self._coverage.of_cycle(window)
+            self._forget_before(window)
+        self._sums[name] = begun = WindowSums(Running.of(place, window))
+        for known_as, reading in self._readings.items():
+            if begun.running.may_have_use(reading):
+                self._readings[known_as] = counted = begun.running.with_start(reading)
+                begun.add(counted)
+
+    def _forget_before(self, cycle: Window) -> None:
+        """Forget the sessions that have not changed in the cycle, nor in the last day."""
+        first = min(cycle.start, self._coverage.polled_until - DAY)
+        self._readings = {
+            known_as: reading
+            for known_as, reading in self._readings.items()
+            if reading.updated_at >= first
+        }
+
+    def _read(self, items: Iterable[SessionItem], *, unchanged_until: float) -> None:
+        """Replace what is known of sessions, and change the sums by the difference.
+
+        Args:
+            unchanged_until: sessions that were polled before have not changed until then.
+        """
+        coverage = self._coverage
+        for item in items:
+            before = self._readings.get(item.known_as)
+            if before is not None and before.updated_at > seconds(item.updated_at):
+                continue
+            polled = before is not None and (
+                coverage.joined or before.updated_at >= coverage.polled_since
+            )
+            held = unchanged_until if polled else -math.inf
+            self._replace(item, before, unchanged_until=held)
+
+    def _replace(
+        self, item: SessionItem, before: Reading | None, *, unchanged_until: float
+    ) -> None:
+        starts = {sums.running.place: sums.running for sums in self._sums.values()}
+        day, cycle = (
+            starts[place].start(item, before, unchanged_until=unchanged_until)
+            if place in starts
+            else UNKNOWN_START
+            for place in (0, 1)
+        )
+        after = Reading(
+            item.acus_consumed,
+            seconds(item.created_at),
+            seconds(item.updated_at),
+            labels_of(item, written=self._written),
+            (day, cycle),
+        )
+        if after == before:
+            return
+        self._readings[item.known_as] = after
+        for sums in self._sums.values():
+            if before is not None:
+                sums.take(before)
+            sums.add(after)

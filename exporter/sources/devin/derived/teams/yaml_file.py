@@ -95,7 +95,7 @@ def _team(name: str, body: yaml.Node, faults: Faults, rules: list[Rule]) -> Team
             kind = _KINDS[key.value]
             for item in _items(value):
                 pattern = _scalar(item, faults, what=key.value)
-                if not pattern:
+                if not pattern and isinstance(item, yaml.ScalarNode):
                     faults.note(_line(item), f"{key.value}: an entry is empty")
                 rules.append(Rule(_line(item), kind, pattern, name))
         else:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import httpx
 import respx
 
-from tests.support.rig import Clock, Rig, at, rig
+from tests.support.rig import Clock, Rig, Scrape, at, rig
 
 URL = "https://api.test"
 NOW = at("2026-03-20 15:30:00")
@@ -48,11 +48,12 @@ class Person:
 
 @dataclass
 class Enterprise:
-    """Its users and service users; changes are seen at the next polls."""
+    """Its users, also those who are gone, and service users; polls see changes."""
 
     clock: Clock
     users: dict[str, Person] = field(default_factory=dict)
     bots: dict[str, Person] = field(default_factory=dict)
+    gone: dict[str, Person] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -88,7 +89,7 @@ class Enterprise:
         if path in lists:
             return httpx.Response(200, json={"items": lists[path], "has_next_page": False})
         kind, _, entity = path.removeprefix(f"{DAILY}/").partition("/")
-        people = {"users": self.users, "service-users": self.bots}[kind]
+        people = {"users": {**self.gone, **self.users}, "service-users": self.bots}[kind]
         if entity not in people:
             return httpx.Response(404)
         return httpx.Response(200, json=_days(people[entity].use))
@@ -119,13 +120,16 @@ def polled(made: Enterprise, **settings: str) -> Iterator[Rig]:
         yield running
 
 
-def shown(running: Rig, kind: str, window: str) -> Page:
+def shown(running: Rig | Scrape, kind: str, window: str) -> Page:
     """The ACUs by group, team, user or service user."""
+    scrape = running.scrape() if isinstance(running, Rig) else running
     label = {"user": "user_id", "service_user": "service_user_id"}.get(kind, kind)
-    family = running.scrape().family(f"devin_{kind}_consumption_{window}_acus")
     return {
         (labels[label], labels["product"]): acus
-        for labels, acus in ((dict(pairs), acus) for pairs, acus in family.items())
+        for labels, acus in (
+            (dict(pairs), acus)
+            for pairs, acus in scrape.family(f"devin_{kind}_consumption_{window}_acus").items()
+        )
     }
 
 

@@ -52,6 +52,11 @@ class DebouncedList(Generic[T]):
             self._rows = {**listed, **absent}
             self.requested_at, self.complete = requested_at, not rows.unreadable
 
+    @property
+    def version(self) -> object:
+        """Another object after each good list."""
+        return self._rows
+
     def ids(self) -> frozenset[str]:
         """The ids of all known entities, whatever the age of the list.
 

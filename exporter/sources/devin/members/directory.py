@@ -8,7 +8,7 @@ from exporter.client.endpoint import Request
 from exporter.client.fan_out import run_all
 from exporter.client.http import Client
 from exporter.client.models import Listing
-from exporter.client.response import Response, first_expiry
+from exporter.client.response import first_expiry
 from exporter.errors import EntitiesUnknownError, NotFoundError, PermissionMissingError
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
@@ -182,15 +182,16 @@ class Directory:
                 self._policy.listed(self._users_or_seen())
 
     def _user_names(self, now: float, max_age: float) -> Snapshot:
-        rows = self.user_rows(now, max_age)
+        rows = [row for each in self._users for row in each.rows(now, max_age)]
         return Snapshot(
             tuple(_user_samples((row.value for row in rows), self._policy)),
             expires=first_expiry((row.requested_at for row in rows), max_age),
         )
 
-    def user_rows(self, now: float, max_age: float) -> list[Response[Member]]:
-        """The fresh rows of both lists of users."""
-        return [row for each in self._users for row in each.rows(now, max_age)]
+    @property
+    def user_lists(self) -> tuple[DebouncedList[Member], ...]:
+        """Both lists of users: with a direct role, and with one by a group."""
+        return self._users
 
     def organizations(self, now: float, max_age: float) -> tuple[Organization, ...]:
         """The organizations of a fresh list; none if the list is too old."""

@@ -81,6 +81,11 @@ class TeamsFile:
         return self._map
 
     @property
+    def in_use(self) -> TeamMap | None:
+        """The same; None before a good file."""
+        return self._map
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The teams of the file in use."""
         return tuple(self._document.teams) if self._document else ()

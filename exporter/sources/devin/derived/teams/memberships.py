@@ -1,12 +1,13 @@
 """E-mail and groups of users, as the lists have them."""
 
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Self
 
-from exporter.client.response import first_expiry
+from exporter.client.response import is_fresh
 from exporter.errors import EntitiesUnknownError
 from exporter.sources.devin.derived.teams.patterns import TeamMap
 from exporter.sources.devin.identity import Identity
@@ -43,10 +44,6 @@ class Membership:
         return teams.team_of(user_id, email=self.email, groups=self.groups or ())
 
 
-_Made = tuple[tuple[Member, ...], Membership]
-"""The rows of a user in both lists, and the membership that they make."""
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """The memberships of all users.
@@ -66,10 +63,17 @@ class Memberships:
     def __init__(self, people: Directory, identity: Identity) -> None:
         self._people = people
         self._identity = identity
-        self._last: dict[str, _Made] = {}
+        self._versions: tuple[object, ...] = ()
+        self._requested: tuple[float, float] = (0.0, 0.0)
+        self._members: dict[str, tuple[Member, ...]] = {}
+        self._listed: dict[str, Membership] = {}
+        self._left: dict[str, Membership] = {}
+        self._all: Mapping[str, Membership] = {}
 
     def known(self, now: float, max_age: float, *, counted: AbstractSet[str]) -> Known:
         """The memberships of all listed users, and of those who are counted.
+
+        As long as nothing changes, they are the same object.
 
         Args:
             counted: users whose consumption is requested.
@@ -80,29 +84,43 @@ class Memberships:
         """
         if self._identity.org_id is not None:
             raise EntitiesUnknownError("an organization's key does not list all members")
-        rows = self._people.user_rows(now, max_age)
+        before = self._listed
+        self._read_lists()
+        oldest, newest = self._requested
+        if not (is_fresh(oldest, now, max_age) and is_fresh(newest, now, max_age)):
+            raise EntitiesUnknownError("the list of users is too old")
+        gone = counted - self._listed.keys()
+        if self._listed is not before or gone != self._left.keys():
+            last = {**before, **self._left}
+            self._left = {user_id: last.get(user_id, Membership()) for user_id in gone}
+            self._all = {**self._listed, **self._left}
+        return Known(self._all, oldest + max_age)
+
+    def _read_lists(self) -> None:
+        """Take over the lists as they are. Raises `EntitiesUnknownError` if one is incomplete."""
+        lists = self._people.user_lists
+        listed = self._people.all_user_ids()
+        versions = tuple(each.version for each in lists)
+        if len(versions) == len(self._versions) and all(
+            map(operator.is_, versions, self._versions)
+        ):
+            return
+        rows = [row for each in lists for row in each.rows(each.requested_at or 0.0, math.inf)]
         members: dict[str, tuple[Member, ...]] = {}
         for row in rows:
             user_id = row.value.user_id
             members[user_id] = (*members.get(user_id, ()), row.value)
-        listed = self._people.all_user_ids()
-        if not members.keys() >= listed:
-            raise EntitiesUnknownError("the list of users is too old")
-        left = counted - members.keys()
-        self._last = {
-            **{user_id: last for user_id, last in self._last.items() if user_id in left},
-            **{user_id: self._of(user_id, rows) for user_id, rows in members.items()},
+        if members.keys() != listed:
+            raise EntitiesUnknownError("a row of the list of users is too old")
+        requested = [
+            *(row.requested_at for row in rows),
+            *(each.requested_at or 0.0 for each in lists),
+        ]
+        self._versions, self._requested = versions, (min(requested), max(requested))
+        self._listed = {
+            user_id: self._listed[user_id]
+            if self._members.get(user_id) == rows_of
+            else Membership.of(rows_of)
+            for user_id, rows_of in members.items()
         }
-        by_user = {user_id: membership for user_id, (_, membership) in self._last.items()}
-        never_listed = dict.fromkeys(left - by_user.keys(), Membership())
-        return Known(
-            {**by_user, **never_listed},
-            first_expiry((row.requested_at for row in rows), max_age),
-        )
-
-    def _of(self, user_id: str, members: tuple[Member, ...]) -> _Made:
-        """The membership by the rows of both lists; made once for the same rows."""
-        last = self._last.get(user_id)
-        if last and len(last[0]) == len(members) and all(map(operator.is_, last[0], members)):
-            return last
-        return members, Membership.of(members)
+        self._members = members

@@ -1,6 +1,7 @@
 """The tasks that publish groups and teams, and their consumption. Derived from the ledgers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from exporter.client.response import first_expiry
 from exporter.errors import EntitiesUnknownError
@@ -21,7 +22,11 @@ from exporter.sources.devin.derived.teams.metrics import (
 )
 from exporter.sources.devin.derived.teams.rows import Division, Row
 from exporter.sources.devin.derived.teams.settings import TeamSettings
-from exporter.sources.devin.derived.teams.sums import WindowFigures, complete_sums
+from exporter.sources.devin.derived.teams.sums import (
+    Remembered,
+    WindowFigures,
+    complete_sums,
+)
 from exporter.sources.devin.members import directory
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.source import OpenSource
@@ -46,6 +51,10 @@ class Shares:
         self._windows = context.cycles.windows
         self._users = WindowFigures()
         self._service_users = WindowFigures()
+        self._group_rows = Remembered[Mapping[str, Row]]()
+        self._team_rows = Remembered[Mapping[str, Row]]()
+        self._group_sums = Remembered[tuple[Sample, ...]]()
+        self._team_sums = Remembered[tuple[Sample, ...]]()
 
     def file_task(self) -> Task:
         """The task that reads the teams file."""
@@ -126,50 +135,65 @@ class Shares:
     def group_rows(self, now: float, max_age: float) -> tuple[Known, Mapping[str, Row]]:
         """Who counts in each group. Raises `EntitiesUnknownError` while that is unknown."""
         known, teams_file = self._known(now, max_age), self._teams_file
-        return known, self._division.groups(
-            known, lambda: None if teams_file.path is None else teams_file.teams
-        )
+
+        def make() -> Mapping[str, Row]:
+            return self._division.groups(
+                known, lambda: None if teams_file.path is None else teams_file.teams
+            )
+
+        return known, self._group_rows.get((known.by_user, teams_file.in_use), make)
 
     def team_rows(self, now: float, max_age: float) -> tuple[Known, Mapping[str, Row]]:
         """Who counts in each team. Raises `EntitiesUnknownError` while that is unknown."""
-        teams = self._teams_file.teams
+        teams, names = self._teams_file.teams, self._teams_file.names
         known, ledger = self._known(now, max_age), self._ledgers.service_users
         listed = self._people.all_service_user_ids()
         bots = listed | ledger.accounts().keys() | ledger.attempts.entities()
-        return known, self._division.teams(known, bots, teams, named=self._teams_file.names)
+        return known, self._team_rows.get(
+            (known.by_user, teams, bots),
+            lambda: self._division.teams(known, bots, teams, named=names),
+        )
 
     def _groups(self, now: float, max_age: float) -> Snapshot:
-        return self._snapshot(GROUP_ACUS, self.group_rows(now, max_age), now, max_age)
+        known, rows = self.group_rows(now, max_age)
+        taken = self._snapshot(now, max_age, metrics=GROUP_ACUS, rows=rows, sums=self._group_sums)
+        return replace(taken, expires=min(known.expires, taken.expires))
 
     def _teams(self, now: float, max_age: float) -> Snapshot:
-        return self._snapshot(TEAM_ACUS, self.team_rows(now, max_age), now, max_age)
+        known, rows = self.team_rows(now, max_age)
+        taken = self._snapshot(now, max_age, metrics=TEAM_ACUS, rows=rows, sums=self._team_sums)
+        return replace(taken, expires=min(known.expires, taken.expires))
 
     def _snapshot(
         self,
-        metrics: Mapping[str, Metric],
-        divided: tuple[Known, Mapping[str, Row]],
         now: float,
         max_age: float,
+        *,
+        metrics: Mapping[str, Metric],
+        rows: Mapping[str, Row],
+        sums: Remembered[tuple[Sample, ...]],
     ) -> Snapshot:
         """The rows of which every member's consumption is known."""
-        known, rows = divided
-        ledgers = self._ledgers
         windows = self._windows(now).certain()
         days = tuple(window.days for window in windows.values())
-        users = self._users.of(ledgers.users.fresh(now, max_age), days)
-        bots = self._service_users.of(ledgers.service_users.fresh(now, max_age), days)
-        products = ledgers.products_seen()
-        samples: list[Sample] = []
-        for name, row in rows.items():
-            if not (users.keys() >= row.users and bots.keys() >= row.service_users):
-                continue
-            figures = [*map(users.__getitem__, row.users)]
-            figures += map(bots.__getitem__, row.service_users)
-            sums = complete_sums(figures, windows.values(), products, now)
-            for window, by_product in zip(windows, sums, strict=True):
-                for product, acus in (by_product or {}).items():
-                    samples.append(Sample(metrics[window], (name, product), acus))
+        users = self._users.of(self._ledgers.users.fresh(now, max_age), days)
+        bots = self._service_users.of(self._ledgers.service_users.fresh(now, max_age), days)
+        products = self._ledgers.products_seen()
+        ended = [now >= window.end for window in windows.values()]
+
+        def make() -> tuple[Sample, ...]:
+            return tuple(
+                Sample(metrics[window], (name, product), acus)
+                for name, row in rows.items()
+                if users.keys() >= row.users and bots.keys() >= row.service_users
+                for window, product, acus in complete_sums(
+                    [users[user] for user in row.users] + [bots[bot] for bot in row.service_users],
+                    windows,
+                    products,
+                    now,
+                )
+            )
+
+        samples = sums.get((rows, users, bots, windows, ended, products), make)
         requested = (each.account.requested_at for of in (users, bots) for each in of.values())
-        return Snapshot(
-            tuple(samples), expires=min(known.expires, first_expiry(requested, max_age))
-        )
+        return Snapshot(samples, expires=first_expiry(requested, max_age))

@@ -128,8 +128,10 @@ class History:
     def team(self, entity: str, person: Person) -> str:
         """The team by the rules, read one after the other."""
         for kind, pattern, team in self.rules:
-            texts = {"user": [], "email": [person.email or ""], "group": person.groups}[kind]
-            if entity == pattern or any(fnmatch.fnmatchcase(str(t), pattern) for t in texts if t):
+            texts: list[str | None] = {"email": [person.email], "group": person.groups}.get(
+                kind, []
+            )
+            if entity == pattern or any(fnmatch.fnmatchcase(t, pattern) for t in texts if t):
                 return team
         return ""
 

@@ -15,7 +15,7 @@ from exporter.sources.devin import identity, keys
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
 from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS, DataSet
-from exporter.sources.devin.derived.teams.check import check_teams_file
+from exporter.sources.devin.derived.teams.file import check_teams_file
 from exporter.sources.devin.derived.teams.memberships import Membership
 from exporter.sources.devin.derived.teams.settings import TeamSettings
 from exporter.sources.devin.members import models

@@ -19,6 +19,7 @@ PollError                       never raised itself
 │   ├── ShapeError              JSON of another type, or with impossible values
 │   └── PagingError             a list that does not end
 ├── CredentialError             the key's file is unreadable or empty
+├── ConfigurationError          a file that the operator writes cannot be used
 ├── UnaskableError              an id that a URL path cannot carry
 ├── EntitiesUnknownError        nothing to request: the entities or the cycle are not known yet
 ├── SwitchedOffError            not for this key or deployment; no failure, tried again in a day
@@ -165,6 +166,12 @@ class CredentialError(PollError):
     """The key's file is unreadable or empty."""
 
     reason = "credential"
+
+
+class ConfigurationError(PollError):
+    """A file that the operator writes, such as the teams file, cannot be used."""
+
+    reason = "configuration"
 
 
 class UnaskableError(PollError):

@@ -13,6 +13,10 @@ _KINDS = {
 }
 
 
+Stamp = tuple[int, ...] | None
+"""What changes with a file; None if there is none."""
+
+
 class NotRegularError(ValueError):
     """A path does not lead to a regular file."""
 
@@ -44,6 +48,15 @@ def read_regular(path: Path, *, most_bytes: int) -> str:
     if len(content) > most_bytes:
         raise ValueError(f"has more than {most_bytes} bytes")
     return content.decode("utf-8")
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file as it is now. Links are followed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _check_mode(mode: int) -> None:

@@ -199,6 +199,14 @@ class Population:
             by_group=False,
         )
 
+    def groups_of(self, person: Person) -> Sequence[str]:
+        """The groups of a person: everybody's, the organization's, and of some a third one."""
+        if not person.by_group:
+            return ()
+        _, name = self.organizations[person.org]
+        on_call = ("on-call",) if self.chance(15, person.index) < 0.15 else ()
+        return ("engineering", f"eng-{name.lower().replace(' ', '-')}", *on_call)
+
     @property
     def runaway(self) -> Person:
         """The user whose sessions got out of hand in the last three days of the history."""

@@ -200,7 +200,9 @@ class Responses:
             {
                 **_identity(user),
                 "idp_role_assignments": [
-                    {"idp_group_name": "engineering", **role} for role in self._roles(user)
+                    {"idp_group_name": group, **role}
+                    for group in self._world.population.groups_of(user)
+                    for role in self._roles(user)
                 ],
             }
             for user in self._users()

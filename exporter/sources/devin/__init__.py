@@ -22,6 +22,10 @@ from exporter.sources.devin.check import Check
 from exporter.sources.devin.consumption import collector, limits, organization_limits, scopes
 from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.derived import metering, pricing, unattributed, unreadable
+from exporter.sources.devin.derived.teams import file as teams_file
+from exporter.sources.devin.derived.teams import metrics as team_metrics
+from exporter.sources.devin.derived.teams.settings import TeamSettings
+from exporter.sources.devin.derived.teams.shares import Shares
 from exporter.sources.devin.members import directory, models
 from exporter.sources.devin.operations import (
     automations,
@@ -85,6 +89,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
     context = Context.of(opened)
     people, windows = context.directory, context.cycles.windows
     ledgers = collector.Consumption(client, clock, context, sweep_interval=settings.sweep_interval)
+    shares = Shares(opened, context, ledgers)
     counts = partial(WindowedMetrics, client, clock, windows)
     created, of_organizations = counts(sessions_created.QUERIES), counts(ORG_QUERIES)
     of_agents = organization_limits.OrganizationLimits(client, clock, people)
@@ -145,6 +150,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
                 client.source, interval, ledgers=ledgers, people=people, windows=windows
             )
         ),
+        *map(DataSet, shares.tasks()),
         DataSet(plan.task(client.source, interval)),
         DataSet(active.enterprise_task(interval), active_users.ENTERPRISE_ENDPOINTS),
         DataSet(active.organizations_task(interval), active_users.ORG_ENDPOINTS),
@@ -185,7 +191,9 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             each, task=plan.guard(replace(task, depends_on=(identity.TASK, *task.depends_on)))
         )
 
-    return [key_kind, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
+    reads_file = DataSet(shares.file_task())
+    prices = DataSet(pricing.task(client.source, settings))
+    return [key_kind, reads_file, *map(finished, waiting), prices]
 
 
 SEE_DAYS = (scopes.ENTERPRISE_SCOPE.task, scopes.ORGANIZATION_SCOPE.task)
@@ -225,7 +233,7 @@ ENDPOINTS = (
 
 SOURCE = Source(
     name=NAME,
-    sections=(DevinSettings, DevinApiSettings),
+    sections=(DevinSettings, TeamSettings, DevinApiSettings),
     enabled_by="DEVIN_SERVICE_USER_TOKEN or DEVIN_SERVICE_USER_TOKEN_FILE",
     metrics=(
         *cycles.METRICS,
@@ -233,6 +241,8 @@ SOURCE = Source(
         *directory.METRICS,
         *scopes.METRICS,
         *unattributed.METRICS,
+        *team_metrics.METRICS,
+        *teams_file.METRICS,
         *active_users.METRICS,
         *sessions_created.METRICS,
         *pull_requests.METRICS,

@@ -16,6 +16,9 @@ from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
 from exporter.sources.devin.consumption.scopes import PARTS_ENDPOINTS
 from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS, DataSet
+from exporter.sources.devin.derived.teams.file import check_teams_file
+from exporter.sources.devin.derived.teams.memberships import Membership
+from exporter.sources.devin.derived.teams.settings import TeamSettings
 from exporter.sources.devin.members import models
 from exporter.sources.devin.operations import session_bills, session_items
 from exporter.sources.devin.operations.session_items import SessionItem
@@ -29,6 +32,9 @@ KEY_REFUSED = "the API refuses the key: it is wrong, revoked or expired; nothing
 OPENS_NOTHING = (
     "every endpoint that needs a permission is refused (403): the API accepts the key, but "
     "it holds none of the permissions"
+)
+UNUSED_TEAMS = (
+    "an organization's key does not list all members: no consumption by group or team is published"
 )
 NO_IDS: Mapping[str, Sequence[str]] = {
     "org_id": (),
@@ -50,6 +56,7 @@ class Check:
     ) -> None:
         self._client = opened.client
         self._settings = opened.settings[DevinSettings]
+        self._teams_file = opened.settings[TeamSettings].teams_file
         self._endpoints = endpoints
         self._data_sets = data_sets
         self._now = opened.clock()
@@ -57,12 +64,14 @@ class Check:
         self._ids = dict(NO_IDS)
         self._rows: list[Row] = []
         self._notes: list[str] = []
+        self._users: Sequence[models.Member] = ()
 
     def run(self) -> CheckReport:
         """Send the requests. The report ends with the requests per hour of all data sets."""
         who = self._identity()
         if self._client.key_refused:
             self._notes.append(KEY_REFUSED)
+            self._note_teams_file()
             return report(self._rows, self._notes)
         if who is not None and who.org_id is not None:
             self._kind = who.kind
@@ -79,7 +88,23 @@ class Check:
         if who is not None:
             self._sum_up_refusals()
         self._note_cost(tried=who.tried if who else 0)
-        return report(self._rows, self._notes)
+        usable = self._note_teams_file()
+        found = report(self._rows, self._notes)
+        return replace(found, passed=found.passed and usable)
+
+    def _note_teams_file(self) -> bool:
+        """Note what the teams file says; returns whether it can be used, if there is one."""
+        if self._teams_file is None:
+            return True
+        members: dict[str, list[models.Member]] = {}
+        for user in self._users:
+            members.setdefault(user.user_id, []).append(user)
+        users = {user_id: Membership.of(rows) for user_id, rows in members.items()}
+        notes, usable = check_teams_file(self._teams_file, users, self._ids["service_user_id"])
+        self._notes += notes
+        if self._kind == keys.ORGANIZATION:
+            self._notes.append(UNUSED_TEAMS)
+        return usable
 
     def _identity(self) -> identity.KeyOwner | None:
         response = self._get(identity.ENDPOINT)
@@ -118,6 +143,7 @@ class Check:
         self._ids["org_id"] = [item.org_id for item in self._get_list(models.ORGANIZATIONS)]
         users = [*self._get_list(models.USERS), *self._get_list(models.IDP_USERS)]
         self._ids["user_id"] = sorted({user.user_id for user in users})
+        self._users = users
         bots = self._get_list(models.SERVICE_USERS)
         self._ids["service_user_id"] = [bot.service_user_id for bot in bots]
         for bot in bots:

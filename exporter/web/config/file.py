@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from exporter.config.files import Stamp, stamp_of
 from exporter.exposition.instruments import Gauge
 from exporter.metrics import Metric
 from exporter.web.config.document import WebConfigError, read_document
@@ -26,9 +27,6 @@ RELOADED_AT = Metric(
 METRICS = (RELOADED, RELOADED_AT)
 
 LOOK_SECONDS = 1.0
-
-Stamp = tuple[int, ...] | None
-"""What changes with a file; None if there is none."""
 
 
 class WebConfigFile:
@@ -119,12 +117,4 @@ class WebConfigFile:
 
 
 def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
-    return {path: _stamp(path) for path in paths}
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return {path: stamp_of(path) for path in paths}

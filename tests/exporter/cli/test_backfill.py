@@ -43,7 +43,17 @@ FIXED = (
     "devin_user_info",
     "devin_organization_member_info",
     "devin_service_user_info",
+    "devin_user_group_info",
+    "devin_team_info",
+    "devin_team_budget_acus",
+    "devin_team_member_info",
 )
+TEAMS = """
+teams:
+  Ada: {emails: ["ada.amari*@example.com"], cost_center: CC-1, budget: 100}
+  Automation: {users: [service-user-0001]}
+  Others: {groups: [engineering]}
+"""
 PRICE = ("devin_acu_price", frozenset({("currency", "USD")}))
 
 
@@ -58,6 +68,24 @@ def simulated() -> Iterator[tuple[World, DemoApi]]:
     keys = {KEY: DemoKey(), "cog_own": own, "cog_blind": blind, "cog_counting": counting}
     with simulated_api(SIZE, Clock(now), keys=keys) as made:
         yield made
+
+
+@pytest.fixture
+def teams(tmp_path: Path) -> Path:
+    """A teams file."""
+    path = tmp_path / "teams.yml"
+    path.write_text(TEAMS)
+    return path
+
+
+def test_a_broken_teams_file_ends_the_command_with_its_faults(
+    simulated: tuple[World, DemoApi], teams: Path
+) -> None:
+    teams.write_text("teams:\n  A:\n    budget: much\n")
+    given = settings(simulated[1], DEVIN_TEAMS_FILE=str(teams))
+    ended = finished("backfill", "--days=2", "--output=-", **given)
+    assert ended.returncode != 0
+    assert "line 3: budget: wants a number of ACUs above 0" in ended.stderr
 
 
 def settings(api: DemoApi, **more: str) -> dict[str, str]:
@@ -110,16 +138,18 @@ MODES = {
     "hash": {"DEVIN_USER_METRICS": "hash", "DEVIN_USER_HASH_KEY": "one-key"},
     "off": {"DEVIN_USER_METRICS": "off"},
     "few": {"DEVIN_USER_LIMIT": "5"},
+    "owners": {"DEVIN_OWNER_GROUPS": "on-call, eng-*"},
+    "few owners": {"DEVIN_OWNER_GROUPS": "on-call, eng-*", "DEVIN_USER_METRICS": "off"},
     "own": {"DEVIN_SERVICE_USER_TOKEN": "cog_own"},
 }
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_its_last_values_are_those_of_a_scrape_under_the_same_names_and_labels(
-    simulated: tuple[World, DemoApi], mode: str
+    simulated: tuple[World, DemoApi], mode: str, teams: Path
 ) -> None:
     _, api = simulated
-    given = settings(api, **MODES[mode])
+    given = settings(api, DEVIN_TEAMS_FILE=str(teams), **MODES[mode])
     ended = finished("backfill", "--days=40", "--output=-", "--until=now", **given)
     assert ended.returncode == 0, ended.stderr
     told = {series: course[-1][1] for series, course in history(ended.stdout).items()}
@@ -144,13 +174,16 @@ def test_its_last_values_are_those_of_a_scrape_under_the_same_names_and_labels(
     for series, value in live.items():
         if "_user_consumption_" in series[0]:
             assert told[series] == pytest.approx(value, abs=1e-9)
-    assert (mode in {"full", "few", "own"}) == any(n == "devin_user_info" for n, _ in told)
+    assert any(name.startswith("devin_team_cons") for name, _ in told) == (mode != "own")
+    assert (mode in {"full", "few", "own", "owners"}) == any(
+        n == "devin_user_info" for n, _ in told
+    )
 
 
-def test_hash_and_off_tell_no_user(simulated: tuple[World, DemoApi]) -> None:
+def test_hash_and_off_tell_no_user(simulated: tuple[World, DemoApi], teams: Path) -> None:
     world, api = simulated
     for mode in ("hash", "off"):
-        given = settings(api, **MODES[mode])
+        given = settings(api, DEVIN_TEAMS_FILE=str(teams), **MODES[mode])
         ended = finished("backfill", "--days=40", "--output=-", "--until=now", **given)
         for person in world.people:
             if not person.service:

@@ -104,8 +104,8 @@ class ConsumptionBackfill:
         }
         if self._org_id is None:
             self._entities[ENTERPRISE_SCOPE.task] = (ENTERPRISE,)
-        if self._policy.mode != "off":
-            self._entities[USER_SCOPE.task] = _ids(people.user_ids)
+        # In mode `off` as well: groups and teams are the sums of users.
+        self._entities[USER_SCOPE.task] = _ids(people.user_ids)
         self._all_users_known = _all_known(people.all_user_ids)
         self._created = {
             item.org_id: seconds(item.created_at)
@@ -130,7 +130,8 @@ class ConsumptionBackfill:
     def _request(self, scope: Scope, entity: str) -> Request[DailyResponse]:
         return daily.request(scope, entity, self._finished.requested_days, org_id=self._org_id)
 
-    def _accounts(self, checkpoint: Checkpoint, scope: Scope) -> Iterator[tuple[str, EntityUsage]]:
+    def accounts(self, checkpoint: Checkpoint, scope: Scope) -> Iterator[tuple[str, EntityUsage]]:
+        """The usage of all entities of a scope that have a response, by id."""
         for entity in self._entities.get(scope.task, ()):
             response = checkpoint.response(self._request(scope, entity))
             if response is not None:
@@ -150,7 +151,7 @@ class ConsumptionBackfill:
         first_use = math.inf
         use: dict[str, float] = {}
         for scope in SCOPES:
-            for entity, account in self._accounts(checkpoint, scope):
+            for entity, account in self.accounts(checkpoint, scope):
                 named.update(account.products)
                 used = used or any(any(column) for column in account.products.values())
                 if scope is USER_SCOPE:
@@ -179,9 +180,9 @@ class ConsumptionBackfill:
         """The segments of `yesterday` and the previous cycle, family by family."""
         if not totals.used:
             return
-        for window, values in (("yesterday", self._days), ("previous_cycle", self._cycles)):
+        for window, values in (("yesterday", self.days), ("previous_cycle", self.cycles)):
             for scope in (ENTERPRISE_SCOPE, ORGANIZATION_SCOPE):
-                for entity, account in self._accounts(checkpoint, scope):
+                for entity, account in self.accounts(checkpoint, scope):
                     known = self.enterprise_began(totals)
                     began = min(self.created(entity, known), _first_use(account))
                     labels = {scope.label: entity} if scope.label else {}
@@ -190,10 +191,9 @@ class ConsumptionBackfill:
                         for shown, acus in values(account, product):
                             start = max(shown.start, began)
                             yield Segment(start, shown.end, metric(acus, product=product, **labels))
-        yield from self._personal(USER_SCOPE, self._users(checkpoint, totals))
-        yield from self._personal(
-            SERVICE_USER_SCOPE, self._accounts(checkpoint, SERVICE_USER_SCOPE)
-        )
+        if self._policy.mode != "off":
+            yield from self._personal(USER_SCOPE, self._users(checkpoint, totals))
+        yield from self._personal(SERVICE_USER_SCOPE, self.accounts(checkpoint, SERVICE_USER_SCOPE))
 
     def _personal(
         self, scope: Scope, accounts: Iterable[tuple[str, EntityUsage]]
@@ -201,7 +201,7 @@ class ConsumptionBackfill:
         metric = scope.metrics["yesterday"]
         for label, account in accounts:
             for product in account.products:
-                for shown, acus in self._days(account, product):
+                for shown, acus in self.days(account, product):
                     if acus:
                         labels = {str(scope.label): label}
                         yield Segment(
@@ -212,25 +212,27 @@ class ConsumptionBackfill:
         self, checkpoint: Checkpoint, totals: UsageTotals
     ) -> Iterator[tuple[str, EntityUsage]]:
         """Users with their own series, then the sum of the others if all of them are known."""
-        for user_id, account in self._accounts(checkpoint, USER_SCOPE):
+        for user_id, account in self.accounts(checkpoint, USER_SCOPE):
             if self._policy.own(user_id):
                 yield self._policy.label(user_id), account
         unknown = totals.unknown_users
         if self._all_users_known and all(self._policy.own(user_id) for user_id in unknown):
             others = (
                 account
-                for user_id, account in self._accounts(checkpoint, USER_SCOPE)
+                for user_id, account in self.accounts(checkpoint, USER_SCOPE)
                 if not self._policy.own(user_id)
             )
             days = self._finished.requested_days
             yield OTHER, EntityUsage.summed(others, requested_at=self._finished.now, days=days)
 
-    def _days(self, account: EntityUsage, product: str) -> Iterator[tuple[Window, float]]:
+    def days(self, account: EntityUsage, product: str) -> Iterator[tuple[Window, float]]:
+        """ACUs of each finished day, with the time in which it was `yesterday`."""
         for day in self._finished.days:
             shown = self._finished.yesterday_shown(day)
             yield shown, account.acus(product, range(day, day + 1))
 
-    def _cycles(self, account: EntityUsage, product: str) -> Iterator[tuple[Window, float]]:
+    def cycles(self, account: EntityUsage, product: str) -> Iterator[tuple[Window, float]]:
+        """ACUs of each finished cycle, with the time in which it was the previous one."""
         for shown, _, previous in self._finished.cycles:
             if previous is not None:
                 yield shown, account.acus(product, previous.days)

@@ -16,6 +16,7 @@ from exporter.exposition.openmetrics import BackfillRange, Segment
 from exporter.scheduling.task import Task
 from exporter.sources.devin.activity import active_users, sessions_created
 from exporter.sources.devin.backfill.consumption import ConsumptionBackfill, FinishedPeriods
+from exporter.sources.devin.backfill.shares import SharesBackfill
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import (
     Window,
@@ -24,8 +25,12 @@ from exporter.sources.devin.billing.windows import (
     day_number,
 )
 from exporter.sources.devin.consumption import daily, scopes
+from exporter.sources.devin.consumption.collector import Consumption
 from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.derived import pricing
+from exporter.sources.devin.derived.teams import file as teams_file
+from exporter.sources.devin.derived.teams import metrics as team_metrics
+from exporter.sources.devin.derived.teams.shares import Shares
 from exporter.sources.devin.members import directory, models
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
@@ -36,6 +41,10 @@ INFOS = (
     directory.USER_INFO,
     directory.MEMBER_INFO,
     directory.SERVICE_USER_INFO,
+    team_metrics.USER_GROUP,
+    team_metrics.TEAM_MEMBER,
+    teams_file.INFO,
+    teams_file.BUDGET,
     pricing.PRICE,
 )
 REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
@@ -51,10 +60,18 @@ def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
     settings = opened.settings[DevinSettings]
     context = Context.of(opened)
     left_out = [*_polled((context.identity.task(settings.poll_interval),))]
-    listing = _listing(opened.client.source, context, settings)
+    ledgers = Consumption(
+        opened.client, opened.clock, context, sweep_interval=settings.sweep_interval
+    )
+    shares = Shares(opened, context, ledgers)
+    listing = (
+        *_listing(opened.client.source, context, settings),
+        shares.file_task(),
+        *shares.info_tasks(),
+    )
     left_out += _polled(listing)
     _observe_days(opened, context, span)
-    plan = _Plan(context, _finished(context, span, opened.clock()), listing)
+    plan = _Plan(context, _finished(context, span, opened.clock()), listing, shares)
     who = context.identity.known
     principal = (who.org_id or who.service_user_id or "") if who else ""
     return Backfill(
@@ -133,13 +150,18 @@ class _Plan:
     """The requests of a backfill, and the segments made from their responses."""
 
     def __init__(
-        self, context: Context, finished: FinishedPeriods, listing: tuple[Task, ...]
+        self,
+        context: Context,
+        finished: FinishedPeriods,
+        listing: tuple[Task, ...],
+        shares: Shares,
     ) -> None:
         self._finished = finished
         self._calendar, *_ = context.day_start.calendars()
         self._own = context.identity.org_id is not None
         self._listing = listing
         self._consumption = ConsumptionBackfill(context, finished)
+        self._shares = SharesBackfill(self._consumption, finished, shares)
         self._org_ids = self._consumption.org_ids
 
     def requests(self) -> Iterator[Sequence[Request[object]]]:
@@ -167,6 +189,7 @@ class _Plan:
         began = self._consumption.enterprise_began(totals)
         yield from self._bounds()
         yield from self._consumption.stretches(checkpoint, totals)
+        yield from self._shares.stretches(checkpoint, totals)
         for period in active_users.PERIODS:
             yield from self._previous(period, checkpoint, began)
         yield from self._sessions(checkpoint, "", began)

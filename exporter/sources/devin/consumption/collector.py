@@ -298,7 +298,9 @@ class Consumption:
         return all(self._policy.own(user_id) for user_id in unknown)
 
     def _zeros_of(self, scope: Scope) -> tuple[str, ...]:
-        if not scope.zeros:
-            return ()
+        return self.products_seen() if scope.zeros else ()
+
+    def products_seen(self) -> tuple[str, ...]:
+        """The products that are published even without use, and all others seen."""
         named = {product for ledger in self.ledgers for product in ledger.products()}
         return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))

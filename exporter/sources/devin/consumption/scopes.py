@@ -28,7 +28,10 @@ _WINDOWS = {
 }
 
 
-def _metrics(prefix: str, of: str, labels: tuple[str, ...], *windows: str) -> dict[str, Metric]:
+def window_metrics(
+    prefix: str, of: str, labels: tuple[str, ...], *windows: str
+) -> dict[str, Metric]:
+    """A metric of consumption for each of these windows."""
     return {
         window: Metric(
             f"devin_{prefix}consumption_{window}_acus",
@@ -134,7 +137,9 @@ def _scope(
         endpoint=endpoint,
         org_endpoint=None if org_path is None else org_endpoint,
         label=label,
-        metrics=_metrics(f"{kind}_" if label else "", of, (label,) if label else (), *windows),
+        metrics=window_metrics(
+            f"{kind}_" if label else "", of, (label,) if label else (), *windows
+        ),
         zeros=zeros,
     )
 

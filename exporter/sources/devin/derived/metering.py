@@ -12,6 +12,7 @@ from exporter.sources.devin.activity import categories, sessions_created
 from exporter.sources.devin.consumption import scopes
 from exporter.sources.devin.consumption.collector import Consumption
 from exporter.sources.devin.derived import unattributed
+from exporter.sources.devin.derived.teams import metrics as teams
 from exporter.sources.devin.operations import sessions
 from exporter.sources.devin.operations.breakdowns import metrics as breakdowns
 
@@ -28,6 +29,7 @@ ACU_METRICS = frozenset(
         *scopes.METRICS,
         *unattributed.METRICS,
         *breakdowns.ACU_METRICS,
+        *teams.CONSUMPTION,
         sessions.RECENT_ACUS,
         sessions_created.AVERAGE_ACUS,
         sessions_created.ORGANIZATION_AVERAGE_ACUS,

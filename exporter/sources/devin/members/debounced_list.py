@@ -127,6 +127,11 @@ class DebouncedList(Generic[T]):
         """Whether a row of the last list could not be read."""
         return self.requested_at is not None and not self.complete
 
+    @property
+    def version(self) -> object:
+        """Another object after each good list."""
+        return self._rows
+
     def ids(self) -> frozenset[str]:
         """The ids of all known entities, whatever the age of the list.
 

@@ -192,6 +192,11 @@ class Directory:
             expires=first_expiry((row.requested_at for row in rows), max_age),
         )
 
+    @property
+    def user_lists(self) -> tuple[DebouncedList[Member], ...]:
+        """Both lists of users: with a direct role, and with one by a group."""
+        return self._users
+
     def organizations(self, now: float, max_age: float) -> tuple[Organization, ...]:
         """The organizations of a fresh list; none if the list is too old."""
         return tuple(row.value for row in self._organizations.rows(now, max_age))

@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint
 from exporter.client.models import Acus, Array, Id, ListPage, ResponseModel, Timestamp
-from exporter.exposition.text import Name
+from exporter.exposition.text import Name, Word
 from exporter.sources.devin import keys
 
 
@@ -28,6 +28,12 @@ class RoleAssignment(ResponseModel):
     org_id: str | None = None
 
 
+class GroupAssignment(RoleAssignment):
+    """A role that is held through a group of the identity provider."""
+
+    idp_group_name: Word | None = None
+
+
 class Member(ResponseModel):
     """The fields read of a user, in both lists."""
 
@@ -35,7 +41,7 @@ class Member(ResponseModel):
     email: Name | None = None
     name: Name | None = None
     role_assignments: Array[RoleAssignment] | None = None
-    idp_role_assignments: Array[RoleAssignment] | None = None
+    idp_role_assignments: Array[GroupAssignment] | None = None
 
     def org_ids(self) -> frozenset[str]:
         """The organizations that the user has a role in."""
@@ -45,6 +51,11 @@ class Member(ResponseModel):
     def without_names(self) -> "Member":
         """The same member without e-mail and name."""
         return self.model_copy(update={"email": None, "name": None})
+
+    def groups(self) -> frozenset[str] | None:
+        """The groups that the user has a role through; None if one has no name."""
+        names = [role.idp_group_name for role in self.idp_role_assignments or ()]
+        return frozenset(name for name in names if name) if all(names) else None
 
 
 class ServiceUser(ResponseModel):

@@ -265,7 +265,12 @@ def test_off_shows_no_user_series_and_leaves_all_else_as_it_is(
     _, api = simulated
     off, _ = polled_page(api, clock, user_metrics="off")
     full, _ = polled_page(api, clock)
-    of_users = ("devin_user_", "devin_organization_member_info", "devin_recent_session_info")
+    of_users = (
+        "devin_user_",
+        "devin_organization_member_info",
+        "devin_recent_session_info",
+        "devin_group_consumption_",  # small groups are summed
+    )
     named_by_users = ("devin_session_tag_", "devin_session_repository_", "devin_repository_")
     measured = ("devin_exporter_task_duration_seconds", "devin_exporter_task_series")
 

@@ -1,0 +1,1 @@
+"""Groups and teams: who belongs to them, and their consumption."""

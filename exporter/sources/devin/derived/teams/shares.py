@@ -1,0 +1,198 @@
+"""The tasks that publish groups and teams, and their consumption. Derived from the ledgers."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from exporter.errors import EntitiesUnknownError
+from exporter.metrics import Metric, Sample
+from exporter.scheduling.task import Snapshot, Task
+from exporter.sources.devin.billing import cycles
+from exporter.sources.devin.consumption.collector import Consumption
+from exporter.sources.devin.consumption.scopes import SERVICE_USER_SCOPE, USER_SCOPE
+from exporter.sources.devin.data_set import Context
+from exporter.sources.devin.derived.teams import file
+from exporter.sources.devin.derived.teams.file import TeamsFile
+from exporter.sources.devin.derived.teams.memberships import Known, Membership, Memberships
+from exporter.sources.devin.derived.teams.metrics import (
+    GROUP_ACUS,
+    TEAM_ACUS,
+    TEAM_MEMBER,
+    USER_GROUP,
+)
+from exporter.sources.devin.derived.teams.rows import Division, Row
+from exporter.sources.devin.derived.teams.settings import TeamSettings
+from exporter.sources.devin.derived.teams.sums import (
+    Remembered,
+    WindowFigures,
+    complete_sums,
+)
+from exporter.sources.devin.members import directory
+from exporter.sources.devin.settings import DevinSettings
+from exporter.sources.source import OpenSource
+
+USER_INPUTS = (cycles.TASK, directory.USERS_TASK, USER_SCOPE.task)
+TEAM_INPUTS = (*USER_INPUTS, directory.SERVICE_USERS_TASK, SERVICE_USER_SCOPE.task)
+
+
+class Shares:
+    """Consumption by group and by team."""
+
+    def __init__(self, opened: OpenSource, context: Context, ledgers: Consumption) -> None:
+        settings = opened.settings[TeamSettings]
+        self._source = opened.client.source
+        self._interval = opened.settings[DevinSettings].poll_interval
+        self._ledgers = ledgers
+        self._people = context.directory
+        self._memberships = Memberships(context.directory, context.identity)
+        self._teams_file = TeamsFile(settings.teams_file, opened.clock)
+        self._division = Division.of(settings, context.user_policy)
+        self._policy = context.user_policy
+        self._windows = context.cycles.windows
+        self._users = WindowFigures()
+        self._service_users = WindowFigures()
+        self._group_rows = Remembered[Mapping[str, Row]]()
+        self._team_rows = Remembered[Mapping[str, Row]]()
+        self._group_sums = Remembered[tuple[Sample, ...]]()
+        self._team_sums = Remembered[tuple[Sample, ...]]()
+
+    def file_task(self) -> Task:
+        """The task that reads the teams file."""
+        return self._teams_file.task(self._source, self._interval)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Tasks of who is in which group or team, and of the consumption of both."""
+        return (
+            *self.info_tasks(),
+            self._task("group_consumption", GROUP_ACUS.values(), self._groups, USER_INPUTS),
+            self._task("team_consumption", TEAM_ACUS.values(), self._teams, TEAM_INPUTS),
+        )
+
+    def info_tasks(self) -> tuple[Task, ...]:
+        """Tasks of who is in which group or team."""
+        return (
+            self._task("user_groups", (USER_GROUP,), self._user_groups, USER_INPUTS),
+            self._task("team_members", (TEAM_MEMBER,), self._team_members, USER_INPUTS),
+        )
+
+    def _task(
+        self,
+        name: str,
+        metrics: Iterable[Metric],
+        take: Callable[[float, float], Snapshot],
+        inputs: tuple[str, ...],
+    ) -> Task:
+        def snapshot(now: float, max_age: float) -> Snapshot:
+            try:
+                return take(now, max_age)
+            except EntitiesUnknownError:
+                return Snapshot()
+
+        return Task(
+            name=name,
+            source=self._source,
+            interval=self._interval,
+            metrics=tuple(metrics),
+            poll=None,
+            snapshot=snapshot,
+            next_window_end=lambda now: self._windows(now).next_window_end,
+            depends_on=inputs,
+            republish_after=(file.TASK,),
+        )
+
+    def _known(self, now: float, max_age: float) -> Known:
+        """The memberships of listed users, and of those who have left but still count."""
+        users = self._ledgers.users
+        counted = users.accounts().keys() | users.attempts.entities()
+        return self._memberships.known(now, max_age, counted=counted)
+
+    def _own(self, known: Known) -> Iterator[tuple[str, Membership]]:
+        """The listed users who may be shown and have their own series."""
+        policy = self._policy
+        if policy.shows_ids:
+            for user_id in sorted(self._people.user_ids()):
+                if policy.own(user_id):
+                    yield user_id, known.by_user[user_id]
+
+    def _user_groups(self, now: float, max_age: float) -> Snapshot:
+        known = self._known(now, max_age)
+        samples = (
+            USER_GROUP(1, user_id=user_id, group=group)
+            for user_id, member in self._own(known)
+            for group in sorted(member.groups or ())
+        )
+        return Snapshot(tuple(samples), expires=known.expires)
+
+    def _team_members(self, now: float, max_age: float) -> Snapshot:
+        teams, known = self._teams_file.teams, self._known(now, max_age)
+        samples = (
+            TEAM_MEMBER(1, team=team, user_id=user_id)
+            for user_id, member in self._own(known)
+            if (team := member.team(user_id, teams))
+        )
+        return Snapshot(tuple(samples), expires=known.expires)
+
+    def group_rows(self, now: float, max_age: float) -> tuple[Known, Mapping[str, Row]]:
+        """Who counts in each group. Raises `EntitiesUnknownError` while that is unknown."""
+        known, teams_file = self._known(now, max_age), self._teams_file
+
+        def make() -> Mapping[str, Row]:
+            return self._division.groups(
+                known, lambda: None if teams_file.path is None else teams_file.teams
+            )
+
+        return known, self._group_rows.get((known.by_user, teams_file.in_use), make)
+
+    def team_rows(self, now: float, max_age: float) -> tuple[Known, Mapping[str, Row]]:
+        """Who counts in each team. Raises `EntitiesUnknownError` while that is unknown."""
+        teams, names = self._teams_file.teams, self._teams_file.names
+        known, ledger = self._known(now, max_age), self._ledgers.service_users
+        listed = self._people.all_service_user_ids()
+        bots = listed | ledger.accounts().keys() | ledger.attempts.entities()
+        return known, self._team_rows.get(
+            (known.by_user, teams, bots),
+            lambda: self._division.teams(known, bots, teams, named=names),
+        )
+
+    def _groups(self, now: float, max_age: float) -> Snapshot:
+        known, rows = self.group_rows(now, max_age)
+        taken = self._snapshot(now, max_age, metrics=GROUP_ACUS, rows=rows, sums=self._group_sums)
+        return replace(taken, expires=min(known.expires, taken.expires))
+
+    def _teams(self, now: float, max_age: float) -> Snapshot:
+        known, rows = self.team_rows(now, max_age)
+        taken = self._snapshot(now, max_age, metrics=TEAM_ACUS, rows=rows, sums=self._team_sums)
+        return replace(taken, expires=min(known.expires, taken.expires))
+
+    def _snapshot(
+        self,
+        now: float,
+        max_age: float,
+        *,
+        metrics: Mapping[str, Metric],
+        rows: Mapping[str, Row],
+        sums: Remembered[tuple[Sample, ...]],
+    ) -> Snapshot:
+        """The rows of which every member's consumption is known."""
+        windows = self._windows(now).certain()
+        days = tuple(window.days for window in windows.values())
+        ledgers = self._ledgers.users, self._ledgers.service_users
+        users = self._users.of(ledgers[0].fresh(now, max_age), days)
+        bots = self._service_users.of(ledgers[1].fresh(now, max_age), days)
+        products = self._ledgers.products_seen()
+        ended = [now >= window.end for window in windows.values()]
+
+        def make() -> tuple[Sample, ...]:
+            return tuple(
+                Sample(metrics[window], (name, product), acus)
+                for name, row in rows.items()
+                if users.keys() >= row.users and bots.keys() >= row.service_users
+                for window, product, acus in complete_sums(
+                    [users[user] for user in row.users] + [bots[bot] for bot in row.service_users],
+                    windows,
+                    products,
+                    now,
+                )
+            )
+
+        samples = sums.get((rows, users, bots, windows, ended, products), make)
+        return Snapshot(samples, expires=min(each.expires(now, max_age) for each in ledgers))

@@ -118,6 +118,7 @@ class History:
                 worker = Worker(len(self.workers), self.clock(), tags, repositories)
                 self.workers.append(worker)
             case "work", float(acus):
+                self.clock.now += 1  # nothing is done in the second of a poll, but after it
                 for worker in self.workers:
                     worker.work.append((self.clock(), acus / (1 + worker.number)))
             case "wait", int(pause):

@@ -169,7 +169,14 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             each, task=plan.guard(replace(task, depends_on=(identity.TASK, *task.depends_on)))
         )
 
-    return [key_kind, *map(finished, waiting), DataSet(pricing.task(client.source, settings))]
+    money = pricing.task(
+        client.source,
+        settings,
+        billing=context.cycles,
+        day_start=context.day_start,
+        products=ledgers.products_seen,
+    )
+    return [key_kind, *map(finished, waiting), DataSet(money)]
 
 
 SEE_DAYS = (scopes.ENTERPRISE_SCOPE.task, scopes.ORGANIZATION_SCOPE.task)

@@ -43,6 +43,7 @@ FIXED = (
     "devin_user_info",
     "devin_organization_member_info",
     "devin_service_user_info",
+    "devin_product_acu_price",
 )
 PRICE = ("devin_acu_price", frozenset({("currency", "USD")}))
 

@@ -1,8 +1,8 @@
 """The backfill of the v3 API: finished days, with the families, labels and values of live polls.
 
-It covers the days of the ledger, totals and bounds of cycles, active users of complete UTC windows
-and sessions created by day. Prices and names are those of now. The course within a day or a cycle
-is left out, as no endpoint has it.
+It covers the days of the ledger, totals and bounds of cycles, active users of complete UTC windows,
+sessions created by day, and prices by day. Names are those of now. The course within a day or a
+cycle is left out, as no endpoint has it.
 """
 
 import math
@@ -36,7 +36,6 @@ INFOS = (
     directory.USER_INFO,
     directory.MEMBER_INFO,
     directory.SERVICE_USER_INFO,
-    pricing.PRICE,
 )
 REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
@@ -51,10 +50,10 @@ def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
     settings = opened.settings[DevinSettings]
     context = Context.of(opened)
     left_out = [*_polled((context.identity.task(settings.poll_interval),))]
-    listing = _listing(opened.client.source, context, settings)
+    listing = _listing(context, settings)
     left_out += _polled(listing)
     _observe_days(opened, context, span)
-    plan = _Plan(context, _finished(context, span, opened.clock()), listing)
+    plan = _Plan(context, settings, _finished(context, span, opened.clock()), listing)
     who = context.identity.known
     principal = (who.org_id or who.service_user_id or "") if who else ""
     return Backfill(
@@ -66,7 +65,7 @@ def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
     )
 
 
-def _listing(source: str, context: Context, settings: DevinSettings) -> tuple[Task, ...]:
+def _listing(context: Context, settings: DevinSettings) -> tuple[Task, ...]:
     """The tasks that list the entities; an organization's key needs its sessions, too."""
     interval = settings.poll_interval
     organizations, users, user_names, service_users = context.directory.tasks(
@@ -80,7 +79,6 @@ def _listing(source: str, context: Context, settings: DevinSettings) -> tuple[Ta
         users,
         user_names,
         DataSet(service_users, (models.SERVICE_USERS,)).for_key(context.identity),
-        pricing.task(source, settings),
     )
 
 
@@ -133,8 +131,13 @@ class _Plan:
     """The requests of a backfill, and the segments made from their responses."""
 
     def __init__(
-        self, context: Context, finished: FinishedPeriods, listing: tuple[Task, ...]
+        self,
+        context: Context,
+        settings: DevinSettings,
+        finished: FinishedPeriods,
+        listing: tuple[Task, ...],
     ) -> None:
+        self._settings = settings
         self._finished = finished
         self._calendar, *_ = context.day_start.calendars()
         self._own = context.identity.org_id is not None
@@ -173,6 +176,13 @@ class _Plan:
         for org_id in self._org_ids:
             yield from self._sessions(checkpoint, org_id, began)
         yield from self._infos()
+        yield from pricing.history(
+            self._settings,
+            self._finished.days,
+            self._finished.shown,
+            day_start=self._finished.day_start,
+            products=totals.products,
+        )
 
     def _bounds(self) -> Iterator[Segment]:
         for shown, cycle, _ in self._finished.cycles:

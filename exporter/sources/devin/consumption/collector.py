@@ -156,7 +156,7 @@ class Consumption:
     def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
         windows = self._windows(now).certain()
         accounts = ledger.fresh(now, max_age)
-        seen = self._products_seen() if scope.zeros else ()
+        seen = self.products_seen() if scope.zeros else ()
         groups = self._groups(scope, accounts, ledger.missing(now, max_age))
         named = [account.newest_day for account in accounts.values()]
         newest = max((day for day in named if day is not None), default=None)
@@ -190,7 +190,8 @@ class Consumption:
             return False
         return all(self._policy.own(user_id) for user_id in unknown)
 
-    def _products_seen(self) -> tuple[str, ...]:
+    def products_seen(self) -> tuple[str, ...]:
+        """The products that are published even without use, then the others that were seen."""
         named = {product for ledger in self.ledgers for product in ledger.products()}
         return (*PRODUCTS, *sorted(named.difference(PRODUCTS)))
 

@@ -16,7 +16,7 @@ from exporter.sources.devin.activity import (
     sessions_created,
 )
 from exporter.sources.devin.activity.windowed import WindowedMetrics
-from exporter.sources.devin.backfill import plan
+from exporter.sources.devin.backfill import charges, plan
 from exporter.sources.devin.billing import cycles, day_start
 from exporter.sources.devin.check import Check
 from exporter.sources.devin.consumption import collector, limits, organization_limits, scopes
@@ -250,4 +250,5 @@ SOURCE = Source(
     demo=demo,
     demo_defaults={DevinSettings: {"requests_per_second": "200"}},
     backfill=plan.backfill,
+    charges=charges.charges,
 )

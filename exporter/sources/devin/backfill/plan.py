@@ -6,7 +6,7 @@ cycle is left out, as no endpoint has it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Request
@@ -49,10 +49,10 @@ def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
     """
     settings = opened.settings[DevinSettings]
     context = Context.of(opened)
-    left_out = [*_polled((context.identity.task(settings.poll_interval),))]
+    left_out = [*polled((context.identity.task(settings.poll_interval),))]
     listing = _listing(context, settings)
-    left_out += _polled(listing)
-    _observe_days(opened, context, span)
+    left_out += polled(listing)
+    observe_days(opened, context, span)
     plan = _Plan(context, settings, _finished(context, span, opened.clock()), listing)
     who = context.identity.known
     principal = (who.org_id or who.service_user_id or "") if who else ""
@@ -82,7 +82,7 @@ def _listing(context: Context, settings: DevinSettings) -> tuple[Task, ...]:
     )
 
 
-def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
+def polled(listing: Iterable[Task]) -> Iterator[str]:
     """Poll each task once, and yield what the key has no access to."""
     for task in listing:
         try:
@@ -96,7 +96,7 @@ def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
             yield str(failure)
 
 
-def _observe_days(opened: OpenSource, context: Context, span: BackfillRange) -> None:
+def observe_days(opened: OpenSource, context: Context, span: BackfillRange) -> None:
     """See when billing days start, which decides the windows of all further requests."""
     now, org_id = opened.clock(), context.identity.org_id
     running = day_number(billing_day(now).start)

@@ -602,7 +602,7 @@ def test_at_the_zones_midnight_the_days_are_absent_until_told_anew(
     scrape = polled.scrape()
     assert costs(scrape) == (None, None)
     assert scrape.one("aione_requests") == 5
-    (task,) = polled.tasks
+    task, *_ = polled.tasks
     assert task.next_window_end(midnight - 1) == midnight
     assert task.next_window_end(midnight) == midnight + 86_400
     clock.now = midnight + 5

@@ -13,7 +13,7 @@ from exporter.sources.check_report import report, request_row
 from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
 
 NAME = "aione"
-OPTIONAL_INTERVALS = 12
+OPTIONAL_INTERVALS = 4
 """Invoices and limits of keys change rarely."""
 LIMITS = RateLimits(requests_per_second=5, concurrency=1)
 

@@ -50,7 +50,11 @@ def simulated() -> Iterator[tuple[World, DemoApi]]:
         yield made
 
 
-def export(api: DemoApi, *flags: str, days: range = DAYS, **more: str) -> CompletedProcess[str]:
+def export(api: DemoApi, *flags: str, **more: str) -> CompletedProcess[str]:
+    return export_of(api, DAYS, *flags, **more)
+
+
+def export_of(api: DemoApi, days: range, *flags: str, **more: str) -> CompletedProcess[str]:
     given = {
         "DEVIN_API_URL": api.url,
         "DEVIN_SERVICE_USER_TOKEN": KEY,
@@ -191,7 +195,7 @@ def test_nothing_is_written_if_anything_is_missing(
 
 def test_a_day_that_has_not_ended_is_refused(simulated: tuple[World, DemoApi]) -> None:
     _, api = simulated
-    ended = export(api, days=range(TODAY - 2, TODAY + 1))
+    ended = export_of(api, range(TODAY - 2, TODAY + 1))
     assert (ended.returncode, ended.stdout) == (1, "")
     assert f"the billing day of {on(TODAY)} has not ended" in ended.stderr
     assert f"{on(TODAY)} is the latest that can be given" in ended.stderr

@@ -13,11 +13,13 @@ from socket import AF_UNIX
 from prometheus_client import CollectorRegistry
 
 from exporter.app import Exporter
-from exporter.cli.backfill import backfill
-from exporter.cli.backfill_options import BackfillOptions, OptionsError
 from exporter.cli.catalogue import ALL_SECTIONS, SECTIONS
 from exporter.cli.demo import simulated_api
 from exporter.cli.exit_codes import FAILED, LACKING
+from exporter.cli.history.backfill import backfill
+from exporter.cli.history.backfill_options import BackfillOptions, OptionsError
+from exporter.cli.history.export import export
+from exporter.cli.history.export_options import ExportOptions
 from exporter.cli.printing import announce, echo, print_result
 from exporter.cli.progress import FirstRound
 from exporter.client.request_metrics import RequestMetrics
@@ -185,7 +187,7 @@ def write_history(overrides: Fields, options: BackfillOptions) -> None:
     """Write the history of finished days.
 
     Raises:
-        BackfillError: if it cannot be written whole.
+        HistoryError: if it cannot be written whole.
         SettingsError: if settings are invalid.
         NoSourceError: if no source with a history is enabled.
     """
@@ -193,6 +195,20 @@ def write_history(overrides: Fields, options: BackfillOptions) -> None:
     set_up(level="error", style=settings[LogSettings].format)
     written = backfill(settings, options, echo=echo)
     echo(f"{written.series} series, {written.samples} samples")
+
+
+def write_charges(overrides: Fields, options: ExportOptions) -> None:
+    """Write the charges of finished days.
+
+    Raises:
+        HistoryError: if they cannot be written whole.
+        SettingsError: if settings are invalid.
+        NoSourceError: if no source with charges is enabled.
+    """
+    settings = load(SECTIONS, overrides)
+    set_up(level="error", style=settings[LogSettings].format)
+    number = export(settings, options, echo=echo)
+    echo(f"{number} charge{'' if number == 1 else 's'}")
 
 
 def check_web_config(path: Path) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from exporter import __version__
-from exporter.cli.backfill_options import PLACEHOLDER, add_arguments, flags_given
 from exporter.cli.catalogue import ALL_SECTIONS
 from exporter.cli.exit_codes import BAD_USAGE
+from exporter.cli.history import backfill_options, export_options
+from exporter.cli.history.backfill_options import PLACEHOLDER
 from exporter.cli.printing import echo, print_result
 from exporter.config.settings import Section, Setting, settings_of
 from exporter.demo.settings import DemoSettings
@@ -22,10 +23,17 @@ COMMANDS = {
     "check": "request each endpoint once and report what the key lacks; exit 0 if nothing",
     "poll": "poll TASK once, after those whose data it uses, and print its samples",
     "backfill": "write the history of the last --days to --output, for Prometheus to take in",
+    "export": "write the cost of the days --from to --to as FOCUS rows to --output, for finance",
     "check-web-config": "read the web configuration FILE and the files that it names",
     "healthcheck": "exit 0 if the exporter of this container, or of process PID, works",
     "demo": "the same against a simulated API on loopback; needs no key",
 }
+
+FLAGS_OF = {
+    "backfill": tuple(backfill_options.FLAGS),
+    "export": (*export_options.FLAGS, "output"),
+}
+"""The flags that only some commands take."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
     )
     built.add_argument("command", nargs="?", default="serve", help=argparse.SUPPRESS)
     built.add_argument("operand", nargs="?", help=argparse.SUPPRESS)
-    add_arguments(built)
+    backfill_options.add_arguments(built)
+    export_options.add_arguments(built)
     built.add_argument("--version", action="version", version=f"devin-exporter {__version__}")
     for setting in settings_of(ALL_SECTIONS):
         if setting.flag is not None:
@@ -92,8 +101,8 @@ def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.N
         built.error(f"no such command; there are: {', '.join(COMMANDS)}")
     if complaint := _wrong_operand(known.command, known.operand):
         built.error(complaint)
-    if known.command != "backfill" and (given := flags_given(known)):
-        built.error(f"{given[0]} is a flag of backfill")
+    if complaint := _flag_of_another(known):
+        built.error(complaint)
     overrides: dict[type[Section], dict[str, str | None]] = {}
     for setting in settings_of(ALL_SECTIONS):
         value = getattr(known, setting.variable, None)
@@ -102,6 +111,17 @@ def read_command_line(arguments: Sequence[str]) -> tuple[str, Fields, argparse.N
                 built.error(f"{setting.flag} is a flag of demo")
             overrides.setdefault(setting.section, {})[setting.field] = value
     return known.command, overrides, known
+
+
+def _flag_of_another(known: argparse.Namespace) -> str | None:
+    """What is wrong with the flags of commands; None if nothing is."""
+    own = FLAGS_OF.get(known.command, ())
+    for command, flags in FLAGS_OF.items():
+        for flag in flags:
+            given = getattr(known, flag.replace("-", "_")) is not None
+            if given and flag not in own:
+                return f"--{flag} is a flag of {command}"
+    return None
 
 
 def _wrong_operand(command: str, operand: str | None) -> str | None:

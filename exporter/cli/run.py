@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.cli import healthcheck
-from exporter.cli.backfill import BackfillError
-from exporter.cli.backfill_options import OptionsError, parse_options
 from exporter.cli.commands import (
     check,
     check_web_config,
@@ -15,9 +13,13 @@ from exporter.cli.commands import (
     serve,
     start_demo,
     start_exporter,
+    write_charges,
     write_history,
 )
 from exporter.cli.exit_codes import BAD_USAGE, FAILED, INTERRUPTED
+from exporter.cli.history import export_options
+from exporter.cli.history.backfill_options import OptionsError, parse_options
+from exporter.cli.history.requests import HistoryError
 from exporter.cli.parser import read_command_line
 from exporter.cli.printing import PrintError, echo
 from exporter.config.settings import SettingsError
@@ -37,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(*bad.lines, status=BAD_USAGE)
     except NoSourceError as none:
         return _complain(f"set {none}; `devin-exporter demo` needs none", status=BAD_USAGE)
-    except (BackfillError, ListenError, PrintError) as failure:
+    except (HistoryError, ListenError, PrintError) as failure:
         return _complain(str(failure), status=FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -53,6 +55,9 @@ def _run(command: str, overrides: Fields, args: argparse.Namespace) -> int:
     if command == "backfill":
         options = parse_options(args, now=time.time())
         run_until_terminated(lambda: write_history(overrides, options))
+    elif command == "export":
+        export = export_options.parse_options(args)
+        run_until_terminated(lambda: write_charges(overrides, export))
     elif command == "check-web-config":
         check_web_config(Path(args.operand))
     elif command == "demo":

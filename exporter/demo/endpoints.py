@@ -117,15 +117,9 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
             call.moment("start_date", "start"), call.moment("end_date", "end")
         )
 
-    def gateway_dashboard(call: Call) -> object:
-        range_days = call.whole("range_days", default=30)
-        if not 1 <= range_days <= LONGEST_RANGE_DAYS:
-            raise ProblemError(422, "range_days is out of range")
-        return responses.gateway_dashboard(range_days)
-
     return (
         Endpoint("/v2/enterprise/metrics/usage", "Enterprise Admin", older_usage, api=V2),
-        Endpoint("/api/v1/obs/dashboard", None, gateway_dashboard, api=GATEWAY),
+        *_of_gateway(responses),
         Endpoint("/v3/self", None, lambda call: responses.self_(call.key.org_id)),
         Endpoint(
             "/v3/enterprise/consumption/cycles", spend, lambda _: responses.cycles(), paged=True
@@ -216,3 +210,25 @@ def endpoints(responses: Responses) -> tuple[Endpoint, ...]:
             paged=True,
         ),
     )
+
+
+def _of_gateway(responses: Responses) -> tuple[Endpoint, ...]:
+    def dashboard(call: Call) -> object:
+        range_days = call.whole("range_days", default=30)
+        if not 1 <= range_days <= LONGEST_RANGE_DAYS:
+            raise ProblemError(422, "range_days is out of range")
+        return responses.gateway_dashboard(range_days)
+
+    def invoices(call: Call) -> object:
+        page, size = call.whole("page", default=1), call.whole("page_size", default=20)
+        if page < 1 or size < 1:
+            raise ProblemError(422, "page and page_size start at 1")
+        return responses.gateway_invoices(page, size)
+
+    respond_to: dict[str, Callable[[Call], object]] = {
+        "/api/v1/obs/dashboard": dashboard,
+        "/api/v1/billing/plan": lambda _: responses.gateway_plan(),
+        "/api/v1/billing/invoices": invoices,
+        "/api/v1/gateway/keys": lambda _: responses.gateway.keys(),
+    }
+    return tuple(Endpoint(path, None, respond, api=GATEWAY) for path, respond in respond_to.items())

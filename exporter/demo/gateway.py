@@ -1,11 +1,11 @@
-"""The simulated AIone gateway: the use of models by team and day, and its dashboard. Pure.
+"""The simulated AIone gateway: use by team and day, its dashboard, billing and keys. Pure.
 
 Days are UTC days. All sums of a response are made from the same figures by team and day.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -16,6 +16,8 @@ Record = Mapping[str, object]
 TEAMS = ("Payments", "Platform", "Mobile", "Data", "Search", "Security", "Growth", "Labs")
 MODELS = (("qwen-max", 0.4), ("deepseek-chat", 0.3), ("glm-4", 0.2), ("doubao-pro", 0.1))
 MONTHLY_BUDGET_RMB = 420
+KEYS_PER_TEAM = 2
+SECRET_KEYS_BEGIN = "sk-nex-"  # noqa: S105 - a beginning, not a secret
 TIGHT_ABOVE_PERCENT = 85
 DEGRADED_MINUTES = range(42, 47)
 FRESH_EVERY_SECONDS = 300
@@ -77,6 +79,56 @@ class Gateway:
             "business": {**self._business(used, now), "total_cost_rmb": cost, "daily_trend": trend},
         }
 
+    def plan(self, now: float) -> Record:
+        """`/api/v1/billing/plan`."""
+        spent = self._spent(now)
+        return {
+            "id": "00000000-0000-4000-8000-0000000000aa",
+            "name": "team",
+            "balance_rmb": _money(Decimal(1_000) - spent),
+            "budget_rmb": _money(Decimal(MONTHLY_BUDGET_RMB)),
+            "budget_left_rmb": _money(MONTHLY_BUDGET_RMB - spent),
+        }
+
+    def invoices(self, now: float) -> list[Record]:
+        """`/api/v1/billing/invoices`: one for each of the last twelve complete months."""
+        rows: list[Record] = []
+        end = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0)
+        for number in range(12):
+            start = (end - timedelta(days=1)).replace(day=1)
+            days = range(int(start.timestamp()) // DAY, int(end.timestamp()) // DAY)
+            used = self.team_days(days, now)
+            rows.append(
+                {
+                    "id": f"inv-{start:%Y-%m}",
+                    "billing_period": f"{start:%Y-%m}",
+                    "amount_rmb": _money(sum((each.cost for each in used), Decimal())),
+                    "status": "open" if number == 0 else "paid",
+                }
+            )
+            end = start
+        return rows
+
+    def keys(self) -> Record:
+        """`/api/v1/gateway/keys`: two of each team, and one of none."""
+        rows: list[Record] = [
+            {
+                "id": f"00000000-0000-4000-8000-{number:012x}",
+                "org_id": "00000000-0000-4000-8000-0000000000ff",
+                "team_id": None if number == KEYS_PER_TEAM * len(TEAMS) else self.team_id(team),
+                "name": f"key {number}",
+                "key": f"{SECRET_KEYS_BEGIN}{self._chance(89, number):.16f}",
+                "key_prefix": f"{SECRET_KEYS_BEGIN}{number:04}",
+                "models_allowed": [model for model, _ in MODELS],
+                "rpm_limit": 60 * (1 + team),
+                "tpm_limit": 100_000,
+            }
+            for number, team in enumerate(
+                [team for team in range(len(TEAMS)) for _ in range(KEYS_PER_TEAM)] + [0]
+            )
+        ]
+        return {"items": rows, "total": len(rows)}
+
     def team_id(self, team: int) -> str:
         """The id of a team, a UUID."""
         return f"{int(self._chance(80, team) * 2**32):08x}-0000-4000-8000-{team:012x}"
@@ -131,10 +183,12 @@ class Gateway:
         return 20 + 75 * self._chance(88, int(now) // 900)
 
     def _budget_percent(self, now: float) -> Decimal:
+        return 100 * self._spent(now) / MONTHLY_BUDGET_RMB
+
+    def _spent(self, now: float) -> Decimal:
         first = datetime.fromtimestamp(now, UTC).replace(day=1)
         days = range(int(first.timestamp()) // DAY, int(now) // DAY + 1)
-        spent = sum((each.cost for each in self.team_days(days, now)), Decimal())
-        return 100 * spent / MONTHLY_BUDGET_RMB
+        return sum((each.cost for each in self.team_days(days, now)), Decimal())
 
     def _ranking(self, used: Sequence[TeamDay]) -> list[Record]:
         costs = {

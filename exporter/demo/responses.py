@@ -238,6 +238,14 @@ class Responses:
         """`/api/v1/obs/dashboard`."""
         return self.gateway.dashboard(range_days, self._clock())
 
+    def gateway_plan(self) -> Record:
+        """`/api/v1/billing/plan`."""
+        return self.gateway.plan(self._clock())
+
+    def gateway_invoices(self, page: int, page_size: int) -> list[Record]:
+        """`/api/v1/billing/invoices`, one page."""
+        return self.gateway.invoices(self._clock())[(page - 1) * page_size : page * page_size]
+
     def _users(self) -> list[Person]:
         return [person for person in self._world.people if not person.service]
 

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import Literal
 
 from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Endpoint, Request
@@ -15,6 +17,7 @@ from exporter.config.credentials import Key
 from exporter.config.settings import Section, Settings
 from exporter.config.types import trust
 from exporter.errors import CredentialError
+from exporter.exposition.focus import Charge
 from exporter.exposition.openmetrics import BackfillRange, Segment
 from exporter.metrics import Metric
 from exporter.process import Timing
@@ -96,6 +99,44 @@ class Backfill:
     stretches: Callable[[Checkpoint], Iterator[Segment]]
 
 
+class ExportError(Exception):
+    """Charges cannot be exported whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeQuery:
+    """Which charges to export.
+
+    Attributes:
+        first: the date of the first billing day.
+        end: the date of the day after the last one.
+        by: how they are cut.
+        account: the id of the billing account; None for one that the source makes.
+    """
+
+    first: date
+    end: date
+    by: Literal["organization", "user"]
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePlan:
+    """How to read the charges of a source.
+
+    Attributes:
+        owner: the API and key of the data, as a text without secrets.
+        requests: all requests to send, in groups.
+        charges: makes the charges from the responses, after it has checked them; raises
+            `ExportError`.
+    """
+
+    client: Client
+    owner: str
+    requests: Sequence[Sequence[Request[object]]]
+    charges: Callable[[Checkpoint], Iterator[Charge]]
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSource:
     """An enabled source with its client and its own settings."""
@@ -122,6 +163,7 @@ class Source:
         backfill: plans the requests for a history; None for an API without history.
         owner: what its data belongs to: the address and the key; raises `CredentialError`. None
             if nothing of it is kept across restarts.
+        charges: plans the requests for an export; None for an API without prices or history.
     """
 
     name: str
@@ -136,6 +178,7 @@ class Source:
     demo_defaults: Fields = field(default_factory=dict)
     backfill: Callable[[OpenSource, BackfillRange], Backfill] | None = None
     owner: Callable[[OpenSource], str] | None = None
+    charges: Callable[[OpenSource, ChargeQuery], ChargePlan] | None = None
 
 
 @contextmanager

@@ -29,6 +29,8 @@ NOTHING_OF_OURS = (
 
 NAMES_WITHIN = "[2h]"
 PRICE_WITHIN = "[1d]"
+PRICE_OF_DAY_FROM_HERE = "[22h50m] offset -22h50m"
+"""At the start of a billing day: before 07:00 UTC, where it ends in summer on some deployments."""
 AT_NOW = " @ $now"
 """At the range's end, or now where the range ends in the future (see `board.NOW_VARIABLE`)."""
 DAILY_USE_OF_USERS = "user:devin_consumption_yesterday_acus:sum"
@@ -169,6 +171,14 @@ def none_of(read: str) -> str:
 def cost(acus: str, at: str = "") -> str:
     """Money for ACUs, at the price as last known; with the label `currency`."""
     return f"({acus}) * on () group_left (currency) {price(at)}"
+
+
+def cost_of_day(acus: str) -> str:
+    """Money for a day's ACUs by product, at that day's price of each; with the label `currency`."""
+    of_products = last("devin_product_acu_price", PRICE_OF_DAY_FROM_HERE)
+    own = f"topk by (product) (1, max by (product, currency) ({of_products}))"
+    by_product = f"({acus}) * on (product) group_left (currency) {own}"
+    return f"({by_product}) or ({cost(acus)})"
 
 
 _START = f"max({latest('devin_billing_cycle_start_timestamp_seconds')})"

@@ -26,7 +26,7 @@ from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.process import Timing
 from exporter.sources import SOURCES
-from exporter.sources.devin.derived import metering, unattributed
+from exporter.sources.devin.derived import metering, pricing, unattributed
 from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer, listen
@@ -406,10 +406,10 @@ def course_of(
     healed: Look | None = None,
 ) -> Course:
     """How it goes for tasks that are of no use to any other without their answers."""
-    # That something was metered once stays true.
+    # That something was metered once stays true; prices are settings.
     follow = {metering.METERED.name}
     return Course(
-        lost=families_of(at, tasks) - follow,
+        lost=families_of(at, tasks) - follow - {metric.name for metric in pricing.METRICS},
         follow=follow,
         before=before.data if before else None,
         broken=broken.data,

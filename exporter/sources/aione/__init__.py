@@ -1,16 +1,20 @@
-"""The AIone gateway to models of several vendors: one endpoint, one task."""
+"""The AIone gateway to models of several vendors: its dashboard, billing and keys."""
+
+from functools import partial
 
 from exporter.client.http import Client
 from exporter.client.rate_limit import RateLimits
 from exporter.config.settings import Settings
 from exporter.scheduling.task import Task
-from exporter.sources.aione import dashboard, metrics
+from exporter.sources.aione import billing, dashboard, keys, metrics
 from exporter.sources.aione.samples import Dashboard
 from exporter.sources.aione.settings import AioneSettings
 from exporter.sources.check_report import report, request_row
 from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
 
 NAME = "aione"
+OPTIONAL_INTERVALS = 4
+"""Invoices and limits of keys change rarely."""
 LIMITS = RateLimits(requests_per_second=5, concurrency=1)
 
 
@@ -21,12 +25,19 @@ def open_client(settings: Settings, shared: Shared) -> Client | None:
 
 
 def tasks(opened: OpenSource) -> tuple[Task, ...]:
-    """The one task."""
-    return (dashboard.task(opened.client, opened.clock, opened.settings[AioneSettings]),)
+    """The dashboard's task, and those that a token or a gateway may lack."""
+    client, clock, own = opened.client, opened.clock, opened.settings[AioneSettings]
+    interval = own.poll_interval * OPTIONAL_INTERVALS
+    return (
+        dashboard.task(client, clock, own),
+        billing.plan_task(client, clock, own.poll_interval),
+        billing.invoices_task(client, clock, own.zone(), interval),
+        keys.task(client, clock, interval),
+    )
 
 
 def check(opened: OpenSource) -> CheckReport:
-    """Request the endpoint once, and report missing sections and invalid values."""
+    """Request each endpoint once, and report missing sections and invalid values."""
     own = opened.settings[AioneSettings]
     row, response = request_row(
         dashboard.ENDPOINT, lambda: dashboard.fetch(opened.client, own.range_days)
@@ -37,7 +48,15 @@ def check(opened: OpenSource) -> CheckReport:
         notes += [f"the section {name} is not there" for name in sections if not sections[name]]
         unreadable = dict.fromkeys(Dashboard(response, own.zone()).unreadable())
         notes += [f"{field}: makes no sense, and is absent" for field in unreadable]
-    return report([row], notes)
+    rows = [row]
+    for endpoint, fetch in (
+        (billing.PLAN, billing.fetch_plan),
+        (billing.INVOICES, billing.fetch_invoices),
+        (keys.ENDPOINT, keys.fetch),
+    ):
+        other, _ = request_row(endpoint, partial(fetch, opened.client))
+        rows.append(other)
+    return report(rows, notes)
 
 
 def demo(url: str, key: str) -> Fields:
@@ -50,8 +69,13 @@ SOURCE = Source(
     name=NAME,
     sections=(AioneSettings,),
     enabled_by="AIONE_API_URL with AIONE_TOKEN or AIONE_TOKEN_FILE",
-    metrics=metrics.METRICS,
-    endpoints=(dashboard.ENDPOINT,),
+    metrics=(
+        *metrics.METRICS,
+        *billing.PLAN_METRICS,
+        *billing.INVOICE_METRICS,
+        *keys.METRICS,
+    ),
+    endpoints=(dashboard.ENDPOINT, billing.PLAN, billing.INVOICES, keys.ENDPOINT),
     open_client=open_client,
     tasks=tasks,
     check=check,

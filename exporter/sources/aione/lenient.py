@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _NUMBER = re.compile(r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
 class Invalid:
@@ -113,6 +114,12 @@ def _day(value: object) -> date:
     raise ValueError("is no calendar day")
 
 
+def _month(value: object) -> date:
+    if isinstance(value, str) and (found := _MONTH.fullmatch(value.strip())):
+        return date(int(found[1]), int(found[2]), 1)
+    raise ValueError("is no month")
+
+
 Count = Annotated[Decimal, BeforeValidator(number), Field(ge=0, le=10**18, multiple_of=1)]
 """A count, from 0."""
 
@@ -142,3 +149,6 @@ Word = Annotated[Text, AfterValidator(as_word)]
 
 Day = Annotated[date, BeforeValidator(_day)]
 """A calendar day."""
+
+Month = Annotated[date, BeforeValidator(_month)]
+"""A calendar month as its first day; like `2026-03` in the response."""

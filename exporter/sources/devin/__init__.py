@@ -16,7 +16,7 @@ from exporter.sources.devin.activity import (
     sessions_created,
 )
 from exporter.sources.devin.activity.windowed import WindowedMetrics
-from exporter.sources.devin.backfill import plan
+from exporter.sources.devin.backfill import charges, plan
 from exporter.sources.devin.billing import cycles, day_start
 from exporter.sources.devin.check import Check
 from exporter.sources.devin.consumption import collector, limits, organization_limits, scopes
@@ -192,8 +192,14 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
         )
 
     reads_file = DataSet(shares.file_task())
-    prices = DataSet(pricing.task(client.source, settings))
-    return [key_kind, reads_file, *map(finished, waiting), prices]
+    money = pricing.task(
+        client.source,
+        settings,
+        billing=context.cycles,
+        day_start=context.day_start,
+        products=ledgers.products_seen,
+    )
+    return [key_kind, reads_file, *map(finished, waiting), DataSet(money)]
 
 
 SEE_DAYS = (scopes.ENTERPRISE_SCOPE.task, scopes.ORGANIZATION_SCOPE.task)
@@ -271,4 +277,5 @@ SOURCE = Source(
     demo_defaults={DevinSettings: {"requests_per_second": "200"}},
     backfill=plan.backfill,
     owner=owner,
+    charges=charges.charges,
 )

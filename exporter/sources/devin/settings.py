@@ -1,15 +1,21 @@
 """Settings of the Devin API v3."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from exporter.config.credentials import Key, key_from
 from exporter.config.settings import Section
 from exporter.config.types import PollInterval, check_secret
+from exporter.sources.devin.derived.prices import Prices, parse_prices
 from exporter.sources.devin.members.user_policy import Mode
+
+
+def _check_prices(text: str) -> str:
+    parse_prices(text)
+    return text
 
 
 class DevinSettings(Section):
@@ -81,8 +87,11 @@ class DevinSettings(Section):
         description="whether that table shows titles, which users wrote; never with user metrics "
         "`off` or `hash`",
     )
-    acu_price: float | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="price of one ACU, for cost panels"
+    acu_price: Annotated[str, AfterValidator(_check_prices)] | None = Field(
+        default=None,
+        description="price of one ACU, for cost: `2.25`; by billing day: "
+        "`2026-01-01=2.00,2026-07-01=2.25`; by product: `2.25;cascade=1.50`, "
+        "[each with dates or without](cost.md)",
     )
     acu_currency: str = Field(
         default="USD", pattern=r"^[A-Z]{3}$", description="currency of the price, as ISO 4217"
@@ -109,3 +118,7 @@ class DevinSettings(Section):
     def hash_key(self) -> Key | None:
         """The source of the key of the hashes; None if none is set."""
         return key_from(self.user_hash_key, self.user_hash_key_file)
+
+    def prices(self) -> Prices | None:
+        """The prices of an ACU; None if none is set."""
+        return None if self.acu_price is None else parse_prices(self.acu_price)

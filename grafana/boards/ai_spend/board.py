@@ -97,7 +97,7 @@ BOARD = Board(
                             over_time(
                                 days.used_in_range(
                                     q.USE_YESTERDAY,
-                                    q.cost(days.daily(q.USE_YESTERDAY, by="product")),
+                                    q.cost_of_day(days.daily(q.USE_YESTERDAY, by="product")),
                                 ),
                                 "{{product}}",
                                 step="1d",

@@ -46,7 +46,7 @@ from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 OF_SESSIONS = q.total(q.USE_CYCLE, ', product="devin"')
 PER_MERGED = f"{OF_SESSIONS} / ({q.total(q.MERGED_CYCLE)} > 0)"
 
-_cost_by_day = q.cost(days.daily(q.USE_YESTERDAY, by="product"))
+_cost_by_day = q.cost_of_day(days.daily(q.USE_YESTERDAY, by="product"))
 _limit_of_users = f"max by (user_id) ({q.latest('devin_user_cycle_limit_acus')})"
 _users = q.of_users(
     "devin_user_consumption_cycle_acus",

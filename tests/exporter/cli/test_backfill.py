@@ -47,6 +47,7 @@ FIXED = (
     "devin_team_info",
     "devin_team_budget_acus",
     "devin_team_member_info",
+    "devin_product_acu_price",
 )
 TEAMS = """
 teams:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.destination import destination_of
+from exporter.cli.history.destination import destination_of
 from exporter.client.checkpoint import Checkpoint, CheckpointError
 from exporter.demo.people import Size
 from tests.support.limits import HANG_SECONDS

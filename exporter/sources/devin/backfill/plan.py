@@ -1,12 +1,12 @@
 """The backfill of the v3 API: finished days, with the families, labels and values of live polls.
 
-It covers the days of the ledger, totals and bounds of cycles, active users of complete UTC windows
-and sessions created by day. Prices and names are those of now. The course within a day or a cycle
-is left out, as no endpoint has it.
+It covers the days of the ledger, totals and bounds of cycles, active users of complete UTC windows,
+sessions created by day, and prices by day. Names are those of now. The course within a day or a
+cycle is left out, as no endpoint has it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Request
@@ -45,7 +45,6 @@ INFOS = (
     team_metrics.TEAM_MEMBER,
     teams_file.INFO,
     teams_file.BUDGET,
-    pricing.PRICE,
 )
 REFUSALS = frozenset({PermissionMissingError.reason, NotFoundError.reason})
 
@@ -59,19 +58,16 @@ def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
     """
     settings = opened.settings[DevinSettings]
     context = Context.of(opened)
-    left_out = [*_polled((context.identity.task(settings.poll_interval),))]
+    left_out = [*polled((context.identity.task(settings.poll_interval),))]
     ledgers = Consumption(
         opened.client, opened.clock, context, sweep_interval=settings.sweep_interval
     )
     shares = Shares(opened, context, ledgers)
-    listing = (
-        *_listing(opened.client.source, context, settings),
-        shares.file_task(),
-        *shares.info_tasks(),
-    )
-    left_out += _polled(listing)
-    _observe_days(opened, context, span)
-    plan = _Plan(context, _finished(context, span, opened.clock()), listing, shares)
+    listing = (*_listing(context, settings), shares.file_task(), *shares.info_tasks())
+    left_out += polled(listing)
+    observe_days(opened, context, span)
+    finished = _finished(context, span, opened.clock())
+    plan = _Plan(context, settings, finished, listing, shares)
     who = context.identity.known
     principal = (who.org_id or who.service_user_id or "") if who else ""
     return Backfill(
@@ -83,7 +79,7 @@ def backfill(opened: OpenSource, span: BackfillRange) -> Backfill:
     )
 
 
-def _listing(source: str, context: Context, settings: DevinSettings) -> tuple[Task, ...]:
+def _listing(context: Context, settings: DevinSettings) -> tuple[Task, ...]:
     """The tasks that list the entities; an organization's key needs its sessions, too."""
     interval = settings.poll_interval
     organizations, users, user_names, service_users = context.directory.tasks(
@@ -97,11 +93,10 @@ def _listing(source: str, context: Context, settings: DevinSettings) -> tuple[Ta
         users,
         user_names,
         DataSet(service_users, (models.SERVICE_USERS,)).for_key(context.identity),
-        pricing.task(source, settings),
     )
 
 
-def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
+def polled(listing: Iterable[Task]) -> Iterator[str]:
     """Poll each task once, and yield what the key has no access to."""
     for task in listing:
         try:
@@ -115,7 +110,7 @@ def _polled(listing: tuple[Task, ...]) -> Iterator[str]:
             yield str(failure)
 
 
-def _observe_days(opened: OpenSource, context: Context, span: BackfillRange) -> None:
+def observe_days(opened: OpenSource, context: Context, span: BackfillRange) -> None:
     """See when billing days start, which decides the windows of all further requests."""
     now, org_id = opened.clock(), context.identity.org_id
     running = day_number(billing_day(now).start)
@@ -152,10 +147,12 @@ class _Plan:
     def __init__(
         self,
         context: Context,
+        settings: DevinSettings,
         finished: FinishedPeriods,
         listing: tuple[Task, ...],
         shares: Shares,
     ) -> None:
+        self._settings = settings
         self._finished = finished
         self._calendar, *_ = context.day_start.calendars()
         self._own = context.identity.org_id is not None
@@ -196,6 +193,13 @@ class _Plan:
         for org_id in self._org_ids:
             yield from self._sessions(checkpoint, org_id, began)
         yield from self._infos()
+        yield from pricing.history(
+            self._settings,
+            self._finished.days,
+            self._finished.shown,
+            day_start=self._finished.day_start,
+            products=totals.products,
+        )
 
     def _bounds(self) -> Iterator[Segment]:
         for shown, cycle, _ in self._finished.cycles:

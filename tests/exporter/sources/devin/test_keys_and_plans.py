@@ -16,13 +16,14 @@ from exporter.demo.people import Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.sources.devin import SOURCE, activity
+from exporter.sources.devin.derived import pricing
 from exporter.sources.devin.operations import queue
 from tests.support.processes import finished, running
 from tests.support.rig import KEY, Clock, Rig, Scrape, at, payload, rig, simulated_api
 
 NOW = at("2026-03-20 23:30:00")
 SIZE = Size(organizations=3, users=30, days=90)
-SETTINGS = {"devin_acu_price", "devin_pool_acus", "devin_large_session_acus"}
+SETTINGS = {metric.name for metric in pricing.METRICS}
 DEDICATED = {
     "devin_hypervisors",
     "devin_hypervisor_utilization_ratio",

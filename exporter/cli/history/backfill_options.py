@@ -50,7 +50,7 @@ class OptionsError(Exception):
 
 FLAGS = {
     "days": "finished days (default: 90)",
-    "output": "a file, or - for standard output",
+    "output": "a file, or - for standard output (also of `export`)",
     "until": "`now` for an empty data directory, or a time like 2026-01-31T12:00:00Z; by default "
     "three hours ago, as a running Prometheus holds what is newer in its head",
     "every": "seconds between samples, dividing an hour (default: 3600)",
@@ -64,11 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("backfill")
     for name, does in FLAGS.items():
         group.add_argument(f"--{name}", metavar=PLACEHOLDER, help=does)
-
-
-def flags_given(args: argparse.Namespace) -> list[str]:
-    """The flags of `backfill` on the command line."""
-    return [f"--{name}" for name in FLAGS if getattr(args, name) is not None]
 
 
 def parse_options(args: argparse.Namespace, *, now: float) -> BackfillOptions:

@@ -1,0 +1,1 @@
+"""The history of a source: as OpenMetrics for Prometheus, and as charges for finance."""

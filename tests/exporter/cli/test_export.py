@@ -1,0 +1,248 @@
+"""`export`: rows that FOCUS allows, which add up to the ledger, or nothing at all."""
+
+import csv
+import io
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from exporter.demo.api import DemoApi
+from exporter.demo.endpoints import DemoKey
+from exporter.demo.people import Size
+from exporter.demo.world import World
+from exporter.exposition.focus import COLUMNS
+from tests.exporter.cli.focus_rules import wrong_columns, wrong_in
+from tests.support.processes import finished
+from tests.support.rig import KEY, Clock, simulated_api
+
+SIZE = Size(organizations=3, users=20, days=60)
+NOW = time.time()
+TODAY = int((NOW - 8 * 3_600) // 86_400)
+DAYS = range(TODAY - 40, TODAY)
+CHANGE = TODAY - 20
+
+
+def on(day: int) -> str:
+    return str(date(1970, 1, 1) + timedelta(days=day))
+
+
+PRICE = f"devin={on(DAYS.start)}=2.00,{on(CHANGE)}=2.25;1.50"
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Iterator[tuple[World, DemoApi]]:
+    world = World(SIZE, start=NOW)
+    keys = {
+        KEY: DemoKey(),
+        "cog_own": DemoKey(org_id=world.organizations[0][0]),
+        "cog_blind": DemoKey(frozenset({"ViewAccountConsumption", "ManageOrganizations"})),
+        "cog_counting": DemoKey(frozenset({"ManageOrganizations", "ViewAccountMembership"})),
+    }
+    with simulated_api(SIZE, Clock(NOW), keys=keys) as made:
+        yield made
+
+
+def export(api: DemoApi, *flags: str, **more: str) -> CompletedProcess[str]:
+    return export_of(api, DAYS, *flags, **more)
+
+
+def export_of(api: DemoApi, days: range, *flags: str, **more: str) -> CompletedProcess[str]:
+    given = {
+        "DEVIN_API_URL": api.url,
+        "DEVIN_SERVICE_USER_TOKEN": KEY,
+        "DEVIN_REQUESTS_PER_SECOND": "10000",
+        "DEVIN_ACU_PRICE": PRICE,
+        **more,
+    }
+    span = (f"--from={on(days.start)}", f"--to={on(days.stop)}")
+    return finished("export", "--format=focus", *span, "--output=-", *flags, **given)
+
+
+def rows_of(ended: CompletedProcess[str]) -> list[dict[str, str]]:
+    assert ended.returncode == 0, ended.stderr
+    return list(csv.DictReader(io.StringIO(ended.stdout)))
+
+
+CUTS = {
+    "by organization": ((), {}),
+    "by user": (("--by=user",), {}),
+    "an organization's key": ((), {"DEVIN_SERVICE_USER_TOKEN": "cog_own"}),
+    "an organization's users": (("--by=user",), {"DEVIN_SERVICE_USER_TOKEN": "cog_own"}),
+    "users as hashes": (
+        ("--by=user",),
+        {"DEVIN_USER_METRICS": "hash", "DEVIN_USER_HASH_KEY": "one-key"},
+    ),
+    "no users": (("--by=user",), {"DEVIN_USER_METRICS": "off"}),
+}
+each_cut = pytest.mark.parametrize(("flags", "more"), CUTS.values(), ids=CUTS)
+
+
+@each_cut
+def test_its_rows_are_what_focus_allows_and_add_up_to_the_ledger(
+    simulated: tuple[World, DemoApi], flags: tuple[str, ...], more: dict[str, str]
+) -> None:
+    world, api = simulated
+    ended = export(api, *flags, **more)
+    rows = rows_of(ended)
+    assert wrong_columns(ended.stdout.partition("\n")[0].split(",")) == []
+    assert list(rows[0]) == list(COLUMNS)
+    assert [wrong for row in rows for wrong in wrong_in(row)] == []
+    own = 0 if "cog_own" in more.values() else None
+    ledger = world.consumption(DAYS, NOW, org=own)
+    told: Counter[tuple[int, str]] = Counter()
+    cost = 0.0
+    for row in rows:
+        day = int(datetime.fromisoformat(row["ChargePeriodStart"]).timestamp()) // 86_400
+        told[day, row["SkuId"]] += Decimal(row["ConsumedQuantity"])  # type: ignore[assignment]
+    for day, use in ledger.items():
+        for product, acus in use.items():
+            assert float(told.pop((day, product), 0)) == pytest.approx(acus, abs=1e-9)
+            price = 1.5 if product != "devin" else 2 if day < CHANGE else 2.25
+            cost += acus * price
+    assert not any(told.values())
+    for name in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"):
+        assert float(sum(Decimal(row[name]) for row in rows)) == pytest.approx(cost, abs=1e-6)
+
+
+def test_an_organization_is_a_sub_account_with_its_own_days(
+    simulated: tuple[World, DemoApi],
+) -> None:
+    world, api = simulated
+    rows = rows_of(export(api))
+    assert {row["Tags"] for row in rows} == {""}
+    for number, (org_id, name) in enumerate(world.organizations):
+        of_it = [row for row in rows if row["SubAccountId"] == org_id]
+        assert {row["SubAccountName"] for row in of_it} == {name}
+        told = sum(Decimal(row["ConsumedQuantity"]) for row in of_it)
+        ledger = world.consumption(DAYS, NOW, org=number)
+        acus = sum(value for use in ledger.values() for value in use.values())
+        assert float(told) == pytest.approx(acus, abs=1e-9)
+    assert any(not row["SubAccountId"] and row["SkuId"] != "devin" for row in rows)
+
+
+def test_users_are_tags_as_far_as_the_mode_says(simulated: tuple[World, DemoApi]) -> None:
+    world, api = simulated
+    people = [person for person in world.people if not person.service]
+
+    def tags(**more: str) -> list[dict[str, str]]:
+        rows = rows_of(export(api, "--by=user", **more))
+        return [json.loads(row["Tags"]) for row in rows if row["Tags"]]
+
+    full = tags()
+    assert {t["user"] for t in full if "user" in t} <= {person.id for person in people}
+    assert any("user_email" in t and "user_name" in t for t in full)
+    assert any("service_user" in t for t in full)
+    named = {key for each in tags(DEVIN_USER_METRICS="id") for key in each}
+    assert named == {"user", "service_user", "service_user_name"}
+    hashed = tags(DEVIN_USER_METRICS="hash", DEVIN_USER_HASH_KEY="one-key", DEVIN_USER_LIMIT="2")
+    hashes = {t["user"] for t in hashed if "user" in t}
+    assert len(hashes) > 2
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in hashes)
+    assert not any("user" in t for t in tags(DEVIN_USER_METRICS="off"))
+
+
+def test_hash_and_off_name_nobody(simulated: tuple[World, DemoApi]) -> None:
+    world, api = simulated
+    for mode in ({"DEVIN_USER_METRICS": "hash", "DEVIN_USER_HASH_KEY": "k"},
+                 {"DEVIN_USER_METRICS": "off"}):  # fmt: skip
+        ended = export(api, "--by=user", **mode)
+        assert ended.returncode == 0
+        for person in world.people:
+            if not person.service:
+                for secret in (person.id, person.name, person.email):
+                    assert secret is None or secret not in ended.stdout + ended.stderr
+
+
+REFUSED = {
+    "no price": ({"DEVIN_ACU_PRICE": ""}, "there is no price; set DEVIN_ACU_PRICE"),
+    "a day before the first price": (
+        {"DEVIN_ACU_PRICE": f"{on(DAYS.start + 1)}=2"},
+        f"no price of cascade on {on(DAYS.start)}; of devin on {on(DAYS.start)}",
+    ),
+    "a product without a price": ({"DEVIN_ACU_PRICE": "devin=2"}, "no price of cascade on "),
+    "a list that the key may not read": (
+        {"DEVIN_SERVICE_USER_TOKEN": "cog_blind"},
+        "the key lacks what an export needs: ",
+    ),
+    "a ledger that the key may not read": (
+        {"DEVIN_SERVICE_USER_TOKEN": "cog_counting"},
+        "nothing is exported, as a part is missing: ",
+    ),
+    "a key that the API does not know": ({"DEVIN_SERVICE_USER_TOKEN": "cog_unknown"}, "401"),
+}
+
+
+@pytest.mark.parametrize(("more", "why"), REFUSED.values(), ids=REFUSED)
+def test_nothing_is_written_if_anything_is_missing(
+    simulated: tuple[World, DemoApi], tmp_path: Path, more: dict[str, str], why: str
+) -> None:
+    _, api = simulated
+    ended = export(api, "--by=user", **more)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert why in ended.stderr
+    output = tmp_path / "charges.csv"
+    assert export(api, "--by=user", f"--output={output}", **more).returncode == 1
+    assert not output.exists()
+
+
+def test_a_day_that_has_not_ended_is_refused(simulated: tuple[World, DemoApi]) -> None:
+    _, api = simulated
+    ended = export_of(api, range(TODAY - 2, TODAY + 1))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"the billing day of {on(TODAY)} has not ended" in ended.stderr
+    assert f"{on(TODAY)} is the latest that can be given" in ended.stderr
+
+
+def test_a_file_appears_whole_and_leaves_nothing_beside_it(
+    simulated: tuple[World, DemoApi], tmp_path: Path
+) -> None:
+    _, api = simulated
+    output = tmp_path / "charges.csv"
+    ended = export(api, f"--output={output}", "--billing-account=ours")
+    assert ended.returncode == 0, ended.stderr
+    assert list(tmp_path.iterdir()) == [output]
+    rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
+    assert ended.stderr.endswith(f"{len(rows)} charges\n")
+    assert {row["BillingAccountId"] for row in rows} == {"ours"}
+
+
+WRONG_FLAGS = {
+    "--format=csv": "--format: wants focus",
+    "--from=soon": "--from: wants a date like 2026-10-01",
+    "--to=2020-01-01": "--to: wants a date after --from",
+    "--by=team": "--by: wants organization or user",
+    "--file-type=xml": "--file-type: wants csv or parquet",
+    "--output=": "--output: wants a file",
+    "--days=3": "--days is a flag of backfill",
+}
+
+
+@pytest.mark.parametrize(("flag", "why"), WRONG_FLAGS.items())
+def test_a_wrong_flag_is_named(flag: str, why: str) -> None:
+    ended = finished("export", "--from=2026-01-01", "--to=2026-02-01", "--output=-", flag)
+    assert ended.returncode == 2
+    assert why in ended.stderr
+
+
+def test_a_flag_of_an_export_is_none_of_a_backfill() -> None:
+    ended = finished("backfill", "--by=user", "--output=-")
+    assert (ended.returncode, "--by is a flag of export" in ended.stderr) == (2, True)
+
+
+def test_days_and_cycles_are_those_of_the_vendor(simulated: tuple[World, DemoApi]) -> None:
+    world, api = simulated
+    cycles = {
+        tuple(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" for at in cycle)
+        for cycle in world.cycles(NOW)
+    }
+    for row in rows_of(export(api)):
+        assert row["ChargePeriodStart"].endswith("T08:00:00Z")
+        assert (row["BillingPeriodStart"], row["BillingPeriodEnd"]) in cycles

@@ -17,8 +17,7 @@ from exporter.cli.backfill_options import BackfillOptions
 from exporter.cli.catalogue import ALL_SECTIONS, SECTIONS
 from exporter.cli.demo import simulated_api
 from exporter.cli.exit_codes import LACKING
-from exporter.cli.printing import announce, echo, print_result
-from exporter.cli.progress import FirstRound
+from exporter.cli.printing import FirstRound, announce, echo, print_result
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.logs import set_up
 from exporter.config.proxies import unreadable_exceptions

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.enterprise import DAILY, Enterprise, enterprise
+from tests.exporter.sources.devin.consumption.enterprise import DAILY, Enterprise, enterprise
 from tests.support.rig import Clock, Rig, at
 
 USERS = 600

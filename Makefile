@@ -74,6 +74,7 @@ bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this 
 	$(BIN)/python -m bench.scrape
 	$(BIN)/python -m bench.process
 	$(BIN)/python -m bench.polling
+	$(BIN)/python -m bench.polling.restart
 	$(BIN)/python -m bench.backtest
 	if command -v go >/dev/null; then $(BIN)/python -m bench.dashboards; fi
 

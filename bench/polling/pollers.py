@@ -88,8 +88,14 @@ def _client_of(client: Client, api: Api) -> None:
 
 
 @contextmanager
-def exporter(api: Api, *, per_second: float, folder: Path | None) -> Iterator[Exporter]:
-    """The exporter as it is composed, on a simulated API."""
+def exporter(
+    api: Api, *, per_second: float, folder: Path | None, user_limit: int | None = None
+) -> Iterator[Exporter]:
+    """The exporter as it is composed, on a simulated API.
+
+    Args:
+        user_limit: users with series of their own; by default all of that API.
+    """
     clock = api.clock
     timing = Timing(clock, clock)
     registry = CollectorRegistry()
@@ -104,7 +110,7 @@ def exporter(api: Api, *, per_second: float, folder: Path | None) -> Iterator[Ex
                 "poll_interval": str(INTERVAL),
                 # Several threads would move the one clock between a slot and its request.
                 "concurrency": "1",
-                "user_limit": str(api.world.users),
+                "user_limit": str(user_limit or api.world.users),
             },
         },
     )

@@ -20,8 +20,7 @@ from exporter.cli.history.backfill import backfill
 from exporter.cli.history.backfill_options import BackfillOptions, OptionsError
 from exporter.cli.history.export import export
 from exporter.cli.history.export_options import ExportOptions
-from exporter.cli.printing import announce, echo, print_result
-from exporter.cli.progress import FirstRound
+from exporter.cli.printing import FirstRound, announce, echo, print_result
 from exporter.client.request_metrics import RequestMetrics
 from exporter.config.logs import set_up
 from exporter.config.proxies import unreadable_exceptions

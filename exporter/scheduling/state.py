@@ -22,10 +22,8 @@ class State:
 
     def __init__(self, file: StateFile | None, tasks: Sequence[Task], store: Store) -> None:
         self._file = file
-        self._parts: tuple[Kept, ...] = (
-            *(part for task in tasks for part in task.kept),
-            outcomes(store),
-        )
+        self._tasks = tasks
+        self._outcomes = outcomes(store)
 
     @classmethod
     def at(
@@ -44,23 +42,34 @@ class State:
         if self._file is None:
             return
         values = self._file.take_values()
-        for part in self._parts:
-            self._restore(part, values)
-
-    def _restore(self, part: Kept, values: Mapping[str, Mapping[str, bytes]]) -> None:
-        if part.name not in values:
-            return
-        try:
-            part.restore(values[part.name])
-        except ValueError:
-            logger.warning("the kept state of %s cannot be read and is dropped", part.name)
+        lost: set[str] = set()
+        for task in self._tasks:
+            read = [_restore(part, values.get(part.name)) for part in task.kept]
+            if not all(read):
+                lost.add(task.name)
+        # A task that has lost data has not succeeded yet.
+        ended = values.get(self._outcomes.name, {})
+        _restore(self._outcomes, {name: at for name, at in ended.items() if name not in lost})
 
     def save(self) -> None:
         """Keep what has changed."""
         if self._file is not None:
-            self._file.save(self._parts)
+            parts = (part for task in self._tasks for part in task.kept)
+            self._file.save((*parts, self._outcomes))
 
     def close(self) -> None:
         """Let another process use the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _restore(part: Kept, values: Mapping[str, bytes] | None) -> bool:
+    """Restore a part if it was kept; returns whether that could be read."""
+    if values is None:
+        return True
+    try:
+        part.restore(values)
+    except ValueError:
+        logger.warning("the kept state of %s cannot be read and is dropped", part.name)
+        return False
+    return True

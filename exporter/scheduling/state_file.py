@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 FILE_NAME = "devin-exporter.sqlite"
 DAMAGED_SUFFIX = ".damaged"
 APPLICATION_ID = 0x0D_E4_1E_07
-FORMAT = 1
+FORMAT = 2
+"""Raised whenever the bytes of a part change. Parts of an older format are read as far as they can
+be; a file of a newer one is left alone, as this version may not write into it."""
 LOCK_SECONDS = 1.0
 OWNER = ("", "owner")
 """The part and the key of the owner."""
@@ -206,6 +208,9 @@ def _check_format(connection: sqlite3.Connection) -> None:
         raise _UnusableError("is the database of another program")
     elif pragma("user_version") > FORMAT:
         raise _UnusableError("was written by a newer version")
+    elif pragma("user_version") < FORMAT:
+        logger.info("the state of an older version is taken over")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
     problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
         raise _DamagedError(problem)

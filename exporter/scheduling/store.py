@@ -122,7 +122,7 @@ class TaskState:
     @property
     def known_before_polls(self) -> bool:
         """Whether there may be samples before the first poll: derived, or from what was kept."""
-        return self.task.poll is None or self.outcome is not None
+        return self.task.poll is None or bool(self.task.kept)
 
     @property
     def up(self) -> bool | None:

@@ -211,7 +211,9 @@ def all_up(look: Look) -> bool:
 
 def test_a_poll_that_takes_longer_than_its_interval(of: Servers, row: Row) -> None:
     task = USER_SCOPE.task
-    with live(of, FastClock(NOW, FAST), {"DEVIN_POLL_INTERVAL": "20"}) as watched:
+    # Everybody has a turn at every poll.
+    settings = {"DEVIN_POLL_INTERVAL": "20", "DEVIN_SWEEP_INTERVAL": "1"}
+    with live(of, FastClock(NOW, FAST), settings) as watched:
         before = watched.until(all_up)
         watched.logged()
         of.devin.misbehave(slow(2.2), f"{MAIN[V3][0]}/users/*")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from exporter.cli.progress import FirstRound
+from exporter.cli.printing import FirstRound
 from tests.support.limits import HANG_SECONDS
 
 

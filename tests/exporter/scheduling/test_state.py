@@ -21,12 +21,15 @@ from exporter.demo.world import World
 from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.state import State
 from exporter.scheduling.state_file import DAMAGED_SUFFIX, FILE_NAME, StateFile
+from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from exporter.sources.source import owner_of
 from tests.support.rig import KEY, Clock, Rig, at, rig, simulated_api
 
 NOW = at("2026-03-20 15:30:00")
 SIZE = Size(organizations=2, users=12, days=90)
 OWNER = b"https://api.test cog_the_key_that_is_nowhere"
+USER_CYCLE = "devin_user_consumption_cycle_acus"
+USER_DAILY = USER_SCOPE.endpoint.path
 
 
 @pytest.fixture
@@ -147,6 +150,29 @@ def test_after_a_restart_one_total_makes_everything_fresh_again(
         with rig(api.url, clock) as anew:
             anew.poll()
             assert data(again) == pytest.approx(data(anew), abs=1e-6)
+
+
+def test_a_first_round_that_was_cut_short_is_served_and_goes_on_with_those_who_are_left(
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path
+) -> None:
+    _, api = simulated
+    before = poll_and_keep(api, clock, tmp_path).scrape().family(USER_CYCLE)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as tables:
+        tables.execute("DELETE FROM kept WHERE part = 'outcomes' AND key = 'user_consumption'")
+        tables.execute(
+            "DELETE FROM kept WHERE part = 'user_consumption' AND key IN "
+            "(SELECT key FROM kept WHERE part = 'user_consumption' ORDER BY key LIMIT 6)"
+        )
+        tables.commit()
+    with restarted(api, clock, tmp_path) as again:
+        left = again.scrape().family(USER_CYCLE)
+        assert left
+        assert left.items() < before.items()
+        assert again.scrape().one("devin_exporter_task_up", task="user_consumption") is None
+        asked = api.traffic.requests[USER_DAILY, 200]
+        again.poll()
+        assert api.traffic.requests[USER_DAILY, 200] - asked == 6
+        assert again.scrape().family(USER_CYCLE) == before
 
 
 @pytest.mark.parametrize("mode", ["hash", "off"])

@@ -117,17 +117,21 @@ class PartsPoll:
 
     def _total(self) -> EntityUsage | None:
         """The total; None while it cannot be read, so that every part must be requested."""
+        self.parts.total_known = False
         try:
-            return self.api.total(self.parts.compared_at)
+            total = self.api.total(self.parts.compared_at)
         except (KeyRefusedError, StoppedError):
             raise
         except PollError:
             return None
+        self.parts.total_known = True
+        return total
 
     def _is_compared(self, now: float) -> bool:
         """Whether the parts are compared with a total, so that not all must be requested."""
         if not self.looks_for_changes:
-            return now - self.parts.compared_at <= COMPARED_INTERVALS * self.interval
+            is_recent = now - self.parts.compared_at <= COMPARED_INTERVALS * self.interval
+            return is_recent and self.parts.total_known
         total = self._total()
         if total is not None:
             self.parts.begin(total)

@@ -112,6 +112,7 @@ def test_a_user_who_cannot_be_read_is_not_one_who_left(api: Api, polled: Rig, cl
     users = api.get(USERS).respond(json=listing(member("ada"), member("bob")))
     asked = api.get(f"{DAILY}/users/bob").respond(json=consumption())
     api.get(f"{DAILY}/users/ada").respond(json=consumption())
+    api.get(DAILY).respond(403)
     polled.poll("cycles", "users", "user_consumption")
     users.respond(json=listing(member("ada"), BAD))
     for _ in range(5):

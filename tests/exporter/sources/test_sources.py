@@ -16,7 +16,8 @@ import respx
 from exporter.demo import DEMO_KEYS
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey
 from exporter.demo.people import Size
-from exporter.sources import SOURCES
+from exporter.sources import SOURCES, aione
+from exporter.sources.aione import billing, keys
 from exporter.sources.source import Source
 from tests.support.processes import finished, running
 from tests.support.rig import (
@@ -40,6 +41,7 @@ KEYS = {
     "apk_user_of_nobody_special": DemoKey(api=V2, permissions=frozenset()),
 }
 TASKS_OF = {V2: "devin_v2_usage", GATEWAY: "aione_dashboard"}
+OTHER_TASKS_OF = {GATEWAY: (billing.PLAN_TASK, billing.INVOICES_TASK, keys.TASK)}
 PREFIX_OF = {V2: "devin_v2_", GATEWAY: "aione_"}
 
 
@@ -79,7 +81,7 @@ def test_a_source_alone_runs_and_nothing_of_the_others_shows(
     assert of_sources == set()
     assert any(name.startswith(PREFIX_OF[source]) for name in page.names())
     tasks = {dict(labels)["task"] for labels in page.family("devin_exporter_task_failures_total")}
-    assert tasks == {TASKS_OF[source]}
+    assert tasks == {TASKS_OF[source], *OTHER_TASKS_OF.get(source, ())}
     assert set(page.family("devin_exporter_task_failures_total").values()) == {0}
     asked = {dict(labels)["source"] for labels in page.family("devin_exporter_api_requests_total")}
     assert asked == {source}
@@ -180,8 +182,8 @@ def test_a_refused_key_of_one_source_fails_the_check_of_that_one_alone(api: str)
     settings = {**turned_on(api, V2, GATEWAY), "AIONE_TOKEN": "wrong"}
     ended = finished("check", **settings)
     assert ended.returncode == 1
-    (refused,) = [line for line in ended.stdout.splitlines() if "401" in line]
-    assert refused.startswith("/api/v1/obs/dashboard")
+    refused = {line.split()[0] for line in ended.stdout.splitlines() if "401" in line}
+    assert refused == {endpoint.path for endpoint in aione.SOURCE.endpoints}
     assert "wrong" not in ended.stdout + ended.stderr
 
 

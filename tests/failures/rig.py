@@ -356,7 +356,7 @@ def families_of(at: Stage, tasks: AbstractSet[str]) -> set[str]:
     derived = {
         task.name
         for task in at.rig.tasks
-        if task.poll is None and tasks & {*task.depends_on, *task.republish_after}
+        if tasks & {*task.republish_after} or (task.poll is None and tasks & {*task.depends_on})
     }
     return own_families(at, tasks | derived)
 

@@ -106,7 +106,8 @@ def test_history_and_scrapes_meet_without_a_gap_or_a_jump(server: Server, scene:
         if "_acus" in dict(fact)["__name__"]:
             # Who had no use on the last complete day has a series of earlier days alone.
             least = 0 if {"user_id", "service_user_id"} & dict(fact).keys() else 1
-            values = {value for moment, value in course.items() if moment > day}
+            # Sums over people are the same but for the order in which they were added.
+            values = {round(value, 9) for moment, value in course.items() if moment > day}
             assert least <= len(values) <= 1, fact
     assert len(courses) > 50
     if server.setup == AS_SHIPPED:

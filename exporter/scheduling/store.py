@@ -14,7 +14,7 @@ from exporter.errors import strip_traceback
 from exporter.exposition.page import Page, Part
 from exporter.exposition.render import Rendered, render
 from exporter.metrics import Metric, Sample
-from exporter.scheduling.task import Snapshot, Task
+from exporter.scheduling.task import Progress, Snapshot, Task
 
 TASK_UP = Metric(
     "devin_exporter_task_up",
@@ -139,12 +139,17 @@ class TaskState:
             return now - self.running_since
         return self.outcome.duration if self.outcome is not None else 0.0
 
+    def progress(self) -> Progress | None:
+        """How far the round over its entities has come; None without any, or while it is off."""
+        progress = self.task.progress() if self.switched_off is None else None
+        return progress if progress is not None and progress.total else None
+
     def samples(self) -> Iterator[Sample]:
         """Yield the state as `devin_exporter_task_*` and `devin_exporter_sweep_*`."""
         name = self.task.name
-        progress = self.task.progress() if self.switched_off is None else None
-        if progress is not None and progress.total:
-            yield SWEEP_PROGRESS(progress.done / progress.total, task=name)
+        progress = self.progress()
+        if progress is not None:
+            yield SWEEP_PROGRESS(progress.ratio, task=name)
             yield SWEEP_REMAINING(progress.remaining, task=name)
         if self.outcome is None:
             return

@@ -43,6 +43,11 @@ class Progress:
     remaining: float
     first: bool
 
+    @property
+    def ratio(self) -> float:
+        """The share of entities that were requested; 1 if there are none."""
+        return self.done / self.total if self.total else 1.0
+
 
 class TakeSnapshot(Protocol):
     """Makes a snapshot from what was polled so far. Pure: no I/O, no clock of its own."""

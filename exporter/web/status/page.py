@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 from html import escape
 
 from exporter.web.status.report import SourceReport, StatusReport, TaskReport
@@ -62,8 +63,8 @@ _PAGE = """<!doctype html>
 <div class="wide" role="region" aria-labelledby="tasks" tabindex="0">
 <table><thead><tr><th scope="col">Task</th><th scope="col">State</th>
 <th scope="col">Last success</th><th scope="col">Took</th><th scope="col">Next</th>
-<th scope="col">Series</th><th scope="col">Missing</th><th scope="col">Last error</th></tr></thead>
-<tbody>
+<th scope="col">Series</th><th scope="col">Missing</th><th scope="col">Sweep</th>
+<th scope="col">Last error</th></tr></thead><tbody>
 {tasks}
 </tbody></table></div>
 </main>
@@ -115,7 +116,7 @@ def _task(task: TaskReport) -> str:
     age = "" if task.age_seconds is None else f"{seconds(task.age_seconds)} ago"
     took = "" if task.duration_seconds is None else f"{task.duration_seconds:.1f} s"
     due = "" if task.next_run_in_seconds is None else f"in {seconds(task.next_run_in_seconds)}"
-    numbers = (age, took, due, str(task.series), str(task.entities_missing))
+    numbers = (age, took, due, str(task.series), str(task.entities_missing), _sweep(task))
     running = " (running)" if task.running else ""
     return (
         f'<tr><th scope="row">{escape(task.name)}</th>'
@@ -123,6 +124,14 @@ def _task(task: TaskReport) -> str:
         + "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
         + f"<td>{escape(task.error or '')}</td></tr>"
     )
+
+
+def _sweep(task: TaskReport) -> str:
+    if task.sweep_progress_ratio is None or task.sweep_remaining_seconds is None:
+        return ""
+    # Rounded down: a sweep that is not complete is not shown as 100 %.
+    done = math.floor(100 * task.sweep_progress_ratio)
+    return f"{done} % done, {seconds(task.sweep_remaining_seconds)} left"
 
 
 def seconds(count: float) -> str:

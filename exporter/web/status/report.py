@@ -54,6 +54,13 @@ class TaskReport(_Part):
     newest_day: float | None = Field(
         description="start of the newest billing day in the data, in Unix seconds"
     )
+    sweep_progress_ratio: float | None = Field(
+        description="share of its entities that have been requested in the present round; "
+        "null if it has no rounds"
+    )
+    sweep_remaining_seconds: float | None = Field(
+        description="until the present round is expected to be complete"
+    )
     error: str | None = Field(description="of the last attempt, or why the task is off")
 
 
@@ -127,6 +134,7 @@ def _source(source: SourceState, tasks: Sequence[TaskReport]) -> SourceReport:
 def _task(state: TaskState, due_in: float | None, now: float) -> TaskReport:
     outcome = state.outcome
     last_success = outcome.last_success if outcome else None
+    progress = state.progress()
     return TaskReport(
         name=state.task.name,
         source=state.task.source,
@@ -141,6 +149,8 @@ def _task(state: TaskState, due_in: float | None, now: float) -> TaskReport:
         series=state.rendered.series,
         entities_missing=state.snapshot.expired_entities,
         newest_day=state.snapshot.newest_day,
+        sweep_progress_ratio=None if progress is None else progress.ratio,
+        sweep_remaining_seconds=None if progress is None else progress.remaining,
         error=state.switched_off or _error(state),
     )
 

@@ -9,7 +9,7 @@ import pytest
 from exporter.exposition.instruments import Counter, OwnRegistry
 from exporter.metrics import Metric
 from exporter.scheduling.store import Outcome, Store
-from exporter.scheduling.task import Snapshot, Task
+from exporter.scheduling.task import Progress, Snapshot, Task
 from exporter.web.access import Access
 from exporter.web.config.loaded import WebConfig
 from exporter.web.connections import ConnectionLimits
@@ -28,6 +28,7 @@ class Served:
     clock: Clock = field(default_factory=lambda: Clock(1_000.0))
     refused: bool = False
     refreshed: int = 0
+    progress: Progress | None = None
     url: str = ""
 
     def __post_init__(self) -> None:
@@ -39,6 +40,7 @@ class Served:
             poll=lambda: None,
             snapshot=lambda now, max_age: Snapshot(expires=now + max_age),
             required_for_ready=lambda: True,
+            progress=lambda: self.progress,
         )
         self.store = Store([task])
         registry = OwnRegistry()

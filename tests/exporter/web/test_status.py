@@ -8,6 +8,7 @@ import pytest
 
 from exporter.cli.catalogue import ROOT
 from exporter.errors import ServerFailedError
+from exporter.scheduling.task import Progress
 from exporter.web.status.page import seconds
 from exporter.web.status.report import StatusReport
 from tests.exporter.web.serving import Served
@@ -72,6 +73,23 @@ def test_after_a_success_the_figures_are_those_of_the_task(served: Served) -> No
     assert (source.key, source.requests_per_second, source.series) == ("accepted", 10, 2)
     assert source.longest_run_seconds == 0.5
     assert "All data is fresh. 2 series are published; the exporter is ready." in page(served).text
+
+
+def test_how_far_the_sweep_has_come_is_shown_where_it_is_known(served: Served) -> None:
+    (task,) = status(served).tasks
+    assert (task.sweep_progress_ratio, task.sweep_remaining_seconds) == (None, None)
+    assert "% done" not in page(served).text
+    served.progress = Progress(done=599, total=600, remaining=7_300.0, first=False)
+    (task,) = status(served).tasks
+    assert (task.sweep_progress_ratio, task.sweep_remaining_seconds) == (599 / 600, 7_300)
+    assert "99 % done, 2 h left" in page(served).text
+    served.store.switched_off("it<", why="no hypervisors here")
+    assert status(served).tasks[0].sweep_progress_ratio is None
+
+
+def test_without_entities_there_is_no_sweep(served: Served) -> None:
+    served.progress = Progress(done=0, total=0, remaining=0.0, first=False)
+    assert status(served).tasks[0].sweep_progress_ratio is None
 
 
 def test_a_failure_is_shown_with_its_reason_and_its_age(served: Served) -> None:

@@ -30,6 +30,8 @@ LOCK_SECONDS = 1.0
 OWNER = ("", "owner")
 """The part and the key of the owner."""
 
+_NOTHING = object()
+
 Values = Mapping[str, Mapping[str, bytes]]
 """The values of each part by key."""
 
@@ -55,6 +57,7 @@ class StateFile:
         self._written: dict[tuple[str, str], object] = {}
         self._kept = {(part, key) for part, kept in values.items() for key in kept}
         self._failure = ""
+        self._rebuilt = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -93,13 +96,15 @@ class StateFile:
             changed = {
                 place: entry
                 for place, entry in entries.items()
-                if place not in self._written or self._written[place] != entry.version
+                if (known := self._written.get(place, _NOTHING)) is not entry.version
+                and known != entry.version
             }
             gone = (self._kept | self._written.keys()) - entries.keys()
             if not changed and not gone:
                 return
             try:
                 self._write(changed, gone)
+                self._rebuild_once()
             except sqlite3.Error as failure:
                 self._note_failure(failure)
                 return
@@ -121,6 +126,12 @@ class StateFile:
         with _transaction(self._connection):
             self._connection.executemany("DELETE FROM kept WHERE part = ? AND key = ?", gone)
             self._connection.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+
+    def _rebuild_once(self) -> None:
+        """Leave nothing in free pages of what these settings no longer keep."""
+        if not self._rebuilt:
+            self._connection.execute("VACUUM")
+            self._rebuilt = True
 
     def _note_failure(self, failure: sqlite3.Error) -> None:
         if str(failure) != self._failure:
@@ -174,6 +185,8 @@ def _create_for_owner_alone(path: Path) -> None:
 def _prepare(connection: sqlite3.Connection, owner: bytes) -> Values:
     """Lock and check the file, and read what it keeps for this owner."""
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    # A rebuilt file would otherwise pass through the folder for temporary files.
+    connection.execute("PRAGMA temp_store = MEMORY")
     try:
         with _transaction(connection):
             _check_format(connection)

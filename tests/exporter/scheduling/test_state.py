@@ -227,6 +227,25 @@ def test_only_what_has_changed_is_written_and_what_is_gone_is_removed(tmp_path: 
     assert values_in(tmp_path) == {"a": {"x": b"3"}}
 
 
+def test_a_part_of_the_same_version_is_left_as_it_was_written(tmp_path: Path) -> None:
+    def part(version: int, **values: bytes) -> Kept:
+        made = kept(**values)
+        return Kept(
+            name=made.name, entries=made.entries, restore=made.restore, version=lambda: version
+        )
+
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([part(1, x=b"1", y=b"1")])
+        file.save([part(1)])
+    assert values_in(tmp_path) == {"a": {"x": b"1", "y": b"1"}}
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([part(1, x=b"2", y=b"1")])
+        file.save([part(2, x=b"3")])
+    assert values_in(tmp_path) == {"a": {"x": b"3"}}
+
+
 def test_the_state_of_another_key_is_dropped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

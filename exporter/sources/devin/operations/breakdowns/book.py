@@ -40,10 +40,12 @@ class Book:
         self._readings: dict[str, Reading] = {}
         self._coverage = Coverage()
         self._sums: dict[str, WindowSums] = {}
+        self._version = 0
 
     def poll(self, changes: Changes, windows: BillingWindows) -> None:
         """Take over what a poll of the sessions has found, with the windows at that time."""
         with self._lock:
+            self._version += 1
             before = self._coverage
             if changes.requested_at < before.polled_until - CLOCK_STEP_SECONDS:
                 # The clock was ahead: what was taken for today's may not be.
@@ -71,6 +73,7 @@ class Book:
     def list(self, span: Window, items: Listing[SessionItem]) -> None:
         """Take over the sessions that changed in a span of time, as listed."""
         with self._lock:
+            self._version += 1
             coverage, cycle = self._coverage, self._sums.get("cycle")
             if cycle is not None:
                 self._coverage = coverage.listed(span, cycle.running.window)
@@ -81,8 +84,14 @@ class Book:
     def listed(self, span: Window, day: int, *, unreadable: int) -> None:
         """Take note that all of a span was listed on a day (number)."""
         with self._lock:
+            self._version += 1
             coverage = replace(self._coverage, listed_on=day)
             self._coverage = coverage if unreadable else coverage.trusted(span)
+
+    @property
+    def version(self) -> int:
+        """Another number after each poll and listing."""
+        return self._version
 
     def entries(self) -> Mapping[str, Entry]:
         """What is to outlive the process; nothing before the first poll."""

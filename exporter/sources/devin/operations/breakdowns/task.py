@@ -98,9 +98,16 @@ class Breakdowns:
             next_window_end=lambda now: self._windows(now).next_window_end,
             depends_on=(sessions, cycles.TASK),
             republish_after=totals,
-            kept=(Kept(name=TASK, entries=self._book.entries, restore=self._book.restore),)
-            if self._limit
-            else (),
+            kept=(self._kept(),) if self._limit else (),
+        )
+
+    def _kept(self) -> Kept:
+        book = self._book
+        return Kept(
+            name=TASK,
+            entries=book.entries,
+            restore=book.restore,
+            version=lambda: book.version,
         )
 
     def poll(self) -> None:

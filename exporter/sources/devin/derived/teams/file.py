@@ -92,6 +92,11 @@ class TeamsFile:
         """The teams of the file in use."""
         return tuple(self._document.teams) if self._document else ()
 
+    def cost_center(self, team: str) -> str:
+        """The cost center of a team; empty if it has none, or the file has no such team."""
+        known = self._document.teams.get(team) if self._document else None
+        return known.cost_center if known else ""
+
     def poll(self) -> None:
         """Read the file if it has changed, and is as it was at the last look.
 

@@ -59,6 +59,15 @@ class Shares:
         """The task that reads the teams file."""
         return self._teams_file.task(self._source, self._interval)
 
+    @property
+    def has_teams(self) -> bool:
+        """Whether there is a teams file."""
+        return self._teams_file.path is not None
+
+    def cost_center(self, team: str) -> str:
+        """The cost center of a team; empty if it has none."""
+        return self._teams_file.cost_center(team)
+
     def tasks(self) -> tuple[Task, ...]:
         """Tasks of who is in which group or team, and of the consumption of both."""
         return (

@@ -110,9 +110,11 @@ def simulated(clock: Clock) -> Iterator[tuple[World, DemoApi]]:
 
 
 def polled_with(
-    api: DemoApi, clock: Clock, key: str, *, twice: bool = False, **settings: str
+    api: DemoApi, clock: Clock, key: str, *, twice: bool = False, teams: Path | None = None
 ) -> Rig:
-    given = {"service_user_token": key, "acu_price": "2", "acu_pool": "1", **settings}
+    given = {"service_user_token": key, "acu_price": "2", "acu_pool": "1"}
+    if teams is not None:
+        given["teams_file"] = str(teams)
     with rig(api.url, clock, **given) as polled:
         polled.poll()
         if twice:
@@ -127,9 +129,8 @@ def test_a_lacking_permission_takes_exactly_what_stands_behind_it(
     _, api = simulated
     teams = tmp_path / "teams.yml"
     teams.write_text("teams: {A: {groups: ['*'], budget: 9}}")
-    given = {"teams_file": str(teams)}
-    full = polled_with(api, clock, KEY, **given).scrape().names()
-    lacking = polled_with(api, clock, f"cog_no_{permission}", **given).scrape().names()
+    full = polled_with(api, clock, KEY, teams=teams).scrape().names()
+    lacking = polled_with(api, clock, f"cog_no_{permission}", teams=teams).scrape().names()
     assert full >= ALL - SETTINGS
     assert full - lacking - {"devin_exporter_data_timestamp_seconds"} == BEHIND[permission]
     assert lacking <= full

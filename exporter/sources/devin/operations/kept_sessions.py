@@ -1,6 +1,7 @@
 """Sessions as bytes, so that they outlive the process."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from pydantic import BaseModel
@@ -10,6 +11,9 @@ from exporter.sources.devin.operations.session_items import SessionItem
 
 POLLS = ""
 """The key of what is kept of the polls; no session's id is empty."""
+
+UNREAD = frozenset({"tags", "pull_requests"})
+"""Fields that people have named, and that are read only of a response."""
 
 
 class Polls(BaseModel):
@@ -24,7 +28,7 @@ class Polls(BaseModel):
 def entries(polls: Polls, known: Mapping[str, SessionItem], *, titles: bool) -> Mapping[str, Entry]:
     """The sessions, with their titles or without."""
     text = polls.model_dump_json()
-    without = None if titles else {"title"}
+    without = UNREAD if titles else UNREAD | {"title"}
     sessions = {key: Entry(item, partial(_encode, item, without)) for key, item in known.items()}
     return {POLLS: Entry(text, text.encode), **sessions}
 
@@ -38,5 +42,5 @@ def read(values: Mapping[str, bytes]) -> tuple[Polls, dict[str, SessionItem]]:
     return polls, sessions
 
 
-def _encode(item: SessionItem, without: set[str] | None) -> bytes:
-    return item.model_dump_json(exclude=without).encode()
+def _encode(item: SessionItem, without: AbstractSet[str]) -> bytes:
+    return item.model_dump_json(exclude=set(without)).encode()

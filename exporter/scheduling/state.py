@@ -70,7 +70,7 @@ class State:
         """Keep what has changed. Never raises."""
         if self._file is not None:
             # A poll that ends meanwhile must not have succeeded beside the data of before it.
-            parts = (part for task in self._tasks for part in task.kept)
+            parts = [part for task in self._tasks for part in task.kept]
             self._file.save((self._outcomes, *parts))
 
     def close(self) -> None:

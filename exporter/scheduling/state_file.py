@@ -9,7 +9,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from exporter.scheduling.kept import Entry, Kept
@@ -31,6 +31,9 @@ FILE_NAME = "devin-exporter.sqlite"
 DAMAGED_SUFFIX = ".damaged"
 LOCK_SECONDS = 1.0
 
+_NOT_WRITTEN = object()
+"""The version of what this process has not written."""
+
 
 class StateFile:
     """The open file. It is locked as long as the process lives. Safe to use from several threads.
@@ -46,8 +49,10 @@ class StateFile:
         self.damaged = found.damaged
         self._values = found.values
         self._connection = connection
-        self._written: dict[Place, object] = {}
-        self._kept = found.places
+        self._written: dict[str, dict[str, object]] = {
+            part: dict.fromkeys(keys, _NOT_WRITTEN) for part, keys in found.keys.items()
+        }
+        self._versions: dict[str, object] = {}
         self._failure = ""
         self._lock = threading.Lock()
 
@@ -78,7 +83,7 @@ class StateFile:
         values, self._values = self._values, {}
         return values
 
-    def save(self, parts: Iterable[Kept]) -> None:
+    def save(self, parts: Sequence[Kept]) -> None:
         """Write what has changed, in one transaction. Never raises.
 
         A failure is logged once, and tried again at the next save.
@@ -101,20 +106,34 @@ class StateFile:
         with self._lock:
             self._connection.close()
 
-    def _save(self, parts: Iterable[Kept]) -> None:
+    def _save(self, parts: Sequence[Kept]) -> None:
+        # Before the entries, so that what changes meanwhile is copied again by the next save.
+        versions = {part.name: part.version() for part in parts}
         entries = {
-            (part.name, key): entry for part in parts for key, entry in part.entries().items()
+            part.name: part.entries()
+            for part in parts
+            if versions[part.name] is None or versions[part.name] != self._versions.get(part.name)
         }
         changed = {
-            place: entry
-            for place, entry in entries.items()
-            if place not in self._written or self._written[place] != entry.version
+            (name, key): entry
+            for name, of_part in entries.items()
+            for key, entry in _changed(of_part, self._written.get(name, {}))
         }
-        gone = (self._kept | self._written.keys()) - entries.keys()
+        gone = [
+            (name, key)
+            for name, written in self._written.items()
+            if name in entries or name not in versions
+            for key in written.keys() - entries.get(name, {}).keys()
+        ]
         if changed or gone:
             self._write(changed, gone)
-            self._written = {place: entry.version for place, entry in entries.items()}
-            self._kept = frozenset()
+        self._versions = versions
+        self._written = {
+            name: {key: entry.version for key, entry in entries[name].items()}
+            if name in entries
+            else self._written[name]
+            for name in versions
+        }
 
     def _write(self, changed: Mapping[Place, Entry], gone: Iterable[Place]) -> None:
         rows = [(*place, checked(*place, entry.encode())) for place, entry in changed.items()]
@@ -129,6 +148,15 @@ class StateFile:
             internal = None if isinstance(failure, sqlite3.Error | OSError) else failure
             logger.warning("the state cannot be kept: %s", failure, exc_info=internal)
         self._failure = text
+
+
+def _changed(
+    entries: Mapping[str, Entry], written: Mapping[str, object]
+) -> Iterator[tuple[str, Entry]]:
+    for key, entry in entries.items():
+        version = written.get(key, _NOT_WRITTEN)
+        if version is not entry.version and version != entry.version:
+            yield key, entry
 
 
 def _open(path: Path, owner: bytes) -> tuple[sqlite3.Connection, Found]:

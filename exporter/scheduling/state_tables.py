@@ -61,12 +61,12 @@ class Found:
     Attributes:
         values: those of the parts that are whole.
         damaged: the parts with a damaged value.
-        places: all places that hold a value.
+        keys: all keys that hold a value, by part.
     """
 
     values: Values
     damaged: frozenset[str]
-    places: frozenset[Place]
+    keys: Mapping[str, frozenset[str]]
 
 
 def is_damage(failure: sqlite3.DatabaseError) -> bool:
@@ -184,7 +184,7 @@ def _read(connection: sqlite3.Connection) -> Found:
     return Found(
         {part: kept for part, kept in values.items() if part not in damaged},
         frozenset(damaged),
-        frozenset((part, key) for part, kept in values.items() for key in kept),
+        {part: frozenset(kept) for part, kept in values.items()},
     )
 
 

@@ -37,12 +37,17 @@ from exporter.sources.devin.consumption.scopes import (
     Scope,
 )
 from exporter.sources.devin.data_set import Context
-from exporter.sources.devin.members import directory
+from exporter.sources.devin.members import samples as member_samples
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import ChargePlan, ChargeQuery, ExportError, OpenSource
 
 EVERYBODY = 10**9
+NAMES = (
+    member_samples.ORGANIZATION_INFO,
+    member_samples.USER_INFO,
+    member_samples.SERVICE_USER_INFO,
+)
 
 
 def charges(opened: OpenSource, query: ChargeQuery) -> ChargePlan:
@@ -145,10 +150,9 @@ def _listed(
     if lacking:
         raise ExportError(f"the key lacks what an export needs: {'; '.join(lacking)}")
     named: dict[tuple[str, str], Mapping[str, str]] = {}
-    infos = (directory.ORGANIZATION_INFO, directory.USER_INFO, directory.SERVICE_USER_INFO)
     for task in tasks:
         for sample in task.snapshot(now, math.inf).samples:
-            if sample.metric in infos:
+            if sample.metric in NAMES:
                 labels = dict(zip(sample.metric.labels, sample.labels, strict=True))
                 named[sample.metric.labels[0], sample.labels[0]] = labels
     return named

@@ -1,7 +1,6 @@
 """Sessions as bytes, so that they outlive the process."""
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from functools import partial
 
 from pydantic import BaseModel
@@ -12,8 +11,8 @@ from exporter.sources.devin.operations.session_items import SessionItem
 POLLS = ""
 """The key of what is kept of the polls; no session's id is empty."""
 
-UNREAD = frozenset({"tags", "pull_requests"})
-"""Fields that people have named, and that are read only of a response."""
+NOT_KEPT = {"tags", "pull_requests"}
+"""What is read from responses alone, and may name people."""
 
 
 class Polls(BaseModel):
@@ -28,7 +27,7 @@ class Polls(BaseModel):
 def entries(polls: Polls, known: Mapping[str, SessionItem], *, titles: bool) -> Mapping[str, Entry]:
     """The sessions, with their titles or without."""
     text = polls.model_dump_json()
-    without = UNREAD if titles else UNREAD | {"title"}
+    without = NOT_KEPT if titles else {*NOT_KEPT, "title"}
     sessions = {key: Entry(item, partial(_encode, item, without)) for key, item in known.items()}
     return {POLLS: Entry(text, text.encode), **sessions}
 
@@ -42,5 +41,5 @@ def read(values: Mapping[str, bytes]) -> tuple[Polls, dict[str, SessionItem]]:
     return polls, sessions
 
 
-def _encode(item: SessionItem, without: AbstractSet[str]) -> bytes:
-    return item.model_dump_json(exclude=set(without)).encode()
+def _encode(item: SessionItem, without: set[str]) -> bytes:
+    return item.model_dump_json(exclude=without).encode()

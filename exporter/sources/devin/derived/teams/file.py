@@ -164,7 +164,7 @@ def check_teams_file(
         return tuple(f"teams file {path}: {line}" for line in broken.lines), False
     teams = TeamMap(document)
     of_users = [
-        teams.rule_for(user_id, email=member.email, groups=member.groups or ())
+        teams.rule_for(user_id, email=member.email or "", groups=member.groups or ())
         for user_id, member in users.items()
     ]
     of_bots = [teams.rule_for(bot) for bot in bots]

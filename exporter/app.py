@@ -82,7 +82,7 @@ class Exporter:
             store=self.store,
             registry=registry,
             timing=timing,
-            polled=self._state.save,
+            polled=self._state.changed,
         )
         endpoints = Endpoints(
             store=self.store,
@@ -123,13 +123,17 @@ class Exporter:
         return done, sum(progress.total for progress in known)
 
     def stop(self) -> None:
-        """Stop polling and serving. Running polls end soon; this does not wait for them."""
+        """Stop polling and serving, and keep the state.
+
+        Running polls end soon; this does not wait for them.
+        """
         logger.info("stopping")
         self._stopping.set()
         if self._web_config:
             self._web_config.stop()
         self.scheduler.stop()
         self._web.stop()
+        self._state.close()
 
     def close(self) -> None:
         """Close the clients and the state. Call it once no poll is running."""

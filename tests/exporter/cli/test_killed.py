@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import time
@@ -15,20 +16,18 @@ import pytest
 from exporter.demo.api import DemoApi
 from exporter.demo.people import Size
 from exporter.scheduling.state_file import DAMAGED_SUFFIX, FILE_NAME
+from exporter.scheduling.state_tables import CHECK_BYTES
 from exporter.sources.devin.consumption.kept import decode_usage
 from exporter.sources.devin.consumption.scopes import SCOPES, USER_SCOPE
 from tests.support.limits import HANG_SECONDS
 from tests.support.processes import BETWEEN_LOOKS, EXPORTER, Running, environment, running
 from tests.support.rig import KEY, Clock, Scrape, rig, simulated_api
 
-SIZE = Size(organizations=2, users=60, days=40)
+SIZE = Size(organizations=2, users=20, days=40)
 SEED = 20
-FIRST_ROUND_REQUESTS = 130
-POLL_REQUESTS = 60
+FIRST_ROUND_REQUESTS = 70
+POLL_REQUESTS = 40
 """So many requests each of them has, roughly."""
-
-MOST_WRITES = 9
-"""A poll is written down at least so often, as each of its tasks is."""
 
 START_TICKS = 80
 """So much processor time a start takes, roughly, in hundredths of a second."""
@@ -46,24 +45,43 @@ Figures = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: after so many requests, or in one of the writes."""
+    """When to kill: after so many requests, or in a write that comes after so many others."""
 
     requests: int = 0
-    write: int = 0
+    writes: int | None = None
 
-    def wait(self, api: DemoApi, *, since: int, journal: Path) -> None:
-        """Wait for it, or until the poll is over."""
-        sent, sent_at, writes, written = since, time.monotonic(), 0, True
+    def wait(self, api: DemoApi, *, since: int, process: int, journal: Path) -> bool:
+        """Wait for it, or until the poll is over.
+
+        Returns:
+            Whether the process is in a write; it is stopped then.
+        """
+        sent, sent_at, others, written = since, time.monotonic(), 0, False
         while time.monotonic() < sent_at + QUIET_SECONDS:
-            writes += written and journal.exists()
-            written = not journal.exists()
-            if self.write and writes >= self.write:
-                return
+            before, written = written, has_begun(journal)
+            others += before and not written
+            if self.writes is None and sent - since >= self.requests:
+                return False
+            if self.writes is not None and written and others >= self.writes:
+                stop(process)
+                if has_begun(journal):
+                    return True
+                os.kill(process, signal.SIGCONT)
             if api.traffic.total() != sent:
                 sent, sent_at = api.traffic.total(), time.monotonic()
-            if not self.write and sent - since >= self.requests:
-                return
-            BETWEEN_LOOKS.wait(0.0005)
+            BETWEEN_LOOKS.wait(0.0005 if self.writes is None else 0.0001)
+        return False
+
+
+def has_begun(journal: Path) -> bool:
+    """Whether a write has begun and is not committed: the journal is emptied by the commit."""
+    return journal.exists() and journal.stat().st_size > 0
+
+
+def stop(process: int) -> None:
+    """Stop a process, and wait until it stands still."""
+    os.kill(process, signal.SIGSTOP)
+    os.waitid(os.P_PID, process, os.WSTOPPED)
 
 
 OVER = Moment(requests=1_000_000)
@@ -76,7 +94,7 @@ def moments() -> list[Moment]:
         *(Moment(requests) for requests in sorted(draw.sample(range(FIRST_ROUND_REQUESTS), 6))),
         OVER,
         *(Moment(requests) for requests in draw.sample(range(POLL_REQUESTS), 5)),
-        *(Moment(write=write) for write in draw.sample(range(1, MOST_WRITES), 4)),
+        *(Moment(writes=others) for others in range(4)),
     ]
 
 
@@ -94,7 +112,7 @@ def users_with_use(folder: Path) -> set[str]:
         if not tables.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return set()
         rows = tables.execute("SELECT key, value FROM kept WHERE part = ?", (USER_SCOPE.task,))
-        usages = {str(user): decode_usage(bytes(value))[0] for user, value in rows}
+        usages = {str(user): decode_usage(bytes(value)[CHECK_BYTES:])[0] for user, value in rows}
     return {user for user, usage in usages.items() if any(map(any, usage.products.values()))}
 
 
@@ -164,6 +182,7 @@ def test_killed_at_20_moments_every_restart_shows_what_was_true_and_has_lost_no_
             "DEVIN_POLL_INTERVAL": "3600",
             "STATE_DIR": str(state),
         }
+        in_writes = 0
         for number, moment in enumerate(moments()):
             if number % 4 == 3:
                 kill_at_the_start(settings, starts.randrange(START_TICKS))
@@ -171,8 +190,14 @@ def test_killed_at_20_moments_every_restart_shows_what_was_true_and_has_lost_no_
             kept, since = users_with_use(state), api.traffic.total()
             with running(tmp_path, **settings) as started:
                 assert_true(enterprise, started, kept)
-                moment.wait(api, since=since, journal=state / f"{FILE_NAME}-journal")
+                in_writes += moment.wait(
+                    api,
+                    since=since,
+                    process=started.process.pid,
+                    journal=state / f"{FILE_NAME}-journal",
+                )
                 started.process.kill()
+        assert in_writes
         kept = users_with_use(state)
         assert kept
         with running(tmp_path, **settings) as started:

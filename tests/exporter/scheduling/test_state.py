@@ -1,6 +1,7 @@
 """What a restart serves, and files that cannot be used."""
 
 import logging
+import math
 import os
 import resource
 import signal
@@ -8,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -20,8 +22,13 @@ from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.state_file import DAMAGED_SUFFIX, FILE_NAME, StateFile
+from exporter.scheduling.state_tables import checked
+from exporter.sources.devin.consumption.kept import decode_usage, encode_usage
+from exporter.sources.devin.consumption.ledger import EntityUsage
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from tests.exporter.scheduling.restarts import poll_and_keep, restarted
+from tests.support import loopback
+from tests.support.limits import HANG_SECONDS
 from tests.support.rig import KEY, Clock, Rig, at, rig, simulated_api
 
 NOW = at("2026-03-20 15:30:00")
@@ -29,6 +36,10 @@ SIZE = Size(organizations=2, users=12, days=90)
 OWNER = b"https://api.test cog_the_key_that_is_nowhere"
 USER_CYCLE = "devin_user_consumption_cycle_acus"
 USER_DAILY = USER_SCOPE.endpoint.path
+CHECKED_AGAIN = (
+    "UPDATE kept SET value = checked(part, key, value) "
+    "WHERE part IN ('organization_consumption', 'cycles')"
+)
 
 
 @pytest.fixture
@@ -64,6 +75,14 @@ def values_in(folder: Path, *, owner: bytes = OWNER) -> object:
     with opened(folder, owner=owner) as file:
         assert file is not None
         return file.take_values()
+
+
+def change(folder: Path, statement: str) -> None:
+    """Change what is kept, past the exporter."""
+    with closing(sqlite3.connect(folder / FILE_NAME)) as tables:
+        tables.create_function("checked", 3, checked)
+        tables.execute(statement)
+        tables.commit()
 
 
 def data(polled: Rig) -> dict[object, float]:
@@ -166,22 +185,52 @@ def test_what_the_present_mode_hides_is_not_served(
                 assert person.name not in page
 
 
+def bytes_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("before", ["full", None])
 @pytest.mark.parametrize("mode", ["id", "hash", "off"])
 def test_names_are_not_even_kept_where_they_are_not_published(
-    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path, mode: str
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path, mode: str, before: str | None
 ) -> None:
     world, api = simulated
-    poll_and_keep(api, clock, tmp_path, user_metrics=mode, user_hash_key="k")
-    content = (tmp_path / FILE_NAME).read_bytes()
-    people = [person for person in world.people if not person.service]
-    names = [
-        text.encode()
-        for each in people
-        for text in (each.email, each.name)
-        if text and text not in each.id
-    ]
-    assert len(names) > len(people)
-    assert not any(name in content for name in names)
+    # Ids are kept, and some have a name in them.
+    people = [each for each in world.people if not each.service and each.name not in each.id]
+    texts = [text.encode() for each in people for text in (each.email, each.name) if text]
+    if before is not None:
+        poll_and_keep(api, clock, tmp_path, user_metrics=before, session_titles="true")
+        assert any(text in bytes_in(tmp_path) for text in texts)
+    titles = "false" if mode == "id" else "true"
+    with restarted(
+        api, clock, tmp_path, user_metrics=mode, user_hash_key="k", session_titles=titles
+    ) as again:
+        again.poll()
+    content = bytes_in(tmp_path)
+    assert b"user_consumption" in content
+    assert len(texts) > len(people)
+    assert not [text for text in texts if text in content]
+
+
+@pytest.mark.parametrize("mode", ["hash", "off"])
+def test_tags_and_pull_requests_are_not_kept_where_users_are_hidden(
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path, mode: str
+) -> None:
+    _, api = simulated
+    query = f"first=200&updated_after={int(NOW) - 86_400}"
+    response = loopback.get(
+        f"{api.url}/v3/enterprise/sessions?{query}", headers={"Authorization": f"Bearer {KEY}"}
+    )
+    listed = response.json()["items"]
+    tags = [f'"{tag}"' for session in listed for tag in session["tags"]]
+    addresses = [each["pr_url"] for session in listed for each in session["pull_requests"]]
+    assert tags
+    assert addresses
+    poll_and_keep(api, clock, tmp_path, user_metrics=mode, user_hash_key="key-of-the-hashes")
+    content = bytes_in(tmp_path)
+    assert listed[0]["url"].encode() in content
+    secrets = [*tags, *addresses, "key-of-the-hashes", KEY]
+    assert not [text for text in secrets if text.encode() in content]
 
 
 def test_no_key_is_kept_and_the_file_is_for_its_owner_alone(
@@ -294,19 +343,95 @@ def test_a_part_that_cannot_be_read_is_dropped_alone(
 ) -> None:
     _, api = simulated
     poll_and_keep(api, clock, tmp_path)
-    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as tables:
-        tables.execute(
-            "UPDATE kept SET value = substr(value, 1, length(value) - 9) "
-            "WHERE part = 'organization_consumption'"
-        )
-        tables.execute("UPDATE kept SET value = '{}' WHERE part = 'cycles'")
-        tables.commit()
+    change(
+        tmp_path,
+        "UPDATE kept SET value = substr(value, 5, length(value) - 13) "
+        "WHERE part = 'organization_consumption'",
+    )
+    change(tmp_path, "UPDATE kept SET value = CAST('{}' AS BLOB) WHERE part = 'cycles'")
+    change(tmp_path, CHECKED_AGAIN)
     with restarted(api, clock, tmp_path) as again:
         scrape = again.scrape()
         assert scrape.family("devin_organization_consumption_today_acus") == {}
         assert scrape.family("devin_user_consumption_today_acus")
     assert "state of organization_consumption cannot be read" in caplog.text
     assert "state of cycles cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "substr(value, 1, length(value) - 3) || X'01' || substr(value, length(value) - 1)",
+        "substr(value, 1, 7)",
+        "X''",
+        "NULL",
+        "key",
+    ],
+)
+def test_a_value_with_a_wrong_byte_is_noticed_and_its_task_has_not_succeeded(
+    simulated: tuple[World, DemoApi],
+    clock: Clock,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
+) -> None:
+    _, api = simulated
+    before = data(poll_and_keep(api, clock, tmp_path))
+    one = "SELECT min(key) FROM kept WHERE part = 'organization_consumption'"
+    change(
+        tmp_path,
+        f"UPDATE kept SET value = CAST({damage} AS BLOB) "  # noqa: S608 - of this test
+        f"WHERE part = 'organization_consumption' AND key = ({one})",
+    )
+    with restarted(api, clock, tmp_path) as again:
+        scrape = again.scrape()
+        assert scrape.family("devin_organization_consumption_today_acus") == {}
+        assert scrape.one("devin_exporter_task_up", task="organization_consumption") is None
+        assert scrape.family("devin_user_consumption_today_acus")
+        again.poll()
+        assert data(again) == pytest.approx(before)
+    assert "state of organization_consumption is damaged and is dropped" in caplog.text
+    assert not (tmp_path / f"{FILE_NAME}{DAMAGED_SUFFIX}").exists()
+
+
+def test_a_value_at_the_place_of_another_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([kept(x=b"1", y=b"2")])
+    change(tmp_path, "UPDATE kept SET key = 'z' WHERE key = 'x'")
+    assert values_in(tmp_path) == {}
+    assert "state of a is damaged and is dropped" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE kept SET key = CAST(X'66FF' AS TEXT) WHERE key = 'x'",
+        "UPDATE kept SET value = X'00' WHERE key = 'owner'",
+        "DROP TABLE kept",
+        "ALTER TABLE kept RENAME COLUMN value TO worth",
+    ],
+)
+def test_tables_that_cannot_be_read_are_set_aside(tmp_path: Path, damage: str) -> None:
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([kept(x=b"1")])
+    change(tmp_path, damage)
+    assert values_in(tmp_path) == {}
+    assert (tmp_path / f"{FILE_NAME}{DAMAGED_SUFFIX}").exists()
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([kept(x=b"2")])
+    assert values_in(tmp_path) == {"a": {"x": b"2"}}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_refused(number: float) -> None:
+    usage = EntityUsage(NOW, range(2), {"devin": array("d", [1.0, number])}, None)
+    with pytest.raises(ValueError, match="not finite"):
+        decode_usage(encode_usage(usage))
 
 
 @pytest.mark.parametrize(
@@ -332,13 +457,25 @@ def test_a_foreign_or_newer_file_is_left_alone(
     assert "nothing is kept across restarts" in caplog.text
 
 
-def test_a_second_exporter_on_one_directory_says_so_and_runs_without(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+SECOND = """
+import logging, sys
+from pathlib import Path
+from exporter.scheduling.state_file import StateFile
+
+logging.basicConfig(stream=sys.stdout)
+assert StateFile.open(Path(sys.argv[1]), owner=b"o") is None
+"""
+
+
+def test_a_second_exporter_on_one_directory_says_so_and_runs_without(tmp_path: Path) -> None:
     with opened(tmp_path) as file:
         assert file is not None
-        assert StateFile.open(tmp_path, owner=OWNER) is None
-        assert "is in use by another exporter" in caplog.text
+        command = [sys.executable, "-c", SECOND, str(tmp_path)]
+        second = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS
+        )
+        assert second.returncode == 0, second.stderr
+        assert "is in use by another exporter" in second.stdout
         file.save([kept(x=b"1")])
     assert values_in(tmp_path) == {"a": {"x": b"1"}}
 

@@ -1,5 +1,6 @@
 """Ledgers and comparisons as bytes, so that they outlive the process."""
 
+import math
 import sys
 from array import array
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ NUMBER_BYTES = 8
 class _Header(BaseModel):
     """What stands before the numbers of a response."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
     requested_at: float
     first_day: int
@@ -33,13 +34,13 @@ class _Header(BaseModel):
 class _Comparison(BaseModel):
     """When a ledger was last compared with a total."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
     compared_at: float | None
     confirmed_at: float | None
 
 
-_ACCEPTED = TypeAdapter(list[tuple[str, int, float]])
+_ACCEPTED = TypeAdapter(list[tuple[str, int, float]], config=ConfigDict(allow_inf_nan=False))
 
 
 def encode_usage(account: EntityUsage, moved_at: float | None = None) -> bytes:
@@ -69,7 +70,10 @@ def decode_usage(value: bytes) -> tuple[EntityUsage, float | None]:
         raise ValueError("a response is cut off")
     products: dict[str, array[float]] = {}
     for place, product in enumerate(header.products):
-        products[product] = _little_endian(array("d", numbers[place * size : (place + 1) * size]))
+        column = _little_endian(array("d", numbers[place * size : (place + 1) * size]))
+        if not math.isfinite(sum(column)):
+            raise ValueError("a number is not finite")
+        products[product] = column
     days = range(header.first_day, header.first_day + header.days)
     usage = EntityUsage(header.requested_at, days, products, header.newest_day)
     return usage, header.moved_at
@@ -84,8 +88,10 @@ def _little_endian(column: "array[float]") -> "array[float]":
 
 def of_ledger(name: str, ledger: Ledger, parts: Parts | None) -> Iterator[Kept]:
     """All that is kept of a ledger, and of the comparison if it is the first of the parts."""
-    yield _responses(name, ledger)
+    # A poll may conclude meanwhile: its confirmation must not be kept beside responses that are
+    # older than it, while newer responses do no harm to an older confirmation.
     yield _comparison(f"{name}_compared", ledger)
+    yield _responses(name, ledger)
     if parts is not None and parts.ledgers[0] is ledger:
         yield _differences(f"{name}_differences", parts)
 

@@ -62,9 +62,10 @@ def user_samples(items: Iterable[Member], policy: UserPolicy) -> Iterator[Sample
         if policy.own(item.user_id):
             users.setdefault(item.user_id, []).append(item)
     for user_id, members in users.items():
-        email = next((member.email for member in members if member.email), "")
-        name = next((member.name for member in members if member.name), "")
-        if policy.mode == "full":
+        named = [member for member in members if not member.names_left_out]
+        email = next((member.email for member in named if member.email), "")
+        name = next((member.name for member in named if member.name), "")
+        if named and policy.mode == "full":
             yield USER_INFO(1, user_id=user_id, user_email=email, user_name=name)
         for org_id in sorted(frozenset().union(*(member.org_ids() for member in members))):
             yield MEMBER_INFO(1, org_id=org_id, user_id=user_id)

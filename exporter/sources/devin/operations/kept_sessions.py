@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from exporter.scheduling.kept import Entry
 from exporter.sources.devin.operations.session_items import SessionItem
@@ -16,18 +16,27 @@ NOT_KEPT = {"tags", "pull_requests"}
 
 
 class Polls(BaseModel):
-    """What the polls of the list have shown so far (times in Unix seconds)."""
+    """What the polls of the list have shown so far (times in Unix seconds).
+
+    Attributes:
+        rows: how many of the newest sessions they were to find.
+        titles: whether the sessions are kept with their titles.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     requested_at: float
     known_until: float
     complete: bool
     acus_seen: bool
+    rows: int = 0
+    titles: bool = False
 
 
-def entries(polls: Polls, known: Mapping[str, SessionItem], *, titles: bool) -> Mapping[str, Entry]:
+def entries(polls: Polls, known: Mapping[str, SessionItem]) -> Mapping[str, Entry]:
     """The sessions, with their titles or without."""
     text = polls.model_dump_json()
-    without = NOT_KEPT if titles else {*NOT_KEPT, "title"}
+    without = NOT_KEPT if polls.titles else {*NOT_KEPT, "title"}
     sessions = {key: Entry(item, partial(_encode, item, without)) for key, item in known.items()}
     return {POLLS: Entry(text, text.encode), **sessions}
 

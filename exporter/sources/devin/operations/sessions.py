@@ -63,6 +63,7 @@ class Sessions:
         self._requested_at = -math.inf
         self._known_until = -math.inf
         self._complete = False
+        self._lacks_wanted = False
         self._failure: PollError | None = EntitiesUnknownError("the sessions are not known yet")
         self.acus_seen = False
 
@@ -93,8 +94,10 @@ class Sessions:
                 known_until=self._known_until,
                 complete=self._complete,
                 acus_seen=self.acus_seen,
+                rows=0 if self._lacks_wanted else self._table.rows,
+                titles=self._shows_titles and not self._lacks_wanted,
             )
-            return kept_sessions.entries(polls, self._known, titles=self._shows_titles)
+            return kept_sessions.entries(polls, self._known)
 
     def _restore(self, values: Mapping[str, bytes]) -> None:
         polls, known = kept_sessions.read(values)
@@ -102,6 +105,8 @@ class Sessions:
             self._known, self.acus_seen = known, polls.acus_seen
             self._requested_at, self._known_until = polls.requested_at, polls.known_until
             self._complete = polls.complete
+            lacks_titles = self._shows_titles and not polls.titles
+            self._lacks_wanted = lacks_titles or polls.rows < self._table.rows
 
     def poll(self) -> None:
         """Request what has changed since the last good poll. Raises `PollError`."""
@@ -114,12 +119,10 @@ class Sessions:
 
     def _request_changes(self) -> None:
         requested_at = self._clock()
-        # If the clock was ahead at the last poll, request everything again.
-        known_until = (
-            self._known_until if is_fresh(self._known_until, requested_at, math.inf) else -math.inf
-        )
-        first = known_until == -math.inf
-        reached = since = max(known_until - OVERLAP_SECONDS, requested_at - DAY)
+        first = self._must_begin_anew(requested_at)
+        reached = since = requested_at - DAY
+        if not first:
+            reached = since = max(self._known_until - OVERLAP_SECONDS, since)
         items = self._updated_after(since)
         complete = not items.unreadable
         for days in FURTHER_BACK_DAYS if first else ():
@@ -128,6 +131,8 @@ class Sessions:
                 items = self._updated_after(reached)
         self._on_changes(Changes(reached, requested_at, items))
         with self._lock:
+            if first:
+                self._known = {}
             for item in items:
                 before = self._known.get(item.known_as)
                 # A session that changed during paging is on two pages; the later state counts.
@@ -142,7 +147,18 @@ class Sessions:
             # A session that cannot be read is requested again until it can be.
             self._known_until = requested_at if complete else since + OVERLAP_SECONDS
             self._requested_at, self._complete = requested_at, complete
+            self._lacks_wanted = False
             self.acus_seen = self.acus_seen or any(item.acus_consumed for item in items)
+
+    def _must_begin_anew(self, now: float) -> bool:
+        """Whether what is known cannot be brought up to date by what has changed since.
+
+        So it is at first; if the clock was ahead at the last poll; if that is longer ago than a
+        poll reaches back; and if an earlier process knew less than is to be published.
+        """
+        is_past = is_fresh(self._known_until, now, math.inf)
+        has_gap = self._requested_at - OVERLAP_SECONDS < now - DAY
+        return not is_past or has_gap or self._lacks_wanted
 
     def _updated_after(self, moment: float) -> Listing[SessionItem]:
         org_id = self._identity.org_id

@@ -146,19 +146,25 @@ class _Run(Generic[E]):
 
     def _note(self, entity: E, failure: PollError | None) -> None:
         self.requested += 1
-        unavailable = failure is not None and failure.reasons <= _API_AT_FAULT
+        unavailable = failure is not None and is_of_the_api(failure)
         self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if unavailable else 0
         if failure:
             self.failures[str(entity)] = failure
-            refused = KeyRefusedError.reason in failure.reasons
             nobody = len(self.failures) == self.requested >= MOST_FAILURES
             in_vain = nobody or self._unavailable_in_a_row >= MOST_FAILURES
-            if refused or in_vain or _requests_long_wait(failure):
+            if in_vain or is_futile(failure):
                 self.over.set()
 
 
-def _requests_long_wait(failure: PollError) -> bool:
-    """Whether the API requests a long wait, which more requests would only prolong."""
+def is_of_the_api(failure: PollError) -> bool:
+    """Whether the API rather than an entity is at fault."""
+    return failure.reasons <= _API_AT_FAULT
+
+
+def is_futile(failure: PollError) -> bool:
+    """Whether further requests would fail too, or only prolong a wait that the API requests."""
+    if KeyRefusedError.reason in failure.reasons:
+        return True
     return isinstance(failure, RateLimitedError) and (failure.retry_after or 0) > LONG_WAIT_SECONDS
 
 

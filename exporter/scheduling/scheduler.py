@@ -142,7 +142,7 @@ class Scheduler:
         self._report(task, before, error)
         # No page may show the success together with the old samples.
         with self._publishing:
-            self._store.ended(task.name, self._outcome_of(before.outcome, error, duration=duration))
+            self._store.ended(task.name, self._outcome_of(task, before, error, duration))
             self._publish([task, *self._dependents(task)])
         with self._planning:
             # Also if the window has ended during this run.
@@ -190,16 +190,17 @@ class Scheduler:
         self._jobs.wakeup()
 
     def _outcome_of(
-        self, before: Outcome | None, error: Exception | None, *, duration: float
+        self, task: Task, before: TaskState, error: Exception | None, duration: float
     ) -> Outcome:
-        now = self._clock()
-        full = error is None or (isinstance(error, PollError) and error.complete)
+        now, known = self._clock(), before.outcome
+        complete = error is None or (isinstance(error, PollError) and error.complete)
+        full = complete and task.requested_everything()
         return Outcome(
             ended=now,
             duration=duration,
             error=error,
-            last_success=now if error is None else before.last_success if before else None,
-            full_run=duration if full else before.full_run if before else None,
+            last_success=now if error is None else known.last_success if known else None,
+            full_run=duration if full else known.full_run if known else None,
         )
 
     def _report(self, task: Task, before: TaskState, error: Exception | None) -> None:

@@ -132,12 +132,13 @@ class TaskState:
         return not (self.outcome.error or self.snapshot.expired_entities or self.unpublishable)
 
     def run_seconds(self, now: float) -> float:
-        """How long a run takes that requests everything: the last such run, else the present."""
+        """How long a run takes that requests everything: the last such run, or the present one."""
+        present = now - self.running_since if self.running_since is not None else 0.0
         if self.outcome is not None and self.outcome.full_run is not None:
-            return self.outcome.full_run
-        if self.running_since is not None:
-            return now - self.running_since
-        return self.outcome.duration if self.outcome is not None else 0.0
+            return max(self.outcome.full_run, present)
+        if self.running_since is not None or self.outcome is None:
+            return present
+        return self.outcome.duration
 
     def progress(self) -> Progress | None:
         """How far the round over its entities has come; None without any, or while it is off."""

@@ -61,6 +61,11 @@ def never_ends(_: float) -> float:
     return math.inf
 
 
+def always_everything() -> bool:
+    """Each poll requests everything."""
+    return True
+
+
 def never_required() -> bool:
     """Readiness of the exporter does not depend on the task."""
     return False
@@ -87,6 +92,8 @@ class Task:
         notify_on_change: whether a change of its samples makes its dependents due.
         required_for_ready: whether the exporter is ready only once this task has succeeded.
         kept: the data that outlives the process.
+        requested_everything: whether the last poll has requested everything. Its length then says
+            how long data lives.
         progress: how far the round over its entities has come; None if it has none or does not
             know them.
     """
@@ -103,6 +110,7 @@ class Task:
     notify_on_change: bool = False
     required_for_ready: Callable[[], bool] = never_required
     kept: tuple[Kept, ...] = ()
+    requested_everything: Callable[[], bool] = always_everything
     progress: Callable[[], Progress | None] = lambda: None
 
 

@@ -357,6 +357,44 @@ def test_a_run_that_takes_longer_than_its_interval_makes_data_live_longer(
     assert bench.scrape().one("devin_exporter_task_duration_seconds", task="it") == 3_600
 
 
+def test_a_run_that_did_not_request_everything_does_not_say_how_long_data_lives(
+    double: Double, clock: Clock
+) -> None:
+    everything = iter([True, False])
+    task = replace(double.task(), requested_everything=lambda: next(everything))
+    bench = Bench([task], clock)
+    durations = iter([3_600.0, 10.0])
+
+    def take_some_time() -> None:
+        bench.stopwatch.now += next(durations)
+
+    double.while_polling = take_some_time
+    bench.poll()
+    clock.now += INTERVAL
+    bench.poll()
+    assert bench.scrape().one("devin_exporter_task_duration_seconds", task="it") == 10
+    assert bench.store.page.valid_until == double.sent + 2 * 3_600 + INTERVAL
+
+
+def test_data_lives_as_long_as_a_run_that_lasts_longer_than_the_full_run_before(
+    double: Double, clock: Clock
+) -> None:
+    bench = Bench([double.task()], clock)
+    bench.poll()
+    known = double.sent
+    during: list[float] = []
+
+    def take_an_hour() -> None:
+        double.sent = known
+        clock.now += 3_600
+        bench.scheduler.tick()
+        during.append(bench.store.page.valid_until)
+
+    double.while_polling = take_an_hour
+    bench.poll()
+    assert during == [known + 2 * 3_600 + INTERVAL]
+
+
 def test_while_a_long_run_lasts_what_it_has_learned_is_published(
     bench: Bench, double: Double, clock: Clock
 ) -> None:

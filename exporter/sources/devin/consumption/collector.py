@@ -82,6 +82,7 @@ class Consumption:
             SERVICE_USER_SCOPE.task: of_people,
         }
         self._sweep_interval = sweep_interval
+        self._requested_everybody: set[str] = set()
 
     def data_sets(self, poll_interval: float) -> Iterator[DataSet]:
         """The data set of each scope."""
@@ -123,6 +124,7 @@ class Consumption:
                 *kept.of_ledger(scope.task, ledger, self._parts.get(scope.task)),
                 *([self._policy.kept()] if scope is USER_SCOPE else []),
             ),
+            requested_everything=lambda: scope.task in self._requested_everybody,
             progress=lambda: self._progress(scope, ledger, list_entities),
         )
         return DataSet(task, scope.endpoints)
@@ -148,19 +150,25 @@ class Consumption:
         interval: float,
     ) -> None:
         """Request those listed, and those that have left but have use in a window."""
-        windows = self._windows(self._clock())
+        began = self._clock()
+        windows = self._windows(began)
         cycle = windows.cycle or Window(windows.earliest, windows.today.end)
-        entities = list_entities() | ledger.with_use((cycle, windows.yesterday))
+        compared = (cycle, windows.yesterday, *filter(None, [windows.previous_cycle]))
+        entities = list_entities() | ledger.with_use(compared)
         ledger.retain(entities)
+        self._requested_everybody.discard(scope.task)
         if scope is self._main_scope():
             for entity in entities:
                 self._request_total(scope, ledger, entity)
+            self._requested_everybody.add(scope.task)
             return
         if scope is USER_SCOPE:
             self._policy.listed(entities)
         try:
             self._parts_poll(scope, ledger, interval).run(entities)
         finally:
+            if all(ledger.attempts.last(entity) >= began for entity in entities):
+                self._requested_everybody.add(scope.task)
             if scope is USER_SCOPE and ledger.attempts.entities() >= entities:
                 windows = self._windows(self._clock())
                 user_labels.rank(self._policy, entities, ledger.accounts(), windows)
@@ -186,7 +194,7 @@ class Consumption:
                 for name, window in self._windows(now).certain().items()
                 if name in scope.metrics
             ],
-            first_priority=Priority.ORGANIZATIONS if of_organizations else Priority.SWEEP,
+            priority=Priority.ORGANIZATIONS if of_organizations else Priority.SWEEP,
             moved_priority=Priority.ORGANIZATIONS if of_organizations else Priority.MOVED,
         )
 
@@ -240,7 +248,7 @@ class Consumption:
             response = self._client.get(request)
             self._day_start.observe(daily.starts(response), requested_at=requested_at)
             account = daily.to_usage(response, requested_at=requested_at, days=days)
-            return ledger.record(entity, account), account
+            return ledger.record(entity, account, now=self._clock())
         finally:
             ledger.attempts.note(entity, requested_at)
 

@@ -29,6 +29,7 @@ class _Header(BaseModel):
     products: tuple[str, ...]
     newest_day: int | None
     moved_at: float | None = None
+    attempted_at: float | None = None
 
 
 class _Comparison(BaseModel):
@@ -37,14 +38,19 @@ class _Comparison(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
     compared_at: float | None
+    searched_at: float | None = None
+    searched_since: float | None = None
     confirmed_at: float | None
 
 
+_MOMENT = TypeAdapter(float, config=ConfigDict(allow_inf_nan=False))
 _ACCEPTED = TypeAdapter(list[tuple[str, int, float]], config=ConfigDict(allow_inf_nan=False))
 
 
-def encode_usage(account: EntityUsage, moved_at: float | None = None) -> bytes:
-    """A response as bytes."""
+def encode_usage(
+    account: EntityUsage, moved_at: float | None = None, attempted_at: float | None = None
+) -> bytes:
+    """A response as bytes, with when its entity has moved, and was requested in vain since."""
     header = _Header(
         requested_at=account.requested_at,
         first_day=account.days.start,
@@ -52,13 +58,14 @@ def encode_usage(account: EntityUsage, moved_at: float | None = None) -> bytes:
         products=tuple(account.products),
         newest_day=account.newest_day,
         moved_at=moved_at,
+        attempted_at=attempted_at,
     )
     columns = (_little_endian(column).tobytes() for column in account.products.values())
     return header.model_dump_json().encode() + b"\n" + b"".join(columns)
 
 
-def decode_usage(value: bytes) -> tuple[EntityUsage, float | None]:
-    """A response from its bytes, and when its entity was last seen to move.
+def decode_usage(value: bytes) -> tuple[EntityUsage, float | None, float | None]:
+    """A response from its bytes, with when its entity has moved, and was requested in vain since.
 
     Raises:
         ValueError: if they are damaged.
@@ -76,7 +83,7 @@ def decode_usage(value: bytes) -> tuple[EntityUsage, float | None]:
         products[product] = column
     days = range(header.first_day, header.first_day + header.days)
     usage = EntityUsage(header.requested_at, days, products, header.newest_day)
-    return usage, header.moved_at
+    return usage, header.moved_at, header.attempted_at
 
 
 def _little_endian(column: "array[float]") -> "array[float]":
@@ -92,6 +99,7 @@ def of_ledger(name: str, ledger: Ledger, parts: Parts | None) -> Iterator[Kept]:
     # older than it, while newer responses do no harm to an older confirmation.
     yield _comparison(f"{name}_compared", ledger)
     yield _responses(name, ledger)
+    yield _unread(f"{name}_unread", ledger)
     if parts is not None and parts.ledgers[0] is ledger:
         yield _differences(f"{name}_differences", parts)
 
@@ -100,21 +108,44 @@ def _responses(name: str, kept: Ledger) -> Kept:
     """The responses of a ledger."""
 
     def entries() -> Mapping[str, Entry]:
-        moved = kept.moved()
-        return {
-            entity: Entry(
-                (account.requested_at, moved.get(entity)),
-                partial(encode_usage, account, moved.get(entity)),
+        moved, attempted = kept.moved(), kept.attempts.ended()
+        found: dict[str, Entry] = {}
+        for entity, account in kept.accounts().items():
+            moved_at, attempted_at = moved.get(entity), attempted.get(entity)
+            if attempted_at == account.requested_at:
+                attempted_at = None
+            found[entity] = Entry(
+                (account.requested_at, moved_at, attempted_at),
+                partial(encode_usage, account, moved_at, attempted_at),
             )
-            for entity, account in kept.accounts().items()
-        }
+        return found
 
     def restore(values: Mapping[str, bytes]) -> None:
         decoded = {entity: decode_usage(value) for entity, value in values.items()}
         kept.restore(
-            {entity: usage for entity, (usage, _) in decoded.items()},
-            {entity: at for entity, (_, at) in decoded.items() if at is not None},
+            {entity: usage for entity, (usage, _, _) in decoded.items()},
+            {entity: at for entity, (_, at, _) in decoded.items() if at is not None},
+            {entity: at for entity, (_, _, at) in decoded.items() if at is not None},
         )
+
+    return Kept(name=name, entries=entries, restore=restore)
+
+
+def _unread(name: str, kept: Ledger) -> Kept:
+    """When those were last requested of whom there was never a good response."""
+
+    def entries() -> Mapping[str, Entry]:
+        accounts = kept.accounts()
+        return {
+            entity: Entry(at, partial(_MOMENT.dump_json, at))
+            for entity, at in kept.attempts.ended().items()
+            if entity not in accounts
+        }
+
+    def restore(values: Mapping[str, bytes]) -> None:
+        moments = {entity: _MOMENT.validate_json(value) for entity, value in values.items()}
+        for entity, at in moments.items():
+            kept.attempts.note(entity, at)
 
     return Kept(name=name, entries=entries, restore=restore)
 
@@ -125,6 +156,8 @@ def _comparison(name: str, kept: Ledger) -> Kept:
     def entries() -> Mapping[str, Entry]:
         value = _Comparison(
             compared_at=_finite(kept.compared_at),
+            searched_at=_finite(kept.searched_at),
+            searched_since=_finite(kept.searched_since),
             confirmed_at=_finite(kept.confirmed_at),
         )
         text = value.model_dump_json()
@@ -135,6 +168,9 @@ def _comparison(name: str, kept: Ledger) -> Kept:
             known = _Comparison.model_validate_json(value)
             if known.compared_at is not None:
                 kept.compared_at = known.compared_at
+            if known.searched_at is not None and known.searched_since is not None:
+                kept.searched_at = known.searched_at
+                kept.searched_since = known.searched_since
             if known.confirmed_at is not None:
                 kept.confirmed_at = known.confirmed_at
 

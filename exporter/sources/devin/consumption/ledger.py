@@ -144,12 +144,17 @@ class Ledger:
     Attributes:
         longest_age: seconds for which a total may vouch for a response; 0 if none does.
         compared_at: Unix seconds of the last total that the responses were compared with.
+        searched_at: Unix seconds of the last total after which whoever was likely to have moved
+            was requested.
+        searched_since: Unix seconds of the first of these totals without a long gap since.
         confirmed_at: Unix seconds of the last total that proves all responses up to date.
         used: whether any entity has ever used any ACU.
     """
 
     longest_age: float = 0.0
     compared_at: float = -math.inf
+    searched_at: float = -math.inf
+    searched_since: float = -math.inf
     confirmed_at: float = -math.inf
     attempts: Attempts = field(default_factory=Attempts)
     used: bool = False
@@ -157,21 +162,44 @@ class Ledger:
     _moved: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def record(self, entity: str, account: EntityUsage) -> EntityUsage | None:
-        """Replace the usage of an entity; returns what was known before."""
+    def record(
+        self, entity: str, account: EntityUsage, *, now: float = math.inf
+    ) -> tuple[EntityUsage | None, EntityUsage]:
+        """Replace the usage of an entity, unless that of a later request is known.
+
+        Args:
+            now: Unix seconds; what is known from later than that is replaced.
+
+        Returns:
+            What was known before, and what is known now.
+        """
         with self._lock:
             before = self._accounts.get(entity)
+            if before is not None and account.requested_at < before.requested_at <= now:
+                return before, before
             self._accounts[entity] = account
             self.used = self.used or any(any(column) for column in account.products.values())
             if before is not None and next(account.changes(before), None) is not None:
                 self._moved[entity] = account.requested_at
-        return before
+        return before, account
 
-    def restore(self, accounts: Mapping[str, EntityUsage], moved: Mapping[str, float]) -> None:
-        """Take over what an earlier process knew."""
+    def restore(
+        self,
+        accounts: Mapping[str, EntityUsage],
+        moved: Mapping[str, float],
+        attempted: Mapping[str, float],
+    ) -> None:
+        """Take over what an earlier process knew.
+
+        Args:
+            moved: when the usage of each entity was last seen to change (Unix seconds).
+            attempted: when each entity was last requested, if not by its last good response.
+        """
         for entity, account in accounts.items():
             self.record(entity, account)
             self.attempts.note(entity, account.requested_at)
+        for entity, ended in attempted.items():
+            self.attempts.note(entity, ended)
         with self._lock:
             self._moved = dict(moved)
 
@@ -240,6 +268,25 @@ class Ledger:
             if entity not in accounts or at > accounts[entity].requested_at
         ]
 
+    def searched(self, at: float, *, longest_gap: float) -> None:
+        """Record that whoever was likely to have moved before a total has been requested.
+
+        Args:
+            at: Unix seconds of the total.
+            longest_gap: seconds after the one before within which nothing can have expired.
+        """
+        if not 0 <= at - self.searched_at <= longest_gap:
+            self.searched_since = at
+        self.searched_at = at
+
+    def expiring(self, by: float, max_age: float, *, now: float) -> list[str]:
+        """Entities whose usage is too old at a moment (Unix seconds), or is already."""
+        return [
+            entity
+            for entity, account in self.accounts().items()
+            if self._expiry(entity, account, now, max_age) <= by
+        ]
+
     def products(self) -> Iterator[str]:
         """The products of all entities, with repetitions."""
         for account in self.accounts().values():
@@ -256,7 +303,12 @@ class Ledger:
         if not is_fresh(sent, now, math.inf):
             return -math.inf
         failed = self.attempts.last(entity) > sent
-        vouched = self.confirmed_at if failed else max(self.confirmed_at, self.compared_at)
-        if not is_fresh(vouched, now, math.inf):
-            return sent + max_age
-        return max(sent, min(vouched, sent + self.longest_age)) + max_age
+        known = max(sent, self._unless_future(self.confirmed_at, now))
+        # What had expired before the searches began again is not published by them.
+        if not failed and known + max_age > self.searched_since:
+            known = max(known, self._unless_future(self.searched_at, now))
+        return max(sent, min(known, sent + self.longest_age)) + max_age
+
+    @staticmethod
+    def _unless_future(moment: float, now: float) -> float:
+        return moment if is_fresh(moment, now, math.inf) else -math.inf

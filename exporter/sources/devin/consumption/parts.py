@@ -58,18 +58,16 @@ class Parts:
         some_products: whether only some products are split to these parts.
         comparing: held while the parts are compared and requested, so that no two polls look for
             the same difference.
-        total_known: whether the total could be read at the last attempt.
         accepted: differences on closed days that belong to no part: after they had been seen,
             every part was requested, and the total of that day is still the same.
         round_total: the total with which the present round of requests to every part began.
-        trust: 1 while differences are explained, halved by each poll that finds no explanation.
+        trust: 1 while differences are explained, halved by each search that ends in vain.
     """
 
     ledgers: tuple[Ledger, ...]
     may_lack_one: Callable[[], bool] = lambda: False
     some_products: bool = False
     comparing: threading.RLock = field(default_factory=threading.RLock)
-    total_known: bool = False
     accepted: dict[Cell, float] = field(default_factory=dict)
     trust: float = 1.0
     round_total: EntityUsage | None = None
@@ -78,6 +76,11 @@ class Parts:
     def compared_at(self) -> float:
         """When the parts were last compared with a total (Unix seconds)."""
         return min(ledger.compared_at for ledger in self.ledgers)
+
+    @property
+    def searched_at(self) -> float:
+        """The last total after which all who were likely to have moved were requested."""
+        return min(ledger.searched_at for ledger in self.ledgers)
 
     @property
     def round_began(self) -> float:
@@ -148,14 +151,23 @@ class Parts:
         }
         self.accepted = {**never_split, **accepted}
 
-    def conclude(self, difference: Difference, total: EntityUsage) -> None:
-        """Note whether the parts explain the total, so that those not requested are up to date."""
-        if difference.explained:
-            self.trust = 1.0
-            for ledger in self.ledgers:
+    def conclude(
+        self, difference: Difference, total: EntityUsage, *, finished: bool, longest_gap: float
+    ) -> None:
+        """Note what the search proves of those who were not requested.
+
+        Args:
+            finished: whether the search found everything or ended in vain; it may also have been
+                late, or the API may have failed.
+            longest_gap: seconds between two finished searches within which nothing can expire.
+        """
+        if not (finished or difference.explained):
+            return
+        self.trust = 1.0 if difference.explained else self.trust / 2
+        for ledger in self.ledgers:
+            ledger.searched(total.requested_at, longest_gap=longest_gap)
+            if difference.explained:
                 ledger.confirmed_at = total.requested_at
-        else:
-            self.trust /= 2
 
     def in_vain(self) -> int:
         """How many requests in a row may find nothing."""
@@ -168,12 +180,14 @@ class Parts:
         total: EntityUsage,
         *,
         since: float,
+        unfinished: bool,
         seen: AbstractSet[str],
     ) -> Candidates:
-        """Order the parts that were not requested since the total.
+        """Order the parts that were not requested since the total and did not fail.
 
         Args:
-            since: when the parts were last compared (Unix seconds).
+            since: when a search was last finished (Unix seconds).
+            unfinished: whether there was a search since then that was not finished.
             seen: entities with a sign of use since then.
         """
         unexplained = difference.unexplained()
@@ -181,17 +195,19 @@ class Parts:
         products = {product for product, _ in unexplained}
         today = day_number(total.requested_at)
         recent = range(today - RECENT_DAYS, today + 1)
-        likely: list[tuple[bool, float, Part]] = []
+        likely: list[tuple[bool, bool, float, Part]] = []
         others: list[tuple[bool, bool, float, Part]] = []
         for ledger in self.ledgers:
-            moved = ledger.moved()
+            moved, failing = ledger.moved(), frozenset(ledger.failing())
             for entity, account in ledger.accounts().items():
-                if account.requested_at >= total.requested_at:
+                if account.requested_at >= total.requested_at or entity in failing:
                     continue
                 part = Part(ledger, entity)
                 moved_at = moved.get(entity, -math.inf)
                 if entity in seen or moved_at >= since:
-                    likely.append((entity not in seen, -moved_at, part))
+                    # A search that was not finished goes on with the others.
+                    again = unfinished and account.requested_at >= since
+                    likely.append((again, entity not in seen, -moved_at, part))
                 else:
                     idle = not any(account.acus(product, recent) for product in products)
                     touched = any(account.acus(p, range(day, day + 1)) for p, day in closed)

@@ -1,4 +1,4 @@
-"""Polls the parts of a total: those that may have moved first, then those whose turn it is.
+"""Polls the parts of a total: the new ones, those that may have moved, those whose turn it is.
 
 What the parts explain of the total's change is not looked for any further. What they do not explain
 is carried over to the next poll, and the sweep finds it at the latest.
@@ -9,24 +9,31 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from exporter.client.fan_out import for_each_entity
+from exporter.client.fan_out import for_each_entity, is_futile, is_of_the_api
 from exporter.client.rate_limit import Priority
+from exporter.client.response import CLOCK_STEP_SECONDS, is_fresh
 from exporter.errors import KeyRefusedError, PartialError, PollError, StoppedError
 from exporter.sources.devin.billing.windows import BillingWindows, Window
 from exporter.sources.devin.consumption.difference import Difference
 from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
 from exporter.sources.devin.consumption.parts import (
     SESSIONS_LATE_SECONDS,
+    Candidates,
     Part,
     Parts,
     in_turn,
 )
 
+SEARCH_SHARE_OF_INTERVAL = 0.6
 SHARE_OF_INTERVAL = 0.8
-"""Share of an interval for which a poll looks for changes, so that the next one is not late."""
+"""Shares of an interval after which a poll ends its search, and itself, so that the next one is
+not late."""
 
 COMPARED_INTERVALS = 2
-"""Whoever leaves the comparison to another poll does so only while that is not older."""
+"""While the last comparison is not older, not everybody is requested without a total."""
+
+FRESH_INTERVALS = 3
+"""For at least so long is a figure published (see `Scheduler`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +63,20 @@ class _Failures:
 
     errors: dict[str, PollError] = field(default_factory=dict)
     asked: int = 0
+    complete: bool = True
 
     def add(self, failure: PartialError) -> None:
-        """Keep the failures of a step; raises all of them if that step gave up."""
+        """Keep the failures of a step; raises all of them if no further step can succeed."""
         self.errors |= failure.errors
         self.asked += failure.asked
-        if not failure.complete:
-            raise PartialError(self.errors, asked=self.asked, complete=False)
+        self.complete = self.complete and failure.complete
+        if any(is_futile(error) for error in failure.errors.values()):
+            self.report()
 
     def report(self) -> None:
         """Raise a `PartialError` if there was any failure."""
         if self.errors:
-            raise PartialError(self.errors, asked=self.asked, complete=True)
+            raise PartialError(self.errors, asked=self.asked, complete=self.complete)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +87,7 @@ class PartsPoll:
         looks_for_changes: whether this poll looks for what has moved in all ledgers of `parts`;
             otherwise it relies on another poll that does.
         published: the windows of the metrics that are published, at a moment.
-        first_priority: the priority of requests for those that have never been requested.
+        priority: of requests for those who have no sign that they have moved.
     """
 
     api: Api
@@ -88,110 +97,125 @@ class PartsPoll:
     sweep_interval: float
     looks_for_changes: bool
     published: Callable[[float], Sequence[Window]]
-    first_priority: Priority
+    priority: Priority
     moved_priority: Priority
 
     def run(self, entities: AbstractSet[str]) -> None:
         """Request whoever may have changed. Raises `PollError`."""
-        began = self.api.clock()
         failures = _Failures()
-        if not self._is_compared(began):
-            self._request(self.ledger.attempts.least_recent_first(entities), self.first_priority)
+        in_order = self.ledger.attempts.least_recent_first
+        if not self._is_compared(self.api.clock()):
+            failing = frozenset(self.ledger.failing())
+            self._request([*in_order(entities - failing), *in_order(failing)], failures)
+            failures.report()
             return
-        unread = self.ledger.attempts.least_recent_first(
-            {*self.ledger.failing(), *(entities - self.ledger.attempts.entities())}
-        )
-        if unread:
-            self._request(unread, self.first_priority, failures=failures)
-        until = self.api.clock() + SHARE_OF_INTERVAL * self.interval
+        self._request(in_order(entities - self.ledger.attempts.entities()), failures)
+        began = self.api.clock()
         if self.looks_for_changes:
             with self.parts.comparing:
-                self._find_changes(failures, until)
-        self._request(
-            self._whose_turn(),
-            Priority.SWEEP,
-            failures=failures,
-            enough=lambda: self._late(until),
-        )
+                self._find_changes(failures, began + SEARCH_SHARE_OF_INTERVAL * self.interval)
+        until = began + SHARE_OF_INTERVAL * self.interval
+        self._request(self._whose_turn(), failures, enough=lambda: self._late(until))
         failures.report()
 
     def _total(self) -> EntityUsage | None:
-        """The total; None while it cannot be read, so that every part must be requested."""
-        self.parts.total_known = False
+        """The total; None if it cannot be read."""
         try:
-            total = self.api.total(self.parts.compared_at)
+            return self.api.total(self.parts.compared_at)
         except (KeyRefusedError, StoppedError):
             raise
         except PollError:
             return None
-        self.parts.total_known = True
-        return total
 
     def _is_compared(self, now: float) -> bool:
         """Whether the parts are compared with a total, so that not all must be requested."""
-        if not self.looks_for_changes:
-            is_recent = now - self.parts.compared_at <= COMPARED_INTERVALS * self.interval
-            return is_recent and self.parts.total_known
-        total = self._total()
+        total = self._total() if self.looks_for_changes else None
         if total is not None:
             self.parts.begin(total)
-        return total is not None
+            return True
+        return is_fresh(
+            self.parts.compared_at, now, COMPARED_INTERVALS * self.interval + CLOCK_STEP_SECONDS
+        )
 
     def _late(self, until: float) -> bool:
         return self.api.clock() > until
 
     def _whose_turn(self) -> list[str]:
+        """Whoever must be requested without a sign of use; those that have failed come last."""
         now = self.api.clock()
         not_final = self.ledger.not_final(self.published(now), now)
         # The next chance is the next poll.
         within = max(self.sweep_interval - self.interval, 1.0)
         turns = in_turn(self.ledger, now, interval=within)
-        return list(dict.fromkeys([*not_final, *turns]))
+        expiring = self.ledger.expiring(now + self.interval, self._longest_gap, now=now)
+        in_order = self.ledger.attempts.least_recent_first
+        failing = in_order(self.ledger.failing())
+        due = dict.fromkeys([*not_final, *in_order(expiring), *turns])
+        for entity in failing:
+            due.pop(entity, None)
+        return [*due, *failing]
 
     def _find_changes(self, failures: _Failures, until: float) -> None:
         total = self._total()
         if total is None:
             return
-        since = max(self.parts.compared_at, self.parts.round_began)
+        since = max(self.parts.searched_at, self.parts.round_began)
+        unfinished = self.parts.compared_at > self.parts.searched_at
         difference = self.parts.compare(total, self.api.windows(total.requested_at))
+        finished = True
         if not difference.explained:
             seen = self.api.seen_since(since - SESSIONS_LATE_SECONDS)
-            candidates = self.parts.candidates(difference, total, since=since, seen=seen)
-            search = _Search(difference, frozenset(candidates.others), self.parts.in_vain())
+            candidates = self.parts.candidates(
+                difference, total, since=since, unfinished=unfinished, seen=seen
+            )
+            finished = self._search(difference, candidates, failures, until)
+        self.parts.conclude(difference, total, finished=finished, longest_gap=self._longest_gap)
 
-            def request(part: Part) -> None:
-                try:
-                    before, after = self.api.request(part, self.moved_priority)
-                except (KeyRefusedError, StoppedError):
-                    raise
-                except PollError:
-                    if part.ledger is self.ledger:
-                        raise
-                    # The poll of its own ledger requests it again and reports the failure.
-                    return
-                search.note(part, before, after)
+    def _search(
+        self, difference: Difference, candidates: Candidates, failures: _Failures, until: float
+    ) -> bool:
+        """Request the candidates until the difference is explained; returns whether that ended."""
+        search = _Search(difference, frozenset(candidates.others), self.parts.in_vain())
 
+        def request(part: Part) -> None:
             try:
-                for_each_entity(
-                    [*candidates.likely, *candidates.others],
-                    request,
-                    threads=self.api.threads,
-                    enough=lambda: search.over or self._late(until),
-                )
-            except PartialError as failure:
-                failures.add(failure)
-        self.parts.conclude(difference, total)
+                before, after = self.api.request(part, self.moved_priority)
+            except (KeyRefusedError, StoppedError):
+                raise
+            except PollError as error:
+                search.note_failure(error)
+                if part.ledger is self.ledger:
+                    raise
+                # The poll of its own ledger requests it again and reports the failure.
+                return
+            search.note(part, before, after)
+
+        try:
+            for_each_entity(
+                [*candidates.likely, *candidates.others],
+                request,
+                threads=self.api.threads,
+                enough=lambda: search.ends(late=self._late(until)),
+            )
+        except PartialError as failure:
+            search.note_failure(failure)
+            failures.add(failure)
+        return not search.interrupted
+
+    @property
+    def _longest_gap(self) -> float:
+        """Seconds within which no figure expires."""
+        return FRESH_INTERVALS * self.interval
 
     def _request(
         self,
         entities: Sequence[str],
-        priority: Priority,
+        failures: _Failures,
         *,
-        failures: _Failures | None = None,
         enough: Callable[[], bool] = lambda: False,
     ) -> None:
         def request(part: Part) -> None:
-            self.api.request(part, priority)
+            self.api.request(part, self.priority)
 
         try:
             for_each_entity(
@@ -201,19 +225,22 @@ class PartsPoll:
                 enough=enough,
             )
         except PartialError as failure:
-            if failures is None:
-                raise
             failures.add(failure)
 
 
 class _Search:
-    """The search for whoever explains a difference. Safe to use from several threads."""
+    """The search for whoever explains a difference. Safe to use from several threads.
+
+    Attributes:
+        interrupted: whether it was late, or failed as the API did.
+    """
 
     def __init__(self, difference: Difference, others: AbstractSet[Part], in_vain: int) -> None:
         self._difference = difference
         self._others = others
         self._in_vain = in_vain
         self._misses = 0
+        self.interrupted = False
         self._lock = threading.Lock()
 
     def note(self, part: Part, before: EntityUsage | None, after: EntityUsage) -> None:
@@ -223,7 +250,15 @@ class _Search:
             if part in self._others:
                 self._misses = 0 if changed else self._misses + 1
 
-    @property
-    def over(self) -> bool:
-        """Whether everything is explained, or too many requests have found nothing."""
-        return self._difference.explained or self._misses > self._in_vain
+    def note_failure(self, error: PollError) -> None:
+        """Take a failure into account, of a request or of the whole search."""
+        gave_up = isinstance(error, PartialError) and not error.complete
+        if gave_up or is_of_the_api(error):
+            self.interrupted = True
+
+    def ends(self, *, late: bool) -> bool:
+        """Whether everything is explained, too many requests have found nothing, or it is late."""
+        over = self._difference.explained or self._misses > self._in_vain
+        if late and not over:
+            self.interrupted = True
+        return over or late

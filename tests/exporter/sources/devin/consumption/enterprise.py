@@ -24,7 +24,10 @@ Use = defaultdict[tuple[str, int], float]
 
 @dataclass
 class Enterprise:
-    """Users and organizations with their ACUs by product and day; `hidden` belongs to nobody."""
+    """Users and organizations with their ACUs by product and day; `hidden` belongs to nobody.
+
+    Paths in `failing` answer with an error; users in `gone` are no longer listed.
+    """
 
     clock: Clock
     users: Mapping[str, Use]
@@ -33,6 +36,7 @@ class Enterprise:
     hidden: Use = field(default_factory=lambda: defaultdict(float))
     sessions: list[dict[str, object]] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
     requests: Counter[str] = field(default_factory=Counter)
     sent: list[float] = field(default_factory=list)
 
@@ -102,7 +106,11 @@ class Enterprise:
             "cycles": CYCLES,
             "sessions": self.sessions,
             "organizations": [{"org_id": org, "name": org} for org in self.organizations],
-            "users": [{"user_id": user, "role_assignments": []} for user in self.users],
+            "users": [
+                {"user_id": user, "role_assignments": []}
+                for user in self.users
+                if user not in self.gone
+            ],
             "service-users": [{"service_user_id": bot, "name": bot} for bot in self.bots],
         }
         return _list(lists.get(path.rpartition("/")[2], []))

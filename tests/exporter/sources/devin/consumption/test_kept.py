@@ -1,4 +1,4 @@
-"""A copy of the ledgers that is taken while a poll goes on."""
+"""What is kept of a ledger across a restart."""
 
 import pytest
 
@@ -9,11 +9,56 @@ from exporter.sources.devin.consumption.parts import Parts
 from tests.support.rig import at
 
 NOW = at("2026-03-20 15:30:00")
-DAYS = range(100, 110)
+NOON = at("2026-03-20 12:00:00")
+LONGEST_AGE = 21_600.0
+MAX_AGE = 900.0
+DAYS = range(20_500, 20_510)
+
+
+def restarted(ledger: Ledger) -> Ledger:
+    """The ledger of the next process."""
+    after = Ledger(longest_age=LONGEST_AGE)
+    for old, new in zip(
+        kept.of_ledger("it", ledger, None), kept.of_ledger("it", after, None), strict=True
+    ):
+        assert old.name == new.name
+        new.restore({key: entry.encode() for key, entry in old.entries().items()})
+    return after
+
+
+def response(*, after: float = 0.0) -> EntityUsage:
+    return EntityUsage.of([], requested_at=NOON + after, days=DAYS)
+
+
+def test_a_user_whose_figure_expired_by_failures_stays_absent_after_a_restart() -> None:
+    ledger = Ledger(longest_age=LONGEST_AGE)
+    for user in ("ada", "bob"):
+        ledger.record(user, response())
+        ledger.attempts.note(user, NOON)
+    before = {part.name: part.entries() for part in kept.of_ledger("it", ledger, None)}
+    ledger.attempts.note("ada", NOON + 300)
+    for after in (300, 600, 900):
+        ledger.searched(NOON + after, longest_gap=MAX_AGE)
+    assert ledger.fresh(NOON + 1_000, MAX_AGE).keys() == {"bob"}
+    now_kept = {part.name: part.entries() for part in kept.of_ledger("it", ledger, None)}
+    assert now_kept["it"]["ada"].version != before["it"]["ada"].version
+    assert now_kept["it"]["bob"].version == before["it"]["bob"].version
+    after_restart = restarted(ledger)
+    assert after_restart.failing() == ["ada"]
+    assert after_restart.fresh(NOON + 1_000, MAX_AGE).keys() == {"bob"}
+    assert after_restart.missing(NOON + 1_000, MAX_AGE) == {"ada"}
+
+
+def test_whoever_could_never_be_read_is_still_missing_after_a_restart() -> None:
+    ledger = Ledger(longest_age=LONGEST_AGE)
+    ledger.attempts.note("ada", NOON)
+    after_restart = restarted(ledger)
+    assert after_restart.failing() == ["ada"]
+    assert after_restart.missing(NOON, MAX_AGE) == {"ada"}
 
 
 def usage(acus: float, requested_at: float) -> EntityUsage:
-    day = DailyUsage(104, acus, {"devin": acus})
+    day = DailyUsage(DAYS.start + 4, acus, {"devin": acus})
     return EntityUsage.of([day], requested_at=requested_at, days=DAYS)
 
 
@@ -21,7 +66,7 @@ def parts_of(ledger: Ledger) -> list[Kept]:
     return list(kept.of_ledger("users", ledger, Parts((ledger,))))
 
 
-@pytest.mark.parametrize("copied_before", range(4))
+@pytest.mark.parametrize("copied_before", range(5))
 def test_no_response_of_before_a_poll_is_kept_as_confirmed_by_it(copied_before: int) -> None:
     ledger = Ledger()
     ledger.record("user", usage(1.0, NOW))

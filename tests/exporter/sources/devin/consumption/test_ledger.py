@@ -100,6 +100,48 @@ def test_whoever_left_is_kept_while_a_window_holds_their_use() -> None:
     assert ledger.accounts().keys() == {"idle"}
 
 
+def used(acus: float, *, requested_at: float) -> EntityUsage:
+    use = DailyUsage(104, acus, {"devin": acus})
+    return EntityUsage.of([use], requested_at=requested_at, days=DAYS)
+
+
+def test_an_earlier_response_that_comes_late_does_not_replace_a_later_one() -> None:
+    ledger = Ledger()
+    later = used(2.0, requested_at=NOON + 10)
+    ledger.record("a", later, now=NOON + 11)
+    assert ledger.record("a", used(1.0, requested_at=NOON), now=NOON + 12) == (later, later)
+    assert ledger.accounts()["a"] is later
+
+
+def test_a_response_from_the_future_is_replaced_by_one_of_now() -> None:
+    ledger = Ledger()
+    ledger.record("a", used(2.0, requested_at=NOON + 3_600), now=NOON + 3_600)
+    ledger.record("a", used(1.0, requested_at=NOON), now=NOON + 1)
+    assert ledger.accounts()["a"].total(window_of(104)) == {"devin": 1.0}
+
+
+def test_a_comparison_alone_keeps_no_figure_fresh() -> None:
+    ledger = Ledger(longest_age=21_600.0)
+    ledger.record("a", used(1.0, requested_at=NOON))
+    ledger.compared_at = NOON + 900
+    assert ledger.fresh(NOON + 899, 900.0).keys() == {"a"}
+    assert ledger.fresh(NOON + 900, 900.0).keys() == set()
+
+
+def test_finished_searches_keep_figures_fresh_unless_they_expired_in_between() -> None:
+    ledger = Ledger(longest_age=21_600.0)
+    ledger.record("a", used(1.0, requested_at=NOON))
+    for after in (300, 600, 900):
+        ledger.searched(NOON + after, longest_gap=900.0)
+    assert ledger.fresh(NOON + 1_799, 900.0).keys() == {"a"}
+    assert ledger.fresh(NOON + 1_800, 900.0).keys() == set()
+    ledger.searched(NOON + 7_200, longest_gap=900.0)
+    assert ledger.fresh(NOON + 7_200, 900.0).keys() == set()
+    assert ledger.expiring(NOON + 7_500, 900.0, now=NOON + 7_200) == ["a"]
+    ledger.confirmed_at = NOON + 7_200
+    assert ledger.fresh(NOON + 8_099, 900.0).keys() == {"a"}
+
+
 CYCLE_LENGTH = 5
 MAX_AGE = 6 * 3_600.0
 CALENDARS = {"documented": DOCUMENTED, "los angeles": LOS_ANGELES}

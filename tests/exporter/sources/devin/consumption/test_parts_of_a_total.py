@@ -18,13 +18,56 @@ def used(acus: float, *, after: float) -> EntityUsage:
     return EntityUsage.of([use], requested_at=NOW + after, days=DAYS)
 
 
+WINDOWS = billing_windows(NOW, cycle=None, previous_cycle=None)
+
+
+def test_only_a_search_that_ended_in_vain_shortens_the_next_one() -> None:
+    ledger = Ledger()
+    parts = Parts((ledger,))
+    for n in range(1_000):
+        ledger.record(f"user-{n}", used(0.0, after=0))
+    total = used(5.0, after=20)
+    difference = parts.compare(total, WINDOWS)
+    parts.conclude(difference, total, finished=False, longest_gap=900.0)
+    assert parts.in_vain() == 40
+    assert ledger.searched_at < NOW
+    parts.conclude(difference, total, finished=True, longest_gap=900.0)
+    assert parts.in_vain() == 20
+    assert ledger.searched_at == NOW + 20
+    assert ledger.confirmed_at < NOW
+
+
+def test_a_search_that_was_not_finished_goes_on_with_those_it_has_not_requested() -> None:
+    ledger = Ledger()
+    parts = Parts((ledger,))
+    for after, user in enumerate(("ada", "bob", "eve")):
+        ledger.record(user, used(0.0, after=10 + after))
+    total = used(5.0, after=60)
+    candidates = parts.candidates(
+        parts.compare(total, WINDOWS),
+        total,
+        since=NOW + 12,
+        unfinished=True,
+        seen={"ada", "bob", "eve"},
+    )
+    assert [part.entity for part in candidates.likely] == ["ada", "bob", "eve"]
+    ledger.record("ada", used(0.0, after=30))
+    candidates = parts.candidates(
+        parts.compare(total, WINDOWS),
+        total,
+        since=NOW + 12,
+        unfinished=True,
+        seen={"ada", "bob", "eve"},
+    )
+    assert [part.entity for part in candidates.likely] == ["bob", "ada", "eve"]
+
+
 @pytest.mark.parametrize("may_lack_one", [False, True])
 def test_a_difference_is_nobodys_use_only_if_every_part_is_known(*, may_lack_one: bool) -> None:
     ledger = Ledger()
     parts = Parts((ledger,), lambda: may_lack_one)
-    windows = billing_windows(NOW, cycle=None, previous_cycle=None)
     parts.begin(used(5.0, after=0))
     ledger.record("ada", used(3.0, after=10))
-    difference = parts.compare(used(5.0, after=20), windows)
+    difference = parts.compare(used(5.0, after=20), WINDOWS)
     assert parts.accepted == ({} if may_lack_one else {("devin", CLOSED): 2.0})
     assert difference.explained is not may_lack_one

@@ -151,7 +151,10 @@ class Consumption:
         """Request those listed, and those that have left but have use in a window."""
         windows = self._windows(self._clock())
         cycle = windows.cycle or Window(windows.earliest, windows.today.end)
-        entities = list_entities() | ledger.with_use((cycle, windows.yesterday))
+        # Groups and teams publish the previous cycle as well.
+        before = windows.previous_cycle if scope in (USER_SCOPE, SERVICE_USER_SCOPE) else None
+        counted = (cycle, windows.yesterday, *([before] if before else []))
+        entities = list_entities() | ledger.with_use(counted)
         ledger.retain(entities)
         if scope is self._main_scope():
             for entity in entities:

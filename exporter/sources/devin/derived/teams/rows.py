@@ -21,6 +21,18 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows by label.
+
+    Attributes:
+        hidden: names of groups or teams that have no row, though somebody may be in them.
+    """
+
+    shown: Mapping[str, Row]
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Division:
     """The rules of division.
 
@@ -41,7 +53,7 @@ class Division:
             None if policy.shows_ids else settings.group_min_users,
         )
 
-    def groups(self, known: Known, teams: Callable[[], TeamMap | None]) -> dict[str, Row]:
+    def groups(self, known: Known, teams: Callable[[], TeamMap | None]) -> Rows:
         """The users of each group; those in none have the empty name.
 
         Args:
@@ -57,7 +69,7 @@ class Division:
             for group in self._counted(member.groups):
                 users.setdefault(group, set()).add(user_id)
         if self.least is None:
-            return {group: Row(frozenset(ids)) for group, ids in users.items()}
+            return Rows({group: Row(frozenset(ids)) for group, ids in users.items()})
         crowds = Crowds(known.by_user, least=self.least)
         shown = teams()
         if shown is not None:
@@ -72,7 +84,7 @@ class Division:
 
     def teams(
         self, known: Known, bots: Iterable[str], teams: TeamMap, *, named: Iterable[str]
-    ) -> dict[str, Row]:
+    ) -> Rows:
         """The members of each team; those in none have the empty name.
 
         Args:
@@ -105,7 +117,7 @@ def _merged(
     users: Mapping[str, set[str]],
     service_users: Mapping[str, set[str]],
     labels: Mapping[str, str | None],
-) -> dict[str, Row]:
+) -> Rows:
     """One row for each label, in which everybody counts once."""
     rows: dict[str, Row] = {}
     for name, label in sorted(labels.items()):
@@ -115,4 +127,5 @@ def _merged(
                 before.users | users[name],
                 before.service_users | service_users.get(name, set()),
             )
-    return rows
+    unshown = {OTHER} if None in labels.values() else set()
+    return Rows(rows, frozenset({*labels, *unshown} - rows.keys()))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Metric, Sample
+from exporter.scheduling.kept import Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.consumption.collector import Consumption
@@ -19,10 +20,11 @@ from exporter.sources.devin.derived.teams.metrics import (
     TEAM_MEMBER,
     USER_GROUP,
 )
-from exporter.sources.devin.derived.teams.rows import Division, Row
+from exporter.sources.devin.derived.teams.rows import Division, Rows
 from exporter.sources.devin.derived.teams.settings import TeamSettings
 from exporter.sources.devin.derived.teams.sums import (
     Remembered,
+    ShownNames,
     WindowFigures,
     complete_sums,
 )
@@ -50,10 +52,12 @@ class Shares:
         self._windows = context.cycles.windows
         self._users = WindowFigures()
         self._service_users = WindowFigures()
-        self._group_rows = Remembered[Mapping[str, Row]]()
-        self._team_rows = Remembered[Mapping[str, Row]]()
+        self._group_rows = Remembered[Rows]()
+        self._team_rows = Remembered[Rows]()
         self._group_sums = Remembered[tuple[Sample, ...]]()
         self._team_sums = Remembered[tuple[Sample, ...]]()
+        self._group_names = ShownNames("group_names")
+        self._team_names = ShownNames("team_names")
 
     def file_task(self) -> Task:
         """The task that reads the teams file."""
@@ -63,8 +67,20 @@ class Shares:
         """Tasks of who is in which group or team, and of the consumption of both."""
         return (
             *self.info_tasks(),
-            self._task("group_consumption", GROUP_ACUS.values(), self._groups, USER_INPUTS),
-            self._task("team_consumption", TEAM_ACUS.values(), self._teams, TEAM_INPUTS),
+            self._task(
+                "group_consumption",
+                GROUP_ACUS.values(),
+                self._groups,
+                USER_INPUTS,
+                kept=(self._group_names.kept(),),
+            ),
+            self._task(
+                "team_consumption",
+                TEAM_ACUS.values(),
+                self._teams,
+                TEAM_INPUTS,
+                kept=(self._team_names.kept(),),
+            ),
         )
 
     def info_tasks(self) -> tuple[Task, ...]:
@@ -80,6 +96,8 @@ class Shares:
         metrics: Iterable[Metric],
         take: Callable[[float, float], Snapshot],
         inputs: tuple[str, ...],
+        *,
+        kept: tuple[Kept, ...] = (),
     ) -> Task:
         def snapshot(now: float, max_age: float) -> Snapshot:
             try:
@@ -97,6 +115,7 @@ class Shares:
             next_window_end=lambda now: self._windows(now).next_window_end,
             depends_on=inputs,
             republish_after=(file.TASK,),
+            kept=kept,
         )
 
     def _known(self, now: float, max_age: float) -> Known:
@@ -131,18 +150,18 @@ class Shares:
         )
         return Snapshot(tuple(samples), expires=known.expires)
 
-    def group_rows(self, now: float, max_age: float) -> tuple[Known, Mapping[str, Row]]:
+    def group_rows(self, now: float, max_age: float) -> tuple[Known, Rows]:
         """Who counts in each group. Raises `EntitiesUnknownError` while that is unknown."""
         known, teams_file = self._known(now, max_age), self._teams_file
 
-        def make() -> Mapping[str, Row]:
+        def make() -> Rows:
             return self._division.groups(
                 known, lambda: None if teams_file.path is None else teams_file.teams
             )
 
         return known, self._group_rows.get((known.by_user, teams_file.in_use), make)
 
-    def team_rows(self, now: float, max_age: float) -> tuple[Known, Mapping[str, Row]]:
+    def team_rows(self, now: float, max_age: float) -> tuple[Known, Rows]:
         """Who counts in each team. Raises `EntitiesUnknownError` while that is unknown."""
         teams, names = self._teams_file.teams, self._teams_file.names
         known, ledger = self._known(now, max_age), self._ledgers.service_users
@@ -155,12 +174,26 @@ class Shares:
 
     def _groups(self, now: float, max_age: float) -> Snapshot:
         known, rows = self.group_rows(now, max_age)
-        taken = self._snapshot(now, max_age, metrics=GROUP_ACUS, rows=rows, sums=self._group_sums)
+        taken = self._snapshot(
+            now,
+            max_age,
+            metrics=GROUP_ACUS,
+            rows=rows,
+            sums=self._group_sums,
+            names=self._group_names,
+        )
         return replace(taken, expires=min(known.expires, taken.expires))
 
     def _teams(self, now: float, max_age: float) -> Snapshot:
         known, rows = self.team_rows(now, max_age)
-        taken = self._snapshot(now, max_age, metrics=TEAM_ACUS, rows=rows, sums=self._team_sums)
+        taken = self._snapshot(
+            now,
+            max_age,
+            metrics=TEAM_ACUS,
+            rows=rows,
+            sums=self._team_sums,
+            names=self._team_names,
+        )
         return replace(taken, expires=min(known.expires, taken.expires))
 
     def _snapshot(
@@ -169,10 +202,11 @@ class Shares:
         max_age: float,
         *,
         metrics: Mapping[str, Metric],
-        rows: Mapping[str, Row],
+        rows: Rows,
         sums: Remembered[tuple[Sample, ...]],
+        names: ShownNames,
     ) -> Snapshot:
-        """The rows of which every member's consumption is known."""
+        """The rows of which every member's consumption is known, and 0 of names that are gone."""
         windows = self._windows(now).certain()
         days = tuple(window.days for window in windows.values())
         ledgers = self._ledgers.users, self._ledgers.service_users
@@ -182,9 +216,9 @@ class Shares:
         ended = [now >= window.end for window in windows.values()]
 
         def make() -> tuple[Sample, ...]:
-            return tuple(
-                Sample(metrics[window], (name, product), acus)
-                for name, row in rows.items()
+            complete = [
+                (name, window, product, acus)
+                for name, row in rows.shown.items()
                 if users.keys() >= row.users and bots.keys() >= row.service_users
                 for window, product, acus in complete_sums(
                     [users[user] for user in row.users] + [bots[bot] for bot in row.service_users],
@@ -192,6 +226,17 @@ class Shares:
                     products,
                     now,
                 )
+            ]
+            shown = ((name, window) for name, window, _, _ in complete)
+            empty = (
+                (name, window, product, 0.0)
+                for name, window in names.gone(shown, windows)
+                if name not in rows.shown and name not in rows.hidden
+                for product in products
+            )
+            return tuple(
+                Sample(metrics[window], (name, product), acus)
+                for name, window, product, acus in (*complete, *empty)
             )
 
         samples = sums.get((rows, users, bots, windows, ended, products), make)

@@ -54,7 +54,9 @@ class Enterprise:
     users: dict[str, Person] = field(default_factory=dict)
     bots: dict[str, Person] = field(default_factory=dict)
     gone: dict[str, Person] = field(default_factory=dict)
+    gone_bots: dict[str, Person] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
+    cycles: list[dict[str, int]] = field(default_factory=lambda: list(CYCLES))
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """What the API says."""
@@ -69,7 +71,7 @@ class Enterprise:
             }
             return httpx.Response(200, json=found)
         lists: Mapping[str, list[dict[str, object]]] = {
-            "/v3/enterprise/consumption/cycles": [dict(cycle) for cycle in CYCLES],
+            "/v3/enterprise/consumption/cycles": [dict(cycle) for cycle in self.cycles],
             f"{MEMBERS}/users": [
                 {"user_id": user_id, "email": user.email, "role_assignments": []}
                 for user_id, user in self.users.items()
@@ -88,11 +90,24 @@ class Enterprise:
         }
         if path in lists:
             return httpx.Response(200, json={"items": lists[path], "has_next_page": False})
+        if path == DAILY:
+            return httpx.Response(200, json=_days(self._total()))
         kind, _, entity = path.removeprefix(f"{DAILY}/").partition("/")
-        people = {"users": {**self.gone, **self.users}, "service-users": self.bots}[kind]
+        users, bots = {**self.gone, **self.users}, {**self.gone_bots, **self.bots}
+        people = {"users": users, "service-users": bots}[kind]
         if entity not in people:
             return httpx.Response(404)
         return httpx.Response(200, json=_days(people[entity].use))
+
+    def _total(self) -> Use:
+        everybody = (*self.gone.values(), *self.gone_bots.values())
+        total: Use = {}
+        for person in (*everybody, *self.users.values(), *self.bots.values()):
+            for day, by_product in person.use.items():
+                of_day = total.setdefault(day, {})
+                for product, acus in by_product.items():
+                    of_day[product] = of_day.get(product, 0.0) + acus
+        return total
 
     def fail(self, entity: str) -> None:
         """Have the requests for one user's or service user's use fail."""

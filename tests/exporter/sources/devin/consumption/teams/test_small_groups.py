@@ -177,6 +177,23 @@ def test_teams_stay_and_small_ones_are_summed_with_their_service_users(
 
 
 @each_mode
+def test_a_team_that_joins_the_sum_of_small_ones_is_not_said_to_have_used_nothing(
+    mode: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "teams.yml", "teams: {Core: {groups: [core]}, Gone: {users: [bot-1]}}")
+    made = enterprise()
+    with polled(made, group_min_users="3", teams_file=str(path), **MODES[mode]) as running:
+        running.poll(*POLLED)
+        assert {name for name, _ in shown(running, "team", "today")} == {"Core", "Gone", ""}
+        write(path, "teams: {Core: {users: [secret-user-4]}}")
+        running.poll("teams_file")
+        running.poll("teams_file")
+        page = shown(running, "team", "today")
+        found = {name: acus for (name, product), acus in page.items() if product == "devin"}
+        assert found == {"other": 511 + 1_000, "Gone": 0}
+
+
+@each_mode
 def test_no_user_is_named_anywhere(
     mode: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

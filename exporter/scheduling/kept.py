@@ -26,8 +26,10 @@ class Kept:
         entries: the present values by key.
         restore: takes the bytes of an earlier process over, whole or not at all; raises
             `ValueError` if they cannot be read.
+        version: equal as long as no entry has changed; None to compare all entries.
     """
 
     name: str
     entries: Callable[[], Mapping[str, Entry]]
     restore: Callable[[Mapping[str, bytes]], None]
+    version: Callable[[], object] = lambda: None

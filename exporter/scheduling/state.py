@@ -54,7 +54,7 @@ class State:
     def save(self) -> None:
         """Keep what has changed."""
         if self._file is not None:
-            parts = (part for task in self._tasks for part in task.kept)
+            parts = [part for task in self._tasks for part in task.kept]
             self._file.save((*parts, self._outcomes))
 
     def close(self) -> None:

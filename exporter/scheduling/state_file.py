@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +29,9 @@ be; a file of a newer one is left alone, as this version may not write into it."
 LOCK_SECONDS = 1.0
 OWNER = ("", "owner")
 """The part and the key of the owner."""
+
+_NOT_WRITTEN = object()
+"""The version of what this process has not written."""
 
 Values = Mapping[str, Mapping[str, bytes]]
 """The values of each part by key."""
@@ -52,9 +55,12 @@ class StateFile:
     def __init__(self, connection: sqlite3.Connection, values: Values) -> None:
         self._values = values
         self._connection = connection
-        self._written: dict[tuple[str, str], object] = {}
-        self._kept = {(part, key) for part, kept in values.items() for key in kept}
+        self._written: dict[str, dict[str, object]] = {
+            part: dict.fromkeys(kept, _NOT_WRITTEN) for part, kept in values.items()
+        }
+        self._versions: dict[str, object] = {}
         self._failure = ""
+        self._rebuilt = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -84,48 +90,76 @@ class StateFile:
         values, self._values = self._values, {}
         return values
 
-    def save(self, parts: Iterable[Kept]) -> None:
+    def save(self, parts: Sequence[Kept]) -> None:
         """Write what has changed. A failure is logged once, and tried again at the next save."""
         with self._lock:
+            versions = {part.name: part.version() for part in parts}
             entries = {
-                (part.name, key): entry for part in parts for key, entry in part.entries().items()
+                part.name: part.entries()
+                for part in parts
+                if versions[part.name] is None
+                or versions[part.name] != self._versions.get(part.name)
             }
             changed = {
-                place: entry
-                for place, entry in entries.items()
-                if place not in self._written or self._written[place] != entry.version
+                (name, key): entry
+                for name, of_part in entries.items()
+                for key, entry in _changed(of_part, self._written.get(name, {}))
             }
-            gone = (self._kept | self._written.keys()) - entries.keys()
-            if not changed and not gone:
+            gone = [
+                (name, key)
+                for name, written in self._written.items()
+                if name in entries or name not in versions
+                for key in written.keys() - entries.get(name, {}).keys()
+            ]
+            if (changed or gone) and not self._try_to_write(changed, gone):
                 return
-            try:
-                self._write(changed, gone)
-            except sqlite3.Error as failure:
-                self._note_failure(failure)
-                return
-            self._written = {place: entry.version for place, entry in entries.items()}
-            self._kept = set()
-            if self._failure:
-                logger.info("the state is kept again")
-                self._failure = ""
+            self._versions = versions
+            self._written = {
+                name: {key: entry.version for key, entry in entries[name].items()}
+                if name in entries
+                else self._written[name]
+                for name in versions
+            }
 
     def close(self) -> None:
         """Close the file, so that another process can open it."""
         with self._lock:
             self._connection.close()
 
-    def _write(
+    def _try_to_write(
         self, changed: Mapping[tuple[str, str], Entry], gone: Iterable[tuple[str, str]]
-    ) -> None:
+    ) -> bool:
+        """Write all of it or nothing; returns whether that was possible."""
         rows = [(part, key, entry.encode()) for (part, key), entry in changed.items()]
-        with _transaction(self._connection):
-            self._connection.executemany("DELETE FROM kept WHERE part = ? AND key = ?", gone)
-            self._connection.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+        try:
+            with _transaction(self._connection):
+                self._connection.executemany("DELETE FROM kept WHERE part = ? AND key = ?", gone)
+                self._connection.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+            self._rebuild_once()
+        except sqlite3.Error as failure:
+            if str(failure) != self._failure:
+                logger.warning("the state cannot be kept: %s", failure)
+            self._failure = str(failure)
+            return False
+        if self._failure:
+            logger.info("the state is kept again")
+            self._failure = ""
+        return True
 
-    def _note_failure(self, failure: sqlite3.Error) -> None:
-        if str(failure) != self._failure:
-            logger.warning("the state cannot be kept: %s", failure)
-        self._failure = str(failure)
+    def _rebuild_once(self) -> None:
+        """Leave nothing in free pages of what these settings no longer keep."""
+        if not self._rebuilt:
+            self._connection.execute("VACUUM")
+            self._rebuilt = True
+
+
+def _changed(
+    entries: Mapping[str, Entry], written: Mapping[str, object]
+) -> Iterator[tuple[str, Entry]]:
+    for key, entry in entries.items():
+        version = written.get(key, _NOT_WRITTEN)
+        if version is not entry.version and version != entry.version:
+            yield key, entry
 
 
 @contextmanager
@@ -174,6 +208,8 @@ def _create_for_owner_alone(path: Path) -> None:
 def _prepare(connection: sqlite3.Connection, owner: bytes) -> Values:
     """Lock and check the file, and read what it keeps for this owner."""
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    # A rebuilt file would otherwise pass through the folder for temporary files.
+    connection.execute("PRAGMA temp_store = MEMORY")
     try:
         with _transaction(connection):
             _check_format(connection)

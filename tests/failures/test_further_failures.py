@@ -7,7 +7,7 @@ from exporter.demo.endpoints import GATEWAY, V2, V3
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from exporter.sources.devin.derived import unattributed, unreadable
-from exporter.sources.devin.members import directory, models
+from exporter.sources.devin.members import models, samples
 from tests.failures.rig import (
     INTERVAL,
     KEYS,
@@ -84,7 +84,7 @@ def test_one_user_whose_endpoint_always_fails(of: Servers, row: Row) -> None:
 
 
 def test_an_organization_that_cannot_be_read(of: Servers, row: Row) -> None:
-    count, told = directory.ORGANIZATIONS.name, unreadable.UNREADABLE.name
+    count, told = samples.ORGANIZATIONS.name, unreadable.UNREADABLE.name
     with stage(of) as staged:
         before = polled(staged)
         staged.logged()

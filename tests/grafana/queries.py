@@ -22,10 +22,6 @@ OF_PROMETHEUS = {
     "ALERTS": {"alertname", "alertstate", "severity", "task", "org_id", "user_id"}
     | {"service_user_id", "status_detail"},
 }
-OF_TEAMS = {
-    f"devin_team_consumption_{window}_acus": {"team", "product"}
-    for window in ("today", "yesterday")
-}
 OF_TARGETS = {"job", "instance"}
 OF_REPLICAS = {"instance", "pod", "endpoint"}
 
@@ -130,4 +126,4 @@ def recorded() -> dict[str, set[str]]:
 
 def known_to_prometheus() -> dict[str, set[str]]:
     """What is there without rules."""
-    return {**published(), **OF_PROMETHEUS, **OF_TEAMS}
+    return {**published(), **OF_PROMETHEUS}

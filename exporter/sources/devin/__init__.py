@@ -27,6 +27,7 @@ from exporter.sources.devin.derived.teams import metrics as team_metrics
 from exporter.sources.devin.derived.teams.settings import TeamSettings
 from exporter.sources.devin.derived.teams.shares import Shares
 from exporter.sources.devin.members import directory, models
+from exporter.sources.devin.members import samples as member_samples
 from exporter.sources.devin.operations import (
     automations,
     code_scans,
@@ -35,6 +36,7 @@ from exporter.sources.devin.operations import (
     queue,
     session_bills,
     session_items,
+    session_table,
     sessions,
 )
 from exporter.sources.devin.operations.breakdowns import metrics as breakdown_metrics
@@ -244,7 +246,7 @@ SOURCE = Source(
     metrics=(
         *cycles.METRICS,
         *day_start.METRICS,
-        *directory.METRICS,
+        *member_samples.METRICS,
         *scopes.METRICS,
         *unattributed.METRICS,
         *team_metrics.METRICS,
@@ -260,7 +262,7 @@ SOURCE = Source(
         *limits.METRICS,
         *organization_limits.METRICS,
         *organization_limits.TIER_METRICS,
-        *sessions.METRICS,
+        *session_table.METRICS,
         *breakdown_metrics.METRICS,
         *queue.METRICS,
         *hypervisors.METRICS,

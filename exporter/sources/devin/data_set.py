@@ -16,7 +16,8 @@ from exporter.sources.devin.members.user_policy import UserPolicy
 from exporter.sources.devin.operations import queue, session_items
 from exporter.sources.devin.operations.breakdowns.task import Breakdowns
 from exporter.sources.devin.operations.session_bills import SessionBills
-from exporter.sources.devin.operations.sessions import Sessions, Table
+from exporter.sources.devin.operations.session_table import Table
+from exporter.sources.devin.operations.sessions import Sessions
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.optional import OptionalEndpoint
 from exporter.sources.source import OpenSource

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ import pytest
 
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
-from exporter.demo.people import Size
+from exporter.demo.people import Person, Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import SessionTotals, World
 from exporter.exposition.focus import COLUMNS
@@ -161,6 +162,113 @@ def test_hash_and_off_name_nobody(simulated: tuple[World, DemoApi]) -> None:
             if not person.service:
                 for secret in (person.id, person.name, person.email):
                     assert secret is None or secret not in ended.stdout + ended.stderr
+
+
+TEAMS = """
+teams:
+  Platform: {cost_center: CC-1, emails: ["[a-d]*"], users: [BOT]}
+  Payments: {cost_center: CC-2, groups: [on-call, eng-*]}
+  Nobody: {cost_center: CC-3, users: [nobody]}
+"""
+TEAM_MODES = {
+    "full": {},
+    "hash": {"DEVIN_USER_METRICS": "hash", "DEVIN_USER_HASH_KEY": "k"},
+    "off": {"DEVIN_USER_METRICS": "off"},
+}
+
+
+def teams_of(world: World) -> dict[str, str]:
+    """The teams of all users and service users, by id; empty for those in none."""
+
+    def team(person: Person) -> str:
+        if person.service:
+            return "Platform" if person is bot_of(world) else ""
+        if person.email and person.email[0].lower() in "abcd":
+            return "Platform"
+        return "Payments" if person.by_group else ""
+
+    return {person.id: team(person) for person in world.people}
+
+
+def bot_of(world: World) -> Person:
+    return next(person for person in world.people if person.service)
+
+
+def by_team(rows: list[dict[str, str]]) -> dict[str, float]:
+    """The ACUs by team and cost center."""
+    sums: Counter[str] = Counter()
+    for row in rows:
+        tags = json.loads(row["Tags"] or "{}")
+        name = " ".join(tags[key] for key in ("team", "cost_center") if key in tags)
+        sums[name] += Decimal(row["ConsumedQuantity"])  # type: ignore[assignment]
+    return {name: float(acus) for name, acus in sums.items()}
+
+
+@pytest.fixture
+def teams(simulated: tuple[World, DemoApi], tmp_path: Path) -> Path:
+    world, _ = simulated
+    path = tmp_path / "teams.yml"
+    path.write_text(TEAMS.replace("BOT", f'"{bot_of(world).id}"'))
+    return path
+
+
+@pytest.mark.parametrize("mode", TEAM_MODES)
+def test_teams_and_cost_centers_add_up_to_the_ledger(
+    simulated: tuple[World, DemoApi], teams: Path, mode: str
+) -> None:
+    world, api = simulated
+    more = {"DEVIN_TEAMS_FILE": str(teams), "DEVIN_GROUP_MIN_USERS": "1", **TEAM_MODES[mode]}
+    rows = rows_of(export(api, "--by=user", **more))
+    assert [wrong for row in rows for wrong in wrong_in(row)] == []
+    found, team_of = by_team(rows), teams_of(world)
+    centers = {"Platform": "Platform CC-1", "Payments": "Payments CC-2", "": ""}
+    expected = dict.fromkeys(centers.values(), 0.0)
+    whole = sum(acus for use in world.consumption(DAYS, NOW).values() for acus in use.values())
+    for row in rows_of(export(api, "--by=user")):
+        tags = json.loads(row["Tags"] or "{}")
+        entity = tags.get("user") or tags.get("service_user")
+        expected[centers[team_of[entity] if entity else ""]] += float(row["ConsumedQuantity"])
+    assert all(expected.values())
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert math.fsum(found.values()) == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["hash", "off"])
+def test_small_teams_are_one_where_users_are_not_shown(
+    simulated: tuple[World, DemoApi], teams: Path, mode: str
+) -> None:
+    world, api = simulated
+    more = {"DEVIN_TEAMS_FILE": str(teams), **TEAM_MODES[mode]}
+    people = Counter(team for id_, team in teams_of(world).items() if id_ not in services_of(world))
+    most = max(people.values())
+    assert most > min(people.values())
+    for least in (most, most + 1, 1_000):
+        found = by_team(rows_of(export(api, "--by=user", DEVIN_GROUP_MIN_USERS=str(least), **more)))
+        own = {name for name in found if name not in {"", "other"}}
+        assert len(own) <= (least == most)
+        if least == 1_000:
+            assert "other" not in found
+        whole = sum(acus for use in world.consumption(DAYS, NOW).values() for acus in use.values())
+        assert math.fsum(found.values()) == pytest.approx(whole, abs=1e-6)
+
+
+def services_of(world: World) -> set[str]:
+    return {person.id for person in world.people if person.service}
+
+
+def test_nothing_is_written_if_teams_are_wanted_and_not_known(
+    simulated: tuple[World, DemoApi], teams: Path
+) -> None:
+    _, api = simulated
+    more = {"DEVIN_TEAMS_FILE": str(teams)}
+    own = export(api, "--by=user", DEVIN_SERVICE_USER_TOKEN="cog_own", **more)
+    assert (own.returncode, own.stdout) == (1, "")
+    assert "the teams are not known: an organization's key does not list all members" in own.stderr
+    assert export(api, DEVIN_SERVICE_USER_TOKEN="cog_own", **more).returncode == 0
+    teams.write_text("teams:\n  A: {user: [u]}\n")
+    broken = export(api, "--by=user", **more)
+    assert (broken.returncode, broken.stdout) == (1, "")
+    assert "line 2: an unknown key or column; is users meant?" in broken.stderr
 
 
 REFUSED = {

@@ -19,10 +19,9 @@ from exporter.demo.api import DemoApi
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.scheduling.kept import Entry, Kept
-from exporter.scheduling.state import State
 from exporter.scheduling.state_file import DAMAGED_SUFFIX, FILE_NAME, StateFile
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
-from exporter.sources.source import owner_of
+from tests.exporter.scheduling.restarts import poll_and_keep, restarted
 from tests.support.rig import KEY, Clock, Rig, at, rig, simulated_api
 
 NOW = at("2026-03-20 15:30:00")
@@ -41,11 +40,6 @@ def clock() -> Clock:
 def simulated(clock: Clock) -> Iterator[tuple[World, DemoApi]]:
     with simulated_api(SIZE, clock) as made:
         yield made
-
-
-def state_of(polled: Rig, folder: Path) -> State:
-    owner = owner_of(polled.opened)
-    return State.at(folder, owner=owner, tasks=polled.tasks, store=polled.store)
 
 
 def kept(**values: bytes) -> Kept:
@@ -70,25 +64,6 @@ def values_in(folder: Path, *, owner: bytes = OWNER) -> object:
     with opened(folder, owner=owner) as file:
         assert file is not None
         return file.take_values()
-
-
-def poll_and_keep(api: DemoApi, clock: Clock, folder: Path, **settings: str) -> Rig:
-    with rig(api.url, clock, **settings) as polled:
-        polled.poll()
-        state = state_of(polled, folder)
-        state.save()
-        state.close()
-        return polled
-
-
-@contextmanager
-def restarted(api: DemoApi, clock: Clock, folder: Path, **settings: str) -> Iterator[Rig]:
-    with rig(api.url, clock, **settings) as again:
-        state = state_of(again, folder)
-        state.restore()
-        again.scheduler.publish_known()
-        yield again
-        state.close()
 
 
 def data(polled: Rig) -> dict[object, float]:
@@ -198,9 +173,15 @@ def test_names_are_not_even_kept_where_they_are_not_published(
     world, api = simulated
     poll_and_keep(api, clock, tmp_path, user_metrics=mode, user_hash_key="k")
     content = (tmp_path / FILE_NAME).read_bytes()
-    emails = [person.email.encode() for person in world.people if person.email]
-    assert emails
-    assert not any(email in content for email in emails)
+    people = [person for person in world.people if not person.service]
+    names = [
+        text.encode()
+        for each in people
+        for text in (each.email, each.name)
+        if text and text not in each.id
+    ]
+    assert len(names) > len(people)
+    assert not any(name in content for name in names)
 
 
 def test_no_key_is_kept_and_the_file_is_for_its_owner_alone(
@@ -243,6 +224,25 @@ def test_only_what_has_changed_is_written_and_what_is_gone_is_removed(tmp_path: 
     with opened(tmp_path) as file:
         assert file is not None
         file.save([part(x=b"3")])
+    assert values_in(tmp_path) == {"a": {"x": b"3"}}
+
+
+def test_a_part_of_the_same_version_is_left_as_it_was_written(tmp_path: Path) -> None:
+    def part(version: int, **values: bytes) -> Kept:
+        made = kept(**values)
+        return Kept(
+            name=made.name, entries=made.entries, restore=made.restore, version=lambda: version
+        )
+
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([part(1, x=b"1", y=b"1")])
+        file.save([part(1)])
+    assert values_in(tmp_path) == {"a": {"x": b"1", "y": b"1"}}
+    with opened(tmp_path) as file:
+        assert file is not None
+        file.save([part(1, x=b"2", y=b"1")])
+        file.save([part(2, x=b"3")])
     assert values_in(tmp_path) == {"a": {"x": b"3"}}
 
 

@@ -27,7 +27,7 @@ from exporter.sources.devin.backfill.cut import (
     number_of,
     unpriced,
 )
-from exporter.sources.devin.backfill.owners import Owner, owner_of
+from exporter.sources.devin.backfill.owners import Owners
 from exporter.sources.devin.backfill.plan import REFUSALS, observe_days, polled
 from exporter.sources.devin.billing.windows import (
     TWO_CYCLES_DAYS,
@@ -35,6 +35,7 @@ from exporter.sources.devin.billing.windows import (
     covering,
     day_number,
 )
+from exporter.sources.devin.consumption.collector import Consumption
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
     ENTERPRISE_SCOPE,
@@ -44,12 +45,18 @@ from exporter.sources.devin.consumption.scopes import (
     Scope,
 )
 from exporter.sources.devin.data_set import Context
-from exporter.sources.devin.members import directory
+from exporter.sources.devin.derived.teams.shares import Shares
+from exporter.sources.devin.members import samples as member_samples
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import ChargePlan, ChargeQuery, ExportError, OpenSource
 
 EVERYBODY = 10**9
+NAMES = (
+    member_samples.ORGANIZATION_INFO,
+    member_samples.USER_INFO,
+    member_samples.SERVICE_USER_INFO,
+)
 
 
 def charges(opened: OpenSource, query: ChargeQuery) -> ChargePlan:
@@ -67,6 +74,7 @@ def charges(opened: OpenSource, query: ChargeQuery) -> ChargePlan:
         raise ExportError("there is no price; set DEVIN_ACU_PRICE")
     context, now = Context.of(opened), opened.clock()
     names = _listed(context, settings, by=query.by, now=now)
+    owners = _owners(opened, context) if query.by == "user" else Owners()
     days = range(number_of(query.first), number_of(query.end))
     running = day_number(billing_day(now).start)
     seen = BackfillRange(max(TWO_CYCLES_DAYS, running - days.start), now)
@@ -80,7 +88,7 @@ def charges(opened: OpenSource, query: ChargeQuery) -> ChargePlan:
         now=now,
         whole=(ENTERPRISE_SCOPE, ENTERPRISE) if org_id is None else (ORGANIZATION_SCOPE, org_id),
         parts=tuple(_parts(context, query.by)),
-        payer=_payers(context, names),
+        payer=_payers(context, names, owners),
         org_id=org_id,
     )
     account = query.account or org_id or urlsplit(api.api_url).hostname or ""
@@ -157,13 +165,21 @@ def _listed(
     if lacking:
         raise ExportError(f"the key lacks what an export needs: {'; '.join(lacking)}")
     named: dict[tuple[str, str], Mapping[str, str]] = {}
-    infos = (directory.ORGANIZATION_INFO, directory.USER_INFO, directory.SERVICE_USER_INFO)
     for task in tasks:
         for sample in task.snapshot(now, math.inf).samples:
-            if sample.metric in infos:
+            if sample.metric in NAMES:
                 labels = dict(zip(sample.metric.labels, sample.labels, strict=True))
                 named[sample.metric.labels[0], sample.labels[0]] = labels
     return named
+
+
+def _owners(opened: OpenSource, context: Context) -> Owners:
+    """Read the teams file. Raises `PollError` if it is broken."""
+    interval = opened.settings[DevinSettings].sweep_interval
+    consumption = Consumption(opened.client, opened.clock, context, sweep_interval=interval)
+    shares = Shares(opened, context, consumption)
+    _ = list(polled((shares.file_task(),)))
+    return Owners.of(shares, opened.clock())
 
 
 def _check_ended(days: range, running: int) -> None:
@@ -217,7 +233,7 @@ def _parts(context: Context, by: str) -> Iterator[Entity]:
 
 
 def _payers(
-    context: Context, names: Mapping[tuple[str, str], Mapping[str, str]]
+    context: Context, names: Mapping[tuple[str, str], Mapping[str, str]], owners: Owners
 ) -> Callable[[Scope, str], Payer]:
     """From an entity to who it is in the rows; users of mode `off` are their team alone."""
     policy, own = context.user_policy, context.identity.org_id
@@ -234,7 +250,7 @@ def _payers(
             return Payer(organization(entity))
         if scope is ENTERPRISE_SCOPE:
             return Payer(home)
-        owner: Owner = owner_of(entity)
+        owner = owners.owner_of(scope, entity)
         tags = {"team": owner.team, "cost_center": owner.cost_center}
         if scope is SERVICE_USER_SCOPE:
             labels = names.get(("service_user_id", entity), {})

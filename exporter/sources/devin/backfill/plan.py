@@ -31,16 +31,17 @@ from exporter.sources.devin.derived import pricing
 from exporter.sources.devin.derived.teams import file as teams_file
 from exporter.sources.devin.derived.teams import metrics as team_metrics
 from exporter.sources.devin.derived.teams.shares import Shares
-from exporter.sources.devin.members import directory, models
+from exporter.sources.devin.members import models
+from exporter.sources.devin.members import samples as member_samples
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import Backfill, OpenSource
 
 INFOS = (
-    directory.ORGANIZATION_INFO,
-    directory.USER_INFO,
-    directory.MEMBER_INFO,
-    directory.SERVICE_USER_INFO,
+    member_samples.ORGANIZATION_INFO,
+    member_samples.USER_INFO,
+    member_samples.MEMBER_INFO,
+    member_samples.SERVICE_USER_INFO,
     team_metrics.USER_GROUP,
     team_metrics.TEAM_MEMBER,
     teams_file.INFO,

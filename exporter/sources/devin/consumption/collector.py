@@ -7,7 +7,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -17,7 +17,7 @@ from exporter.errors import EntitiesUnknownError
 from exporter.scheduling.task import Progress, Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, day_number
-from exporter.sources.devin.consumption import daily, kept
+from exporter.sources.devin.consumption import daily, kept, user_labels
 from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
 from exporter.sources.devin.consumption.parts import Part, Parts, progress
 from exporter.sources.devin.consumption.polling import Api, PartsPoll
@@ -34,7 +34,6 @@ from exporter.sources.devin.consumption.scopes import (
 )
 from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.members import directory
-from exporter.sources.devin.members.user_policy import OTHER
 from exporter.sources.devin.operations import sessions
 
 TOTAL_SECONDS = 5.0
@@ -166,7 +165,8 @@ class Consumption:
             self._parts_poll(scope, ledger, interval).run(entities)
         finally:
             if scope is USER_SCOPE and ledger.attempts.entities() >= entities:
-                self._rank(entities)
+                windows = self._windows(self._clock())
+                user_labels.rank(self._policy, entities, ledger.accounts(), windows)
 
     def _parts_poll(self, scope: Scope, ledger: Ledger, interval: float) -> PartsPoll:
         of_organizations = scope is ORGANIZATION_SCOPE
@@ -204,22 +204,6 @@ class Consumption:
             began, entities = parts.round_began, list_entities()
             return progress(ledger, entities, began=began, interval=interval, per_second=per_second)
         return None
-
-    def _rank(self, user_ids: Iterable[str]) -> None:
-        """Decide for the billing day which users have their own series."""
-        windows = self._windows(self._clock())
-        cycles_known = [w for w in (windows.cycle, windows.previous_cycle) if w is not None]
-        accounts = self.users.accounts()
-        use = {
-            user_id: math.fsum(
-                acus
-                for window in cycles_known
-                if user_id in accounts
-                for acus in accounts[user_id].total(window).values()
-            )
-            for user_id in user_ids
-        }
-        self._policy.rank(use, day=day_number(windows.today.start))
 
     def _total(self, newer_than: float) -> EntityUsage:
         """The total of all parts, from a response that is a few seconds old at most."""
@@ -267,7 +251,10 @@ class Consumption:
         windows = self._windows(now).certain()
         accounts = ledger.fresh(now, max_age)
         missing = ledger.attempts.entities() - accounts.keys()
-        groups = self._groups(scope, accounts, missing)
+        if scope is USER_SCOPE:
+            groups = user_labels.by_label(self._policy, self._people, accounts, missing)
+        else:
+            groups = {entity: [account] for entity, account in sorted(accounts.items())}
         days = (account.newest_day for account in accounts.values())
         newest = max((day for day in days if day is not None), default=None)
         return Snapshot(
@@ -276,29 +263,6 @@ class Consumption:
             expired_entities=len(missing),
             newest_day=None if newest is None else self._day_start.calendars()[0].start_of(newest),
         )
-
-    def _groups(
-        self, scope: Scope, accounts: Mapping[str, EntityUsage], missing: frozenset[str]
-    ) -> dict[str, list[EntityUsage]]:
-        """The usage behind each label value: of one entity, or of all users that are summed."""
-        if scope is not USER_SCOPE:
-            return {entity: [account] for entity, account in sorted(accounts.items())}
-        if self._policy.mode == "off" or not self._policy.decided or not accounts:
-            return {}
-        groups: dict[str, list[EntityUsage]] = {}
-        for user_id, account in sorted(accounts.items()):
-            groups.setdefault(self._policy.label(user_id), []).append(account)
-        if not self._others_known(accounts, missing):
-            groups.pop(OTHER, None)
-        return groups
-
-    def _others_known(self, accounts: Mapping[str, EntityUsage], missing: frozenset[str]) -> bool:
-        """Whether the usage of all users in the sum is known, so that the sum is complete."""
-        try:
-            unknown = (self._people.all_user_ids() | missing) - accounts.keys()
-        except EntitiesUnknownError:
-            return False
-        return all(self._policy.own(user_id) for user_id in unknown)
 
     def _zeros_of(self, scope: Scope) -> tuple[str, ...]:
         return self.products_seen() if scope.zeros else ()

@@ -13,7 +13,7 @@ from exporter.sources.devin.consumption import scopes
 from exporter.sources.devin.consumption.collector import Consumption
 from exporter.sources.devin.derived import unattributed
 from exporter.sources.devin.derived.teams import metrics as teams
-from exporter.sources.devin.operations import sessions
+from exporter.sources.devin.operations import session_table, sessions
 from exporter.sources.devin.operations.breakdowns import metrics as breakdowns
 
 ORGANIZATION_METRICS_TASK = "organization_metrics"
@@ -30,7 +30,7 @@ ACU_METRICS = frozenset(
         *unattributed.METRICS,
         *breakdowns.ACU_METRICS,
         *teams.CONSUMPTION,
-        sessions.RECENT_ACUS,
+        session_table.RECENT_ACUS,
         sessions_created.AVERAGE_ACUS,
         sessions_created.ORGANIZATION_AVERAGE_ACUS,
         categories.ACUS,

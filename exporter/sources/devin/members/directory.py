@@ -13,11 +13,10 @@ from exporter.client.response import first_expiry
 from exporter.errors import EntitiesUnknownError, NotFoundError, PermissionMissingError
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Snapshot, Task
-from exporter.sources.devin.billing.windows import seconds
 from exporter.sources.devin.identity import Identity
-from exporter.sources.devin.members import models
+from exporter.sources.devin.members import models, samples
 from exporter.sources.devin.members.debounced_list import DebouncedList
-from exporter.sources.devin.members.models import Member, Organization, ServiceUser
+from exporter.sources.devin.members.models import Member, Organization
 from exporter.sources.devin.members.user_policy import UserPolicy
 from exporter.sources.devin.operations import sessions
 
@@ -26,34 +25,6 @@ USERS_TASK = "users"
 USER_NAMES_TASK = "user_names"
 SERVICE_USERS_TASK = "service_users"
 TASKS = (ORGANIZATIONS_TASK, USERS_TASK, SERVICE_USERS_TASK)
-
-ORGANIZATION_INFO = Metric(
-    "devin_organization_info", "An organization's name; 1.", ("org_id", "org_name")
-)
-USER_INFO = Metric(
-    "devin_user_info", "A user's e-mail and name; 1.", ("user_id", "user_email", "user_name")
-)
-MEMBER_INFO = Metric(
-    "devin_organization_member_info",
-    "A user's membership in an organization, from the role assignments; 1.",
-    ("org_id", "user_id"),
-)
-SERVICE_USER_INFO = Metric(
-    "devin_service_user_info", "A service user's name; 1.", ("service_user_id", "service_user_name")
-)
-SERVICE_USER_EXPIRY = Metric(
-    "devin_service_user_expiry_timestamp_seconds",
-    "When a service user's key expires, in Unix seconds; absent if it never does.",
-    ("service_user_id",),
-)
-ORGANIZATIONS = Metric("devin_organizations", "Organizations of the enterprise.")
-USERS = Metric("devin_users", "Users of the enterprise, from both lists, each counted once.")
-SERVICE_USERS = Metric("devin_service_users", "Service users of the enterprise.")
-
-ORGANIZATION_METRICS = (ORGANIZATION_INFO, ORGANIZATIONS)
-USER_METRICS = (USER_INFO, MEMBER_INFO, USERS)
-SERVICE_USER_METRICS = (SERVICE_USER_INFO, SERVICE_USER_EXPIRY, SERVICE_USERS)
-METRICS = (*ORGANIZATION_METRICS, *USER_METRICS, *SERVICE_USER_METRICS)
 
 T = TypeVar("T")
 
@@ -130,10 +101,13 @@ class Directory:
             name=ORGANIZATIONS_TASK,
             source=self._client.source,
             interval=poll_interval,
-            metrics=ORGANIZATION_METRICS,
+            metrics=samples.ORGANIZATION_METRICS,
             poll=self._organizations.poll,
             snapshot=partial(
-                _listing, (self._organizations,), _organization_samples, ORGANIZATIONS
+                _listing,
+                (self._organizations,),
+                samples.organization_samples,
+                samples.ORGANIZATIONS,
             ),
             kept=(self._organizations.kept("organizations", models.ORGANIZATIONS_BY_ID),),
         )
@@ -141,10 +115,10 @@ class Directory:
             name=USERS_TASK,
             source=self._client.source,
             interval=poll_interval,
-            metrics=(USERS,),
+            metrics=(samples.USERS,),
             poll=self._poll_users,
             snapshot=lambda now, max_age: _listing(
-                self._users, _nothing, None if self._only_seen else USERS, now, max_age
+                self._users, _nothing, None if self._only_seen else samples.USERS, now, max_age
             ),
             depends_on=(sessions.TASK,),
             kept=(
@@ -156,7 +130,7 @@ class Directory:
             name=USER_NAMES_TASK,
             source=self._client.source,
             interval=poll_interval,
-            metrics=(USER_INFO, MEMBER_INFO),
+            metrics=(samples.USER_INFO, samples.MEMBER_INFO),
             poll=None,
             snapshot=self._user_names,
             depends_on=(USERS_TASK, ranked_by),
@@ -165,10 +139,13 @@ class Directory:
             name=SERVICE_USERS_TASK,
             source=self._client.source,
             interval=poll_interval,
-            metrics=SERVICE_USER_METRICS,
+            metrics=samples.SERVICE_USER_METRICS,
             poll=self._service_users.poll,
             snapshot=partial(
-                _listing, (self._service_users,), _service_user_samples, SERVICE_USERS
+                _listing,
+                (self._service_users,),
+                samples.service_user_samples,
+                samples.SERVICE_USERS,
             ),
             kept=(self._service_users.kept("service_users", models.SERVICE_USERS_BY_ID),),
         )
@@ -188,7 +165,7 @@ class Directory:
     def _user_names(self, now: float, max_age: float) -> Snapshot:
         rows = [row for each in self._users for row in each.rows(now, max_age)]
         return Snapshot(
-            tuple(_user_samples((row.value for row in rows), self._policy)),
+            tuple(samples.user_samples((row.value for row in rows), self._policy)),
             expires=first_expiry((row.requested_at for row in rows), max_age),
         )
 
@@ -250,7 +227,7 @@ class Directory:
 
 def _listing(
     lists: Sequence[DebouncedList[T]],
-    samples: Callable[[Iterable[T]], Iterable[Sample]],
+    published_of: Callable[[Iterable[T]], Iterable[Sample]],
     count: Metric | None,
     now: float,
     max_age: float,
@@ -258,7 +235,7 @@ def _listing(
     """The samples of the fresh rows, and the count if all lists are fresh and complete."""
     fresh = [each for each in lists if each.is_fresh(now, max_age)]
     rows = [row for each in fresh for row in each.rows(now, max_age)]
-    published = list(samples(row.value for row in rows))
+    published = list(published_of(row.value for row in rows))
     if count is not None and len(fresh) == len(lists) and all(each.complete for each in fresh):
         published.append(count(len(frozenset().union(*(each.ids() for each in fresh)))))
     requested = [*(each.requested_at or 0 for each in fresh), *(row.requested_at for row in rows)]
@@ -269,37 +246,5 @@ def _listing(
     )
 
 
-def _organization_samples(items: Iterable[Organization]) -> Iterator[Sample]:
-    for item in items:
-        yield ORGANIZATION_INFO(1, org_id=item.org_id, org_name=item.name or item.org_id)
-
-
-def _service_user_samples(items: Iterable[ServiceUser]) -> Iterator[Sample]:
-    for item in items:
-        name = item.name or item.service_user_id
-        yield SERVICE_USER_INFO(1, service_user_id=item.service_user_id, service_user_name=name)
-        if item.expires_at is not None:
-            yield SERVICE_USER_EXPIRY(
-                seconds(item.expires_at), service_user_id=item.service_user_id
-            )
-
-
 def _nothing(_: Iterable[Member]) -> Iterator[Sample]:
     yield from ()
-
-
-def _user_samples(items: Iterable[Member], policy: UserPolicy) -> Iterator[Sample]:
-    """Names and memberships of the users that may be shown and have their own series."""
-    if not policy.shows_ids:
-        return
-    users: dict[str, list[Member]] = {}
-    for item in items:
-        if policy.own(item.user_id):
-            users.setdefault(item.user_id, []).append(item)
-    for user_id, members in users.items():
-        email = next((member.email for member in members if member.email), "")
-        name = next((member.name for member in members if member.name), "")
-        if policy.mode == "full":
-            yield USER_INFO(1, user_id=user_id, user_email=email, user_name=name)
-        for org_id in sorted(frozenset().union(*(member.org_ids() for member in members))):
-            yield MEMBER_INFO(1, org_id=org_id, user_id=user_id)

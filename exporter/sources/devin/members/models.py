@@ -35,13 +35,18 @@ class GroupAssignment(RoleAssignment):
 
 
 class Member(ResponseModel):
-    """The fields read of a user, in both lists."""
+    """The fields read of a user, in both lists.
+
+    Attributes:
+        names_left_out: whether e-mail and name were left out of what was kept; never in a response.
+    """
 
     user_id: Id
     email: Name | None = None
     name: Name | None = None
     role_assignments: Array[RoleAssignment] | None = None
     idp_role_assignments: Array[GroupAssignment] | None = None
+    names_left_out: bool = False
 
     def org_ids(self) -> frozenset[str]:
         """The organizations that the user has a role in."""
@@ -50,7 +55,7 @@ class Member(ResponseModel):
 
     def without_names(self) -> "Member":
         """The same member without e-mail and name."""
-        return self.model_copy(update={"email": None, "name": None})
+        return self.model_copy(update={"email": None, "name": None, "names_left_out": True})
 
     def groups(self) -> frozenset[str] | None:
         """The groups that the user has a role through; None if one has no name."""

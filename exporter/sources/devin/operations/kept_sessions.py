@@ -11,6 +11,9 @@ from exporter.sources.devin.operations.session_items import SessionItem
 POLLS = ""
 """The key of what is kept of the polls; no session's id is empty."""
 
+NOT_KEPT = {"tags", "pull_requests"}
+"""What is read from responses alone, and may name people."""
+
 
 class Polls(BaseModel):
     """What the polls of the list have shown so far (times in Unix seconds)."""
@@ -24,7 +27,7 @@ class Polls(BaseModel):
 def entries(polls: Polls, known: Mapping[str, SessionItem], *, titles: bool) -> Mapping[str, Entry]:
     """The sessions, with their titles or without."""
     text = polls.model_dump_json()
-    without = None if titles else {"title"}
+    without = NOT_KEPT if titles else {*NOT_KEPT, "title"}
     sessions = {key: Entry(item, partial(_encode, item, without)) for key, item in known.items()}
     return {POLLS: Entry(text, text.encode), **sessions}
 
@@ -38,5 +41,5 @@ def read(values: Mapping[str, bytes]) -> tuple[Polls, dict[str, SessionItem]]:
     return polls, sessions
 
 
-def _encode(item: SessionItem, without: set[str] | None) -> bytes:
+def _encode(item: SessionItem, without: set[str]) -> bytes:
     return item.model_dump_json(exclude=without).encode()

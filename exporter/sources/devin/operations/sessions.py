@@ -5,25 +5,28 @@ A poll requests only what has changed since the last one; the rest is stored.
 
 import math
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from exporter.client.endpoint import Request
 from exporter.client.http import Client
 from exporter.client.models import Listing
 from exporter.client.response import is_fresh
 from exporter.errors import EntitiesUnknownError, PollError, strip_traceback
-from exporter.metrics import Metric, Sample
 from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing.windows import DAY, seconds
 from exporter.sources.devin.identity import Identity
 from exporter.sources.devin.members.user_policy import UserPolicy
-from exporter.sources.devin.operations import kept_sessions, session_bills, session_items
+from exporter.sources.devin.operations import (
+    kept_sessions,
+    session_bills,
+    session_items,
+    session_table,
+)
 from exporter.sources.devin.operations.kept_sessions import Polls
 from exporter.sources.devin.operations.session_bills import SessionBills
 from exporter.sources.devin.operations.session_items import Changes, SessionItem
+from exporter.sources.devin.operations.session_table import Table
 
 TASK = "sessions"
 LONGEST_INTERVAL = 60.0
@@ -32,59 +35,6 @@ OVERLAP_SECONDS = 600.0
 
 FURTHER_BACK_DAYS = (7, 30)
 """How far back the first poll goes if there are too few sessions for the table."""
-
-SESSIONS = Metric(
-    "devin_sessions",
-    "Sessions updated in the last 24 hours, by where they stand.",
-    ("org_id", "status", "status_detail"),
-)
-RECENT_INFO = Metric(
-    "devin_recent_session_info",
-    "One of the newest sessions, or a large one that still runs; 1.",
-    (
-        "session_id",
-        "org_id",
-        "user_id",
-        "status",
-        "status_detail",
-        "origin",
-        "category",
-        "title",
-        "session_url",
-    ),
-)
-RECENT_ACUS = Metric(
-    "devin_recent_session_acus",
-    "ACUs that one of the newest sessions consumed: by the list of sessions, or where that says 0, "
-    "by its bill. Absent while there is none, as 0 is not known to be true.",
-    ("session_id",),
-)
-RECENT_CREATED = Metric(
-    "devin_recent_session_created_timestamp_seconds",
-    "When one of the newest sessions was created, in Unix seconds.",
-    ("session_id",),
-)
-RECENT_UPDATED = Metric(
-    "devin_recent_session_updated_timestamp_seconds",
-    "When one of the newest sessions last changed, in Unix seconds.",
-    ("session_id",),
-)
-METRICS = (SESSIONS, RECENT_INFO, RECENT_ACUS, RECENT_CREATED, RECENT_UPDATED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """What is published of single sessions.
-
-    Attributes:
-        rows: how many of the newest sessions, and as many again of large ones that still run.
-        titles: whether with their titles.
-        large_acus: the ACUs above which a session is large.
-    """
-
-    rows: int
-    titles: bool
-    large_acus: float
 
 
 class Sessions:
@@ -126,7 +76,7 @@ class Sessions:
             name=TASK,
             source=self._client.source,
             interval=min(LONGEST_INTERVAL, poll_interval),
-            metrics=METRICS,
+            metrics=session_table.METRICS,
             poll=self.poll,
             snapshot=self.snapshot,
             republish_after=(*labelled_after, session_bills.TASK),
@@ -259,8 +209,9 @@ class Sessions:
         with self._lock:
             complete = self._complete
             recent = [item for item in self._known.values() if _updated_since(item, now - DAY)]
+        rows = session_table.samples(self._in_table(now), self._policy, titles=self._shows_titles)
         return Snapshot(
-            (*(_counts(recent) if complete else ()), *self._rows(now)),
+            (*(session_table.counts(recent) if complete else ()), *rows),
             expires=min(self._requested_at + max_age, self._bills.expires(now)),
         )
 
@@ -269,26 +220,6 @@ class Sessions:
         # Titles may hold names.
         return self._table.titles and self._policy.shows_ids
 
-    def _rows(self, now: float) -> Iterator[Sample]:
-        for item, acus in self._in_table(now):
-            session_id = item.known_as
-            yield RECENT_INFO(
-                1,
-                session_id=session_id,
-                org_id=item.org_id,
-                user_id=self._policy.label(item.user_id) if item.user_id else "",
-                status=item.status,
-                status_detail=item.status_detail or "",
-                origin=item.origin or "",
-                category=item.category or "",
-                title=(item.title or "") if self._shows_titles else "",
-                session_url=item.url,
-            )
-            if acus:
-                yield RECENT_ACUS(acus, session_id=session_id)
-            yield RECENT_CREATED(seconds(item.created_at), session_id=session_id)
-            yield RECENT_UPDATED(seconds(item.updated_at), session_id=session_id)
-
 
 def _acus(item: SessionItem, billed: Mapping[str, float]) -> float:
     return item.acus_consumed or billed.get(item.known_as, 0.0)
@@ -296,9 +227,3 @@ def _acus(item: SessionItem, billed: Mapping[str, float]) -> float:
 
 def _updated_since(item: SessionItem, moment: float) -> bool:
     return seconds(item.updated_at) > moment
-
-
-def _counts(items: list[SessionItem]) -> Iterator[Sample]:
-    states = Counter((item.org_id, item.status, item.status_detail or "") for item in items)
-    for (org_id, status, detail), sessions in sorted(states.items()):
-        yield SESSIONS(sessions, org_id=org_id, status=status, status_detail=detail)

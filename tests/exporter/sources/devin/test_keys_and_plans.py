@@ -4,6 +4,7 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import httpx
@@ -18,6 +19,7 @@ from exporter.demo.world import World
 from exporter.sources.devin import SOURCE, activity
 from exporter.sources.devin.derived import pricing
 from exporter.sources.devin.operations import queue
+from exporter.sources.devin.operations.breakdowns import metrics as breakdowns
 from tests.support.processes import finished, running
 from tests.support.rig import KEY, Clock, Rig, Scrape, at, payload, rig, simulated_api
 
@@ -55,13 +57,21 @@ BEHIND = {
         "devin_organization_consumption_",
         "devin_user_consumption_",
         "devin_service_user_consumption_",
+        "devin_group_consumption_",
+        "devin_team_consumption_",
         "devin_exporter_unattributed_",
         "devin_enterprise_cycle_limit_",
         "devin_user_cycle_limit_",
     ),
-    "ViewAccountSessions": families("devin_recent_session_") | {"devin_sessions"},
+    "ViewAccountSessions": families("devin_recent_session_")
+    | {"devin_sessions", *(metric.name for metric in breakdowns.METRICS)},
     "ViewAccountMembership": families(
-        "devin_user", "devin_service_user", "devin_organization_member"
+        "devin_user",
+        "devin_service_user",
+        "devin_organization_member",
+        "devin_group_consumption_",
+        "devin_team_consumption_",
+        "devin_team_member_",
     )
     - {"devin_user_cycle_limit_acus"},
     "ManageOrganizations": families("devin_organization")
@@ -99,8 +109,13 @@ def simulated(clock: Clock) -> Iterator[tuple[World, DemoApi]]:
         yield made
 
 
-def polled_with(api: DemoApi, clock: Clock, key: str, *, twice: bool = False) -> Rig:
-    with rig(api.url, clock, service_user_token=key, acu_price="2", acu_pool="1") as polled:
+def polled_with(
+    api: DemoApi, clock: Clock, key: str, *, twice: bool = False, teams: Path | None = None
+) -> Rig:
+    given = {"service_user_token": key, "acu_price": "2", "acu_pool": "1"}
+    if teams is not None:
+        given["teams_file"] = str(teams)
+    with rig(api.url, clock, **given) as polled:
         polled.poll()
         if twice:
             polled.poll()
@@ -109,11 +124,13 @@ def polled_with(api: DemoApi, clock: Clock, key: str, *, twice: bool = False) ->
 
 @pytest.mark.parametrize("permission", sorted(BEHIND))
 def test_a_lacking_permission_takes_exactly_what_stands_behind_it(
-    simulated: tuple[World, DemoApi], clock: Clock, permission: str
+    simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path, permission: str
 ) -> None:
     _, api = simulated
-    full = polled_with(api, clock, KEY).scrape().names()
-    lacking = polled_with(api, clock, f"cog_no_{permission}").scrape().names()
+    teams = tmp_path / "teams.yml"
+    teams.write_text("teams: {A: {groups: ['*'], budget: 9}}")
+    full = polled_with(api, clock, KEY, teams=teams).scrape().names()
+    lacking = polled_with(api, clock, f"cog_no_{permission}", teams=teams).scrape().names()
     assert full >= ALL - SETTINGS
     assert full - lacking - {"devin_exporter_data_timestamp_seconds"} == BEHIND[permission]
     assert lacking <= full

@@ -92,6 +92,11 @@ class TeamsFile:
         """The teams of the file in use."""
         return tuple(self._document.teams) if self._document else ()
 
+    def cost_center(self, team: str) -> str:
+        """The cost center of a team; empty if it has none, or the file has no such team."""
+        known = self._document.teams.get(team) if self._document else None
+        return known.cost_center if known else ""
+
     def poll(self) -> None:
         """Read the file if it has changed, and is as it was at the last look.
 
@@ -164,7 +169,7 @@ def check_teams_file(
         return tuple(f"teams file {path}: {line}" for line in broken.lines), False
     teams = TeamMap(document)
     of_users = [
-        teams.rule_for(user_id, email=member.email, groups=member.groups or ())
+        teams.rule_for(user_id, email=member.email or "", groups=member.groups or ())
         for user_id, member in users.items()
     ]
     of_bots = [teams.rule_for(bot) for bot in bots]

@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from exporter.client.response import is_fresh
@@ -17,10 +17,17 @@ from exporter.sources.devin.members.models import Member
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What decides the groups and the team of a user; `groups` is None if they are unknown."""
+    """What decides the groups and the team of a user.
 
-    email: str = ""
+    Attributes:
+        email: empty for a user without one; None if it is unknown.
+        groups: None if they are unknown.
+        left: whether the user is in no list any more.
+    """
+
+    email: str | None = ""
     groups: frozenset[str] | None = frozenset()
+    left: bool = False
 
     @classmethod
     def of(cls, members: Iterable[Member]) -> Self:
@@ -28,8 +35,9 @@ class Membership:
         rows = tuple(members)
         groups = [row.groups() for row in rows]
         known = [names for names in groups if names is not None]
+        unknown = None if any(row.names_left_out for row in rows) else ""
         return cls(
-            email=next((row.email for row in rows if row.email), ""),
+            email=next((row.email for row in rows if row.email), unknown),
             groups=frozenset[str]().union(*known) if len(known) == len(groups) else None,
         )
 
@@ -37,11 +45,15 @@ class Membership:
         """The team of a user with this membership; empty for none.
 
         Raises:
-            EntitiesUnknownError: if the rules read groups, and those of the user are unknown.
+            EntitiesUnknownError: if the rules read groups or e-mail, and the user's are unknown.
         """
+        if self.email is None and teams.reads_emails:
+            if self.left:
+                return teams.team_of(user_id)
+            raise EntitiesUnknownError("the e-mail of a user has not been read since the start")
         if self.groups is None and teams.reads_groups:
             raise EntitiesUnknownError("a group has no name")
-        return teams.team_of(user_id, email=self.email, groups=self.groups or ())
+        return teams.team_of(user_id, email=self.email or "", groups=self.groups or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,9 @@ class Memberships:
         gone = counted - self._listed.keys()
         if self._listed is not self._published or gone != self._left.keys():
             last = {**self._published, **self._left}
-            self._left = {user_id: last.get(user_id, Membership()) for user_id in gone}
+            self._left = {
+                user_id: replace(last.get(user_id, Membership()), left=True) for user_id in gone
+            }
             self._all, self._published = {**self._listed, **self._left}, self._listed
         return Known(self._all, oldest + max_age)
 

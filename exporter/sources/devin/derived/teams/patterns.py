@@ -51,6 +51,7 @@ class TeamMap:
                 self._ids.setdefault(rule.pattern, place)
         self._emails = _Patterns((p, r.pattern.lower()) for p, r in places if r.kind == "email")
         self._groups = _Patterns((p, r.pattern) for p, r in places if r.kind == "group")
+        self.reads_emails = any(rule.kind == "email" for rule in document.rules)
         self.reads_groups = any(rule.kind == "group" for rule in document.rules)
         self._by_email: dict[str, tuple[int, ...]] = {}
         self._by_group: dict[str, tuple[int, ...]] = {}

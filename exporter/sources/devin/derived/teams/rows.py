@@ -70,7 +70,7 @@ class Division:
                 users.setdefault(group, set()).add(user_id)
         if self.least is None:
             return Rows({group: Row(frozenset(ids)) for group, ids in users.items()})
-        crowds = Crowds(known.by_user, least=self.least)
+        crowds = _crowds(known, least=self.least)
         shown = teams()
         if shown is not None:
             # Teams are shown as well, so what both of them show must be safe together.
@@ -102,8 +102,13 @@ class Division:
         every = {name: users.get(name, set()) for name in names}
         labels: Mapping[str, str | None] = {name: name for name in every}
         if self.least is not None:
-            labels = labels_of(every, Crowds(known.by_user, least=self.least), other=OTHER)
+            labels = labels_of(every, _crowds(known, least=self.least), other=OTHER)
         return _merged(every, service_users, labels)
+
+
+def _crowds(known: Known, *, least: int) -> Crowds:
+    left = {user_id for user_id, member in known.by_user.items() if member.left}
+    return Crowds(known.by_user, least=least, left=left)
 
 
 def _by_team(known: Known, teams: TeamMap) -> dict[str, set[str]]:

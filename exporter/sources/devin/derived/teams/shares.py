@@ -1,7 +1,7 @@
 """The tasks that publish groups and teams, and their consumption. Derived from the ledgers."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Metric, Sample
@@ -13,7 +13,7 @@ from exporter.sources.devin.consumption.scopes import SERVICE_USER_SCOPE, USER_S
 from exporter.sources.devin.data_set import Context
 from exporter.sources.devin.derived.teams import file
 from exporter.sources.devin.derived.teams.file import TeamsFile
-from exporter.sources.devin.derived.teams.memberships import Known, Membership, Memberships
+from exporter.sources.devin.derived.teams.memberships import Known, Memberships
 from exporter.sources.devin.derived.teams.metrics import (
     GROUP_ACUS,
     TEAM_ACUS,
@@ -23,10 +23,11 @@ from exporter.sources.devin.derived.teams.metrics import (
 from exporter.sources.devin.derived.teams.rows import Division, Rows
 from exporter.sources.devin.derived.teams.settings import TeamSettings
 from exporter.sources.devin.derived.teams.sums import (
+    Coverage,
     Remembered,
+    RowSums,
     ShownNames,
     WindowFigures,
-    complete_sums,
 )
 from exporter.sources.devin.members import directory
 from exporter.sources.devin.settings import DevinSettings
@@ -34,6 +35,15 @@ from exporter.sources.source import OpenSource
 
 USER_INPUTS = (cycles.TASK, directory.USERS_TASK, USER_SCOPE.task)
 TEAM_INPUTS = (*USER_INPUTS, directory.SERVICE_USERS_TASK, SERVICE_USER_SCOPE.task)
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What is remembered of groups, or of teams."""
+
+    names: ShownNames
+    sums: RowSums = field(default_factory=RowSums)
+    samples: Remembered[tuple[Sample, ...]] = field(default_factory=Remembered[tuple[Sample, ...]])
 
 
 class Shares:
@@ -52,16 +62,25 @@ class Shares:
         self._windows = context.cycles.windows
         self._users = WindowFigures()
         self._service_users = WindowFigures()
+        self._groups_of = Remembered[tuple[Sample, ...]]()
+        self._teams_of = Remembered[tuple[Sample, ...]]()
         self._group_rows = Remembered[Rows]()
         self._team_rows = Remembered[Rows]()
-        self._group_sums = Remembered[tuple[Sample, ...]]()
-        self._team_sums = Remembered[tuple[Sample, ...]]()
-        self._group_names = ShownNames("group_names")
-        self._team_names = ShownNames("team_names")
+        self._group_sums = _Family(ShownNames("group_names"))
+        self._team_sums = _Family(ShownNames("team_names"))
 
     def file_task(self) -> Task:
         """The task that reads the teams file."""
         return self._teams_file.task(self._source, self._interval)
+
+    @property
+    def has_teams(self) -> bool:
+        """Whether there is a teams file."""
+        return self._teams_file.path is not None
+
+    def cost_center(self, team: str) -> str:
+        """The cost center of a team; empty if it has none."""
+        return self._teams_file.cost_center(team)
 
     def tasks(self) -> tuple[Task, ...]:
         """Tasks of who is in which group or team, and of the consumption of both."""
@@ -72,14 +91,14 @@ class Shares:
                 GROUP_ACUS.values(),
                 self._groups,
                 USER_INPUTS,
-                kept=(self._group_names.kept(),),
+                kept=(self._group_sums.names.kept(),),
             ),
             self._task(
                 "team_consumption",
                 TEAM_ACUS.values(),
                 self._teams,
                 TEAM_INPUTS,
-                kept=(self._team_names.kept(),),
+                kept=(self._team_sums.names.kept(),),
             ),
         )
 
@@ -124,31 +143,36 @@ class Shares:
         counted = users.accounts().keys() | users.attempts.entities()
         return self._memberships.known(now, max_age, counted=counted)
 
-    def _own(self, known: Known) -> Iterator[tuple[str, Membership]]:
+    def _own(self) -> tuple[str, ...]:
         """The listed users who may be shown and have their own series."""
-        policy = self._policy
-        if policy.shows_ids:
-            for user_id in sorted(self._people.user_ids()):
-                if policy.own(user_id):
-                    yield user_id, known.by_user[user_id]
+        if not self._policy.shows_ids:
+            return ()
+        return tuple(filter(self._policy.own, sorted(self._people.user_ids())))
 
     def _user_groups(self, now: float, max_age: float) -> Snapshot:
-        known = self._known(now, max_age)
-        samples = (
-            USER_GROUP(1, user_id=user_id, group=group)
-            for user_id, member in self._own(known)
-            for group in sorted(member.groups or ())
-        )
-        return Snapshot(tuple(samples), expires=known.expires)
+        known, own = self._known(now, max_age), self._own()
+
+        def make() -> tuple[Sample, ...]:
+            return tuple(
+                USER_GROUP(1, user_id=user_id, group=group)
+                for user_id in own
+                for group in sorted(known.by_user[user_id].groups or ())
+            )
+
+        return Snapshot(self._groups_of.get((known.by_user, own), make), expires=known.expires)
 
     def _team_members(self, now: float, max_age: float) -> Snapshot:
-        teams, known = self._teams_file.teams, self._known(now, max_age)
-        samples = (
-            TEAM_MEMBER(1, team=team, user_id=user_id)
-            for user_id, member in self._own(known)
-            if (team := member.team(user_id, teams))
-        )
-        return Snapshot(tuple(samples), expires=known.expires)
+        teams, known, own = self._teams_file.teams, self._known(now, max_age), self._own()
+
+        def make() -> tuple[Sample, ...]:
+            return tuple(
+                TEAM_MEMBER(1, team=team, user_id=user_id)
+                for user_id in own
+                if (team := known.by_user[user_id].team(user_id, teams))
+            )
+
+        samples = self._teams_of.get((known.by_user, teams, own), make)
+        return Snapshot(samples, expires=known.expires)
 
     def group_rows(self, now: float, max_age: float) -> tuple[Known, Rows]:
         """Who counts in each group. Raises `EntitiesUnknownError` while that is unknown."""
@@ -180,7 +204,6 @@ class Shares:
             metrics=GROUP_ACUS,
             rows=rows,
             sums=self._group_sums,
-            names=self._group_names,
         )
         return replace(taken, expires=min(known.expires, taken.expires))
 
@@ -192,7 +215,6 @@ class Shares:
             metrics=TEAM_ACUS,
             rows=rows,
             sums=self._team_sums,
-            names=self._team_names,
         )
         return replace(taken, expires=min(known.expires, taken.expires))
 
@@ -203,34 +225,31 @@ class Shares:
         *,
         metrics: Mapping[str, Metric],
         rows: Rows,
-        sums: Remembered[tuple[Sample, ...]],
-        names: ShownNames,
+        sums: _Family,
     ) -> Snapshot:
         """The rows of which every member's consumption is known, and 0 of names that are gone."""
         windows = self._windows(now).certain()
         days = tuple(window.days for window in windows.values())
         ledgers = self._ledgers.users, self._ledgers.service_users
-        users = self._users.of(ledgers[0].fresh(now, max_age), days)
-        bots = self._service_users.of(ledgers[1].fresh(now, max_age), days)
+        users, bots = (ledger.fresh(now, max_age) for ledger in ledgers)
+        of_rows = sums.sums.of(
+            rows.shown, self._users.of(users, days), self._service_users.of(bots, days)
+        )
+        covered = Coverage(users, bots, windows, now).of_rows(rows.shown)
         products = self._ledgers.products_seen()
-        ended = [now >= window.end for window in windows.values()]
 
         def make() -> tuple[Sample, ...]:
             complete = [
                 (name, window, product, acus)
-                for name, row in rows.shown.items()
-                if users.keys() >= row.users and bots.keys() >= row.service_users
-                for window, product, acus in complete_sums(
-                    [users[user] for user in row.users] + [bots[bot] for bot in row.service_users],
-                    windows,
-                    products,
-                    now,
-                )
+                for name, figures in of_rows.items()
+                for place, window in enumerate(windows)
+                if window in covered[name]
+                for product, acus in figures.used(place, products)
             ]
             shown = ((name, window) for name, window, _, _ in complete)
             empty = (
                 (name, window, product, 0.0)
-                for name, window in names.gone(shown, windows)
+                for name, window in sums.names.gone(shown, windows)
                 if name not in rows.shown and name not in rows.hidden
                 for product in products
             )
@@ -239,5 +258,5 @@ class Shares:
                 for name, window, product, acus in (*complete, *empty)
             )
 
-        samples = sums.get((rows, users, bots, windows, ended, products), make)
+        samples = sums.samples.get((of_rows, rows, windows, covered, products), make)
         return Snapshot(samples, expires=min(each.expires(now, max_age) for each in ledgers))

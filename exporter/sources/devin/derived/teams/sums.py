@@ -1,8 +1,13 @@
-"""Sums of consumption over many entities and all windows at once. Pure."""
+"""Sums of consumption over many entities and all windows at once. Pure.
+
+They are made of what responses hold. When that was known, which changes with each total that
+confirms it, decides only which windows are shown.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -10,9 +15,11 @@ from pydantic import TypeAdapter
 from exporter.scheduling.kept import Entry, Kept
 from exporter.sources.devin.billing.windows import Window
 from exporter.sources.devin.consumption.ledger import EntityUsage
+from exporter.sources.devin.derived.teams.rows import Row
 
 T = TypeVar("T")
 
+Accounts = Mapping[str, EntityUsage]
 _NAMES = TypeAdapter(dict[str, tuple[int, int, frozenset[str]]])
 
 
@@ -74,79 +81,150 @@ class ShownNames:
             self._names = _NAMES.validate_json(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Figures:
-    """The consumption of one entity: a number for each window, by product."""
+    """The consumption of one entity or row: a number for each window, by product.
 
-    account: EntityUsage
+    Attributes:
+        source: of which response it was made; None for a row.
+        first_day: the number of the first day that all responses reach back to.
+    """
+
+    source: object
+    first_day: int
     by_product: Mapping[str, tuple[float, ...]]
 
+    def used(self, place: int, products: Iterable[str]) -> Iterator[tuple[str, float]]:
+        """The products that were used in the window at a place, and others without use."""
+        used = {product: of[place] for product, of in self.by_product.items() if of[place]}
+        yield from {**dict.fromkeys(products, 0.0), **used}.items()
 
+
+@dataclass(slots=True)
 class WindowFigures:
     """The figures of the entities of one kind; made once for each response and windows."""
 
-    def __init__(self) -> None:
-        self._days: tuple[range, ...] = ()
-        self._accounts: Mapping[str, EntityUsage] = {}
-        self._known: dict[str, Figures] = {}
+    _days: tuple[range, ...] = ()
+    _known: Mapping[str, Figures] = field(default_factory=dict)
 
-    def of(
-        self, accounts: Mapping[str, EntityUsage], days: tuple[range, ...]
-    ) -> Mapping[str, Figures]:
-        """The figures of all accounts; as long as nothing changes, the same object."""
-        if days != self._days:
-            self._days, self._known = days, {}
-        elif accounts == self._accounts:
-            return self._known
-        self._accounts = accounts
-        slices: dict[int, list[slice[int, int, None]]] = {}
+    def of(self, accounts: Accounts, days: tuple[range, ...]) -> Mapping[str, Figures]:
+        """The figures of all accounts; as long as no response changes, the same object."""
+        before = self._known if days == self._days else {}
         known: dict[str, Figures] = {}
         for entity, account in accounts.items():
-            figures = self._known.get(entity)
-            if figures is None or figures.account.products is not account.products:
-                start = account.days.start
-                if start not in slices:
-                    slices[start] = [
-                        slice(max(0, d.start - start), max(0, d.stop - start)) for d in days
-                    ]
-                parts = slices[start]
-                by_product = {
-                    product: tuple(map(sum, map(column.__getitem__, parts)))
-                    for product, column in account.products.items()
-                }
-                figures = Figures(account, by_product)
-            elif figures.account is not account:
-                figures = Figures(account, figures.by_product)
+            figures = before.get(entity)
+            if figures is None or figures.source is not account.products:
+                figures = _figures(account, days)
             known[entity] = figures
+        self._days = days
+        if changed(before, known) or not self._known:
+            self._known = known
+        return self._known
+
+
+def _figures(account: EntityUsage, days: tuple[range, ...]) -> Figures:
+    start = account.days.start
+    parts = [slice(max(0, d.start - start), max(0, d.stop - start)) for d in days]
+    by_product = {
+        product: tuple(map(sum, map(column.__getitem__, parts)))
+        for product, column in account.products.items()
+    }
+    return Figures(account.products, start, by_product)
+
+
+def changed(before: Mapping[str, Figures], after: Mapping[str, Figures]) -> AbstractSet[str]:
+    """The entities with other figures than before, and those that came or went."""
+    if before is after:
+        return frozenset()
+    new = {entity for entity, figures in after.items() if before.get(entity) is not figures}
+    return new | (before.keys() - after.keys())
+
+
+@dataclass(slots=True)
+class RowSums:
+    """The sums of rows; a row is summed again only when a response of a member changes."""
+
+    _users: Mapping[str, Figures] = field(default_factory=dict)
+    _service_users: Mapping[str, Figures] = field(default_factory=dict)
+    _rows: Mapping[str, Row] = field(default_factory=dict)
+    _known: Mapping[str, Figures] = field(default_factory=dict)
+
+    def of(
+        self,
+        rows: Mapping[str, Row],
+        users: Mapping[str, Figures],
+        service_users: Mapping[str, Figures],
+    ) -> Mapping[str, Figures]:
+        """The sums of the rows of which every member is known; the same object while they stay."""
+        others, bots = changed(self._users, users), changed(self._service_users, service_users)
+        if rows is self._rows and not others and not bots:
+            return self._known
+        known: dict[str, Figures] = {}
+        for name, row in rows.items():
+            figures = self._known.get(name)
+            if (
+                figures is None
+                or self._rows[name] != row
+                or not row.users.isdisjoint(others)
+                or not row.service_users.isdisjoint(bots)
+            ):
+                if not (users.keys() >= row.users and service_users.keys() >= row.service_users):
+                    continue
+                members = [users[each] for each in row.users]
+                figures = _summed(members + [service_users[each] for each in row.service_users])
+            known[name] = figures
+        self._rows, self._users, self._service_users = rows, users, service_users
         self._known = known
         return known
 
 
-def complete_sums(
-    figures: Sequence[Figures],
-    windows: Mapping[str, Window],
-    products: Iterable[str],
-    now: float,
-) -> Iterator[tuple[str, str, float]]:
-    """Windows, products and sums; without the windows of which a response lacks the figure.
-
-    Args:
-        windows: those of the figures, by name.
-        products: have a sum even without use.
-    """
+def _summed(members: Iterable[Figures]) -> Figures:
     columns: dict[str, list[tuple[float, ...]]] = {}
-    for each in figures:
+    first_day = 0
+    for each in members:
+        first_day = max(first_day, each.first_day)
         for product, acus in each.by_product.items():
             columns.setdefault(product, []).append(acus)
-    sums = {
-        product: [math.fsum(parts) for parts in zip(*every, strict=True)]
+    by_product = {
+        product: tuple(math.fsum(parts) for parts in zip(*every, strict=True))
         for product, every in columns.items()
     }
-    oldest = min((each.account.known_at for each in figures), default=math.inf)
-    first_day = max((each.account.days.start for each in figures), default=0)
-    zeros = dict.fromkeys(products, 0.0)
-    for number, (name, window) in enumerate(windows.items()):
-        if first_day <= window.days.start and window.covers(oldest, now):
-            used = {product: of[number] for product, of in sums.items() if of[number]}
-            for product, total in {**zeros, **used}.items():
-                yield name, product, total
+    return Figures(None, first_day, by_product)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which windows the responses cover.
+
+    Attributes:
+        windows: by name.
+        now: Unix seconds.
+    """
+
+    users: Accounts
+    service_users: Accounts
+    windows: Mapping[str, Window]
+    now: float
+
+    def of_rows(self, rows: Mapping[str, Row]) -> Mapping[str, frozenset[str]]:
+        """The windows of which all members of a row are known."""
+        everybody = (*self.users.values(), *self.service_users.values())
+        all_windows = frozenset(self.windows)
+        if self._covered(everybody) == all_windows:
+            return dict.fromkeys(rows, all_windows)
+        return {name: self._covered(self._members(row)) for name, row in rows.items()}
+
+    def _members(self, row: Row) -> Iterable[EntityUsage]:
+        yield from (self.users[each] for each in row.users if each in self.users)
+        yield from (self.service_users[b] for b in row.service_users if b in self.service_users)
+
+    def _covered(self, accounts: Iterable[EntityUsage]) -> frozenset[str]:
+        oldest, first_day = math.inf, 0
+        for account in accounts:
+            oldest = min(oldest, account.known_at)
+            first_day = max(first_day, account.days.start)
+        return frozenset(
+            name
+            for name, window in self.windows.items()
+            if first_day <= window.days.start and window.covers(oldest, self.now)
+        )

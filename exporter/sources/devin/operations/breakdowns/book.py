@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from exporter.client.models import Listing
 from exporter.client.response import CLOCK_STEP_SECONDS
+from exporter.scheduling.kept import Entry
 from exporter.sources.devin.billing.windows import DAY, BillingWindows, Window, seconds
 from exporter.sources.devin.operations.breakdowns import stored
 from exporter.sources.devin.operations.breakdowns.coverage import OVERLAP_SECONDS, Coverage
@@ -39,10 +40,12 @@ class Book:
         self._readings: dict[str, Reading] = {}
         self._coverage = Coverage()
         self._sums: dict[str, WindowSums] = {}
+        self._version = 0
 
     def poll(self, changes: Changes, windows: BillingWindows) -> None:
         """Take over what a poll of the sessions has found, with the windows at that time."""
         with self._lock:
+            self._version += 1
             before = self._coverage
             if changes.requested_at < before.polled_until - CLOCK_STEP_SECONDS:
                 # The clock was ahead: what was taken for today's may not be.
@@ -70,6 +73,7 @@ class Book:
     def list(self, span: Window, items: Listing[SessionItem]) -> None:
         """Take over the sessions that changed in a span of time, as listed."""
         with self._lock:
+            self._version += 1
             coverage, cycle = self._coverage, self._sums.get("cycle")
             if cycle is not None:
                 self._coverage = coverage.listed(span, cycle.running.window)
@@ -80,28 +84,39 @@ class Book:
     def listed(self, span: Window, day: int, *, unreadable: int) -> None:
         """Take note that all of a span was listed on a day (number)."""
         with self._lock:
+            self._version += 1
             coverage = replace(self._coverage, listed_on=day)
             self._coverage = coverage if unreadable else coverage.trusted(span)
 
-    def kept(self) -> tuple[Coverage, Mapping[str, Reading]]:
-        """What is to outlive the process: the coverage, and the sessions by id.
+    @property
+    def version(self) -> int:
+        """Another number after each poll and listing."""
+        return self._version
 
-        A reading is equal as long as nothing has changed of its session.
-        """
+    def entries(self) -> Mapping[str, Entry]:
+        """What is to outlive the process; nothing before the first poll."""
         with self._lock:
-            return self._coverage, dict(self._readings)
+            coverage, readings = self._coverage, dict(self._readings)
+        if coverage.polled_until == -math.inf:
+            return {}
+        return stored.entries(coverage, readings, written=self._written)
 
     def restore(self, values: Mapping[str, bytes]) -> None:
-        """Take over what an earlier process has encoded, whole or not at all.
-
-        The sums are made at the next poll, of which the windows are known.
+        """Take over what an earlier process has kept, whole or not at all.
 
         Raises:
             ValueError: if it cannot be read.
         """
-        coverage, readings = stored.decode(values)
+        coverage, readings = stored.decode(values, written=self._written)
         with self._lock:
             self._coverage, self._readings, self._sums = coverage, readings, {}
+
+    def begin(self, windows: BillingWindows) -> None:
+        """Make the sums of what was restored, if there was no poll since."""
+        with self._lock:
+            if not self._sums:
+                self._turn("today", 0, windows.today)
+                self._turn("cycle", 1, windows.cycle)
 
     def rows(self, name: str, window: Window, *, most: int) -> Rows | None:
         """The rows of a running window; None unless all sessions that changed in it are known.

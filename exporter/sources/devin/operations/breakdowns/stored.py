@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
+from sys import intern
 
 from pydantic import TypeAdapter
 
+from exporter.scheduling.kept import Entry
 from exporter.sources.devin.operations.breakdowns.coverage import Coverage
+from exporter.sources.devin.operations.breakdowns.labels import SessionLabels
 from exporter.sources.devin.operations.breakdowns.reading import Reading
 
 COVERAGE = ""
@@ -16,21 +20,52 @@ _COVERAGE = TypeAdapter(Coverage)
 _READING = TypeAdapter(Reading)
 
 
-def encode_coverage(coverage: Coverage) -> bytes:
-    """The bytes of a coverage; unknown moments are infinite."""
-    return json.dumps(asdict(coverage)).encode()
+def entries(
+    coverage: Coverage, readings: Mapping[str, Reading], *, written: bool
+) -> Mapping[str, Entry]:
+    """The coverage, and one entry for each session.
+
+    Args:
+        written: whether with tags and repositories.
+    """
+    head = (coverage, written)
+    return {
+        COVERAGE: Entry(head, partial(_encode_coverage, coverage, written=written)),
+        **{key: Entry(each, partial(_READING.dump_json, each)) for key, each in readings.items()},
+    }
 
 
-def encode_reading(reading: Reading) -> bytes:
-    """The bytes of what is remembered of a session."""
-    return _READING.dump_json(reading)
+def decode(values: Mapping[str, bytes], *, written: bool) -> tuple[Coverage, dict[str, Reading]]:
+    """What was encoded.
 
-
-def decode(values: Mapping[str, bytes]) -> tuple[Coverage, dict[str, Reading]]:
-    """What was encoded. Raises `ValueError` if any of it cannot be read."""
+    Raises:
+        ValueError: if any of it cannot be read, or it is with tags and repositories where it should
+            be without, or without where it should be with them.
+    """
     readings = {
-        known_as: _READING.validate_json(value)
+        known_as: _shared(_READING.validate_json(value))
         for known_as, value in values.items()
         if known_as != COVERAGE
     }
-    return _COVERAGE.validate_python(json.loads(values.get(COVERAGE, b""))), readings
+    fields = json.loads(values.get(COVERAGE, b""))
+    coverage = _COVERAGE.validate_python(fields)
+    if fields.get("written") is not written:
+        raise ValueError("has other labels")
+    return coverage, readings
+
+
+def _encode_coverage(coverage: Coverage, *, written: bool) -> bytes:
+    """The bytes of a coverage; unknown moments are infinite."""
+    return json.dumps({**asdict(coverage), "written": written}).encode()
+
+
+def _shared(reading: Reading) -> Reading:
+    """The same, with labels that are one object in all sessions."""
+    labels = SessionLabels(
+        tuple(tuple(map(intern, values)) for values in reading.labels.by_dimension),
+        tuple(
+            (intern(repository), intern(state))
+            for repository, state in reading.labels.pull_requests
+        ),
+    )
+    return replace(reading, labels=labels)

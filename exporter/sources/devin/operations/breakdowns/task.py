@@ -13,6 +13,7 @@ from exporter.client.models import Listing
 from exporter.client.response import is_fresh
 from exporter.errors import EntitiesUnknownError, SwitchedOffError
 from exporter.metrics import Sample
+from exporter.scheduling.kept import Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import DAY, BillingWindows, Window
@@ -97,6 +98,16 @@ class Breakdowns:
             next_window_end=lambda now: self._windows(now).next_window_end,
             depends_on=(sessions, cycles.TASK),
             republish_after=totals,
+            kept=(self._kept(),) if self._limit else (),
+        )
+
+    def _kept(self) -> Kept:
+        book = self._book
+        return Kept(
+            name=TASK,
+            entries=book.entries,
+            restore=book.restore,
+            version=lambda: book.version,
         )
 
     def poll(self) -> None:
@@ -135,7 +146,9 @@ class Breakdowns:
             return Snapshot()
         if not is_fresh(polled_until, now, max_age):
             return Snapshot(expired_entities=1)
-        windows = self._windows(now).certain()
+        running = self._windows(now)
+        self._book.begin(running)
+        windows = running.certain()
         samples: list[Sample] = []
         for name in [each for each in ACUS if each in windows]:
             rows = self._book.rows(name, windows[name], most=self._limit)

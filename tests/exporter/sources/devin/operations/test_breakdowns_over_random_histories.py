@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from exporter.client.models import Listing
 from exporter.sources.devin.billing.windows import Window, billing_windows
-from exporter.sources.devin.operations.breakdowns import stored
 from exporter.sources.devin.operations.breakdowns.book import Book
 from exporter.sources.devin.operations.session_items import Changes, SessionItem
 from tests.support.rig import Clock, Rig, Scrape, at, rig
@@ -284,13 +283,26 @@ def test_a_book_that_was_stored_goes_on_where_it_ended() -> None:
 
     book, again = Book(written=True), Book(written=True)
     assert poll(book, now, 5.0)["tag"] == {}
-    coverage, readings = book.kept()
-    values = {known_as: stored.encode_reading(each) for known_as, each in readings.items()}
-    again.restore({**values, stored.COVERAGE: stored.encode_coverage(coverage)})
-    assert again.kept() == book.kept()
+    kept = {key: entry.encode() for key, entry in book.entries().items()}
+    again.restore(kept)
+    assert again.entries().keys() == book.entries().keys()
+    again.begin(billing_windows(now, cycle=cycle, previous_cycle=None))
+    assert again.rows("cycle", cycle, most=5) == book.rows("cycle", cycle, most=5)
     assert poll(again, now + 600, 7.5) == poll(book, now + 600, 7.5)
     assert poll(again, now + 600, 7.5)["tag"] == {"a": 2.5}
-    for damaged in ({}, {stored.COVERAGE: b"[]"}, {**values, stored.COVERAGE: b"{"}):
+    for damaged in ({}, {"": b"[]"}, {**kept, "": b"{"}, {**kept, "": b"{}"}):
         with pytest.raises(ValueError, match=r"."):
             again.restore(damaged)
-    assert again.kept() == book.kept()
+    assert poll(again, now + 600, 7.5)["tag"] == {"a": 2.5}
+
+
+def test_a_book_without_tags_does_not_go_on_with_one_that_has_them_nor_the_other_way() -> None:
+    for written in (True, False):
+        book = Book(written=written)
+        book.poll(
+            Changes(CYCLES[1], CYCLES[1] + 60, Listing([session_at(CYCLES[1] + 60, 1.0)])),
+            billing_windows(CYCLES[1] + 60, cycle=None, previous_cycle=None),
+        )
+        kept = {key: entry.encode() for key, entry in book.entries().items()}
+        with pytest.raises(ValueError, match="other labels"):
+            Book(written=not written).restore(kept)

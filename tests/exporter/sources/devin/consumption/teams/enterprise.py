@@ -1,6 +1,6 @@
 """An enterprise whose people, groups and use are set by hand, behind a doubled transport."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +91,9 @@ class Enterprise:
         if path in lists:
             return httpx.Response(200, json={"items": lists[path], "has_next_page": False})
         if path == DAILY:
-            return httpx.Response(200, json=_days(self._total()))
+            everybody = (*self.gone.values(), *self.gone_bots.values())
+            everybody += (*self.users.values(), *self.bots.values())
+            return httpx.Response(200, json=_days(_summed(each.use for each in everybody)))
         kind, _, entity = path.removeprefix(f"{DAILY}/").partition("/")
         users, bots = {**self.gone, **self.users}, {**self.gone_bots, **self.bots}
         people = {"users": users, "service-users": bots}[kind]
@@ -99,19 +101,19 @@ class Enterprise:
             return httpx.Response(404)
         return httpx.Response(200, json=_days(people[entity].use))
 
-    def _total(self) -> Use:
-        everybody = (*self.gone.values(), *self.gone_bots.values())
-        total: Use = {}
-        for person in (*everybody, *self.users.values(), *self.bots.values()):
-            for day, by_product in person.use.items():
-                of_day = total.setdefault(day, {})
-                for product, acus in by_product.items():
-                    of_day[product] = of_day.get(product, 0.0) + acus
-        return total
-
     def fail(self, entity: str) -> None:
         """Have the requests for one user's or service user's use fail."""
         self.failing |= {f"{DAILY}/users/{entity}", f"{DAILY}/service-users/{entity}"}
+
+
+def _summed(uses: Iterable[Use]) -> Use:
+    sums: Use = {}
+    for use in uses:
+        for day, by_product in use.items():
+            of_day = sums.setdefault(day, {})
+            for product, acus in by_product.items():
+                of_day[product] = of_day.get(product, 0.0) + acus
+    return sums
 
 
 def _days(use: Use) -> dict[str, object]:

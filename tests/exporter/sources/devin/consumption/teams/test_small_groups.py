@@ -72,6 +72,21 @@ def test_small_rows_are_summed_and_so_is_the_next_if_the_sum_is_small(
     assert sizes(show(parts(*counts))) == expected
 
 
+def test_who_has_left_does_not_count_towards_the_minimum_and_is_not_singled_out() -> None:
+    left = frozenset({"u7", "u8"})
+    rows = {
+        "few": frozenset({"u0", "u1", "u7"}),
+        "gone": left,
+        "all": frozenset(USERS[:7]),
+    }
+    for name in ("few", "gone", "all"):
+        assert not Crowds(USERS, least=LEAST, left=left).show(rows[name]), name
+    crowds = Crowds(USERS, least=LEAST, left=left)
+    assert crowds.show(frozenset(USERS[:4]))
+    assert not crowds.show(frozenset({"u7", *USERS[:4]}))
+    assert crowds.show(frozenset(USERS[4:]))
+
+
 def test_fewer_users_than_the_minimum_have_no_row_at_all() -> None:
     rows = {"a": frozenset({"u0"}), "b": frozenset({"u1"})}
     assert show(rows, Crowds(["u0", "u1"], least=LEAST)) == {}

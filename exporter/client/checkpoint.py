@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
@@ -20,13 +21,18 @@ class CheckpointError(Exception):
 
 
 class Checkpoint:
-    """Responses by request, one line each. Safe to use from several threads."""
+    """Responses by request, one line each. Safe to use from several threads.
+
+    Attributes:
+        discarded: whether the file had responses of another day, which are deleted.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._lock = threading.Lock()
         self._places: dict[str, tuple[int, int]] = {}
         self._end = 0
+        self.discarded = False
 
     @classmethod
     def temporary(cls) -> Self:
@@ -34,11 +40,12 @@ class Checkpoint:
         return cls(tempfile.TemporaryFile())
 
     @classmethod
-    def at(cls, path: Path, *, owner: str) -> Self:
+    def at(cls, path: Path, *, owner: str, day: str | None = None) -> Self:
         """Open a file, or create one that only its owner can read, as it holds ids of users.
 
         Args:
             owner: the API and key of the responses; a file of another owner is refused.
+            day: when the responses are requested; those of another day are deleted.
 
         Raises:
             CheckpointError: if the file is in use, has another owner, is damaged or is no
@@ -52,7 +59,7 @@ class Checkpoint:
         checkpoint = cls(os.fdopen(descriptor, "r+b"))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            checkpoint._resume(path, owner)
+            checkpoint._resume(path, {"owner": owner, **({"day": day} if day else {})})
         except BlockingIOError:
             checkpoint.close()
             raise CheckpointError(f"{path} is in use by another run") from None
@@ -61,10 +68,13 @@ class Checkpoint:
             raise
         return checkpoint
 
-    def _resume(self, path: Path, owner: str) -> None:
-        header = json.dumps({"owner": owner}).encode() + b"\n"
+    def _resume(self, path: Path, identity: Mapping[str, str]) -> None:
+        header = json.dumps(identity).encode() + b"\n"
         for number, line in enumerate(self._file, start=1):
             if number == 1 and not header.startswith(line):
+                if _is_of_another_day(line, identity):
+                    self.discarded = True
+                    break
                 raise CheckpointError(
                     f"{path} holds responses of another address or key; remove it to start anew"
                 )
@@ -122,3 +132,14 @@ class Checkpoint:
         self._file.write(line)
         self._file.flush()
         self._end += len(line)
+
+
+def _is_of_another_day(header: bytes, identity: Mapping[str, str]) -> bool:
+    """Whether the first line of a file differs by its day alone."""
+    try:
+        found = json.loads(header)
+    except ValueError:
+        return False
+    if not isinstance(found, dict) or "day" not in found.keys() & identity.keys():
+        return False
+    return bool(found.get("owner") == identity["owner"])

@@ -69,7 +69,7 @@ class Charge:
         account: the id of the billing account.
         quantity: ACUs; negative where the vendor has corrected a day.
         price: of one ACU, in `currency`.
-        organization: its id, and its name if it has one; None for use of no organization.
+        organization: its id and name; None for use of no organization.
         tags: what else is known of the payer.
     """
 
@@ -80,7 +80,7 @@ class Charge:
     quantity: Decimal
     price: Decimal
     currency: str
-    organization: tuple[str, str | None] | None = None
+    organization: tuple[str, str] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

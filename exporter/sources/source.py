@@ -126,6 +126,7 @@ class ChargePlan:
 
     Attributes:
         owner: the API and key of the data, as a text without secrets.
+        day: the running billing day; responses of an earlier one may be outdated.
         requests: all requests to send, in groups.
         charges: makes the charges from the responses, after it has checked them; raises
             `ExportError`.
@@ -133,6 +134,7 @@ class ChargePlan:
 
     client: Client
     owner: str
+    day: str
     requests: Sequence[Sequence[Request[object]]]
     charges: Callable[[Checkpoint], Iterator[Charge]]
 

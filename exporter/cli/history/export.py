@@ -53,10 +53,13 @@ def _export(settings: Settings, options: ExportOptions, echo: Callable[[str], ob
     with ExitStack() as stack:
         opened = stack.enter_context(open_sources(sources, settings, shared))
         parts = [each.source.charges(each, options.query) for each in opened if each.source.charges]
-        checkpoint, partial = open_checkpoint(destination, parts)
+        day = " and ".join(part.day for part in parts)
+        checkpoint, partial = open_checkpoint(destination, parts, day=day)
         stack.callback(checkpoint.close)
         if partial is None:
             echo("written straight: a run that is interrupted begins anew the next time")
+        if checkpoint.discarded:
+            echo(f"{partial}: begun on another day; everything is requested again")
         for line in request_all(parts, checkpoint):
             raise HistoryError(f"nothing is exported, as a part is missing: {line}")
         # Each checks all of its responses before the first row is written.

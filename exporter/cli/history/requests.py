@@ -38,9 +38,15 @@ class Planned(Protocol):
 
 
 def open_checkpoint(
-    destination: FileDestination | StreamDestination, parts: Sequence[Planned]
+    destination: FileDestination | StreamDestination,
+    parts: Sequence[Planned],
+    *,
+    day: str | None = None,
 ) -> tuple[Checkpoint, Path | None]:
     """A cache of responses beside a file, with its path, or a temporary one for a stream.
+
+    Args:
+        day: when they are requested; responses of another day are deleted. None to keep them.
 
     Raises:
         CheckpointError: if the file beside it cannot be used.
@@ -48,7 +54,8 @@ def open_checkpoint(
     """
     if isinstance(destination, FileDestination):
         partial = destination.path.with_name(f"{destination.path.name}.partial")
-        return Checkpoint.at(partial, owner=" and ".join(part.owner for part in parts)), partial
+        owner = " and ".join(part.owner for part in parts)
+        return Checkpoint.at(partial, owner=owner, day=day), partial
     try:
         return Checkpoint.temporary(), None
     except OSError:

@@ -9,6 +9,7 @@ from exporter.scheduling.task import Task
 from exporter.sources.aione import billing, dashboard, keys, metrics
 from exporter.sources.aione.samples import Dashboard
 from exporter.sources.aione.settings import AioneSettings
+from exporter.sources.aione.unreadable import UnreadableValues
 from exporter.sources.check_report import report, request_row
 from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
 
@@ -27,12 +28,13 @@ def open_client(settings: Settings, shared: Shared) -> Client | None:
 def tasks(opened: OpenSource) -> tuple[Task, ...]:
     """The dashboard's task, and those that a token or a gateway may lack."""
     client, clock, own = opened.client, opened.clock, opened.settings[AioneSettings]
-    interval = own.poll_interval * OPTIONAL_INTERVALS
+    interval, unreadable = own.poll_interval * OPTIONAL_INTERVALS, UnreadableValues()
+    noted_by = (billing.PLAN_TASK, keys.TASK)
     return (
-        dashboard.task(client, clock, own),
-        billing.plan_task(client, clock, own.poll_interval),
+        dashboard.task(client, clock, own, unreadable=unreadable, noted_by=noted_by),
+        billing.plan_task(client, clock, own.poll_interval, unreadable),
         billing.invoices_task(client, clock, own.zone(), interval),
-        keys.task(client, clock, interval),
+        keys.task(client, clock, interval, unreadable),
     )
 
 

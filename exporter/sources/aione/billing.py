@@ -23,6 +23,7 @@ from exporter.scheduling.task import Task
 from exporter.sources.aione.lenient import Lenient, Money, Month, Text, Word
 from exporter.sources.aione.optional import OPTIONAL, optional_task
 from exporter.sources.aione.samples import day_of, next_midnight
+from exporter.sources.aione.unreadable import UnreadableValues
 from exporter.sources.last_response import LastResponse
 
 PLAN_TASK = "aione_plan"
@@ -138,7 +139,9 @@ def fetch_plan(client: Client) -> Plan:
 
 
 def fetch_invoices(client: Client) -> tuple[Invoice, ...]:
-    """Request all pages of the invoices.
+    """Request the pages of the invoices until one is empty.
+
+    Pages may be shorter than requested. Some servers repeat the last page in place of an empty one.
 
     Raises:
         PagingError: if a page repeats an invoice, or the pages do not end.
@@ -146,25 +149,28 @@ def fetch_invoices(client: Client) -> tuple[Invoice, ...]:
         PollError: for any other failure.
     """
     invoices: dict[str, Invoice] = {}
+    last: tuple[Invoice, ...] = ()
     for number in range(1, MOST_PAGES + 1):
         params = {"page": number, "page_size": PAGE_SIZE}
         page = client.get(Request(endpoint=INVOICES, params=params))
-        before = len(invoices)
+        if not page or (page == last and len(page) < PAGE_SIZE):
+            return tuple(invoices.values())
+        last, before = page, len(invoices)
         invoices |= {invoice.id: invoice for invoice in page}
         if len(invoices) != before + len(page):
             raise PagingError(f"{INVOICES.path} lists an invoice twice")
         if any(invoice.rmb() is None for invoice in page):
             raise ShapeError(f"{INVOICES.path}: an amount is not known to be RMB")
-        if len(page) < PAGE_SIZE:
-            return tuple(invoices.values())
     raise PagingError(f"{INVOICES.path} did not end after {MOST_PAGES} pages")
 
 
-def plan_task(client: Client, clock: Callable[[], float], interval: float) -> Task:
+def plan_task(
+    client: Client, clock: Callable[[], float], interval: float, unreadable: UnreadableValues
+) -> Task:
     """The task that publishes balance and budget."""
     last = LastResponse(
         clock,
-        fetch=lambda: fetch_plan(client),
+        fetch=lambda: unreadable.noted(PLAN_TASK, "plan", fetch_plan(client)),
         samples=lambda response, now: response.value.figures(),  # noqa: ARG005 - they hold always
     )
     return optional_task(client, PLAN_TASK, last, interval=interval, metrics=PLAN_METRICS)

@@ -1,7 +1,6 @@
 """The task that polls the gateway: `GET /api/v1/obs/dashboard?range_days=N`."""
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from pydantic import TypeAdapter
 
@@ -16,9 +15,8 @@ from exporter.sources.aione import metrics
 from exporter.sources.aione.models import DashboardResponse
 from exporter.sources.aione.samples import Dashboard, day_of, next_midnight
 from exporter.sources.aione.settings import AioneSettings
+from exporter.sources.aione.unreadable import UnreadableValues
 from exporter.sources.last_response import LastResponse
-
-logger = logging.getLogger(__name__)
 
 TASK = "aione_dashboard"
 DAY = 86_400
@@ -49,25 +47,32 @@ def fetch(client: Client, range_days: int) -> DashboardResponse:
     return response
 
 
-def task(client: Client, clock: Callable[[], float], settings: AioneSettings) -> Task:
-    """The task that publishes a fresh response; the figures of a day only until its midnight."""
+def task(
+    client: Client,
+    clock: Callable[[], float],
+    settings: AioneSettings,
+    *,
+    unreadable: UnreadableValues,
+    noted_by: Iterable[str],
+) -> Task:
+    """The task that publishes a fresh response; the figures of a day only until its midnight.
+
+    Args:
+        unreadable: values of all responses.
+        noted_by: the other tasks whose responses may have some.
+    """
     zone = settings.zone()
-    reported: list[str] = []
 
     def fetch_dashboard() -> Dashboard:
-        nonlocal reported
         dashboard = Dashboard(fetch(client, settings.range_days), zone)
-        unreadable = sorted(set(dashboard.unreadable()))
-        if unreadable and unreadable != reported:
-            fields = ", ".join(unreadable)
-            logger.warning("values that make no sense are absent: %s", fields, extra={"task": TASK})
-        reported = unreadable
+        unreadable.note(TASK, dashboard.unreadable())
         return dashboard
 
     def samples(response: Response[Dashboard], now: float) -> Iterator[Sample]:
         today = day_of(now, zone)
         yield metrics.RANGE(settings.range_days * DAY)
         yield from response.value.samples()
+        yield from unreadable.samples()
         if day_of(response.requested_at, zone) == today:
             yield from response.value.samples_of_day(today)
 
@@ -80,5 +85,6 @@ def task(client: Client, clock: Callable[[], float], settings: AioneSettings) ->
         poll=last.poll,
         snapshot=last.snapshot,
         next_window_end=lambda now: next_midnight(now, zone),
+        republish_after=tuple(noted_by),
         required_for_ready=lambda: True,
     )

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
-from pydantic import TypeAdapter
+from pydantic import AliasChoices, Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
@@ -19,6 +19,7 @@ from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Task
 from exporter.sources.aione.lenient import Count, Lenient, Text
 from exporter.sources.aione.optional import OPTIONAL, optional_task
+from exporter.sources.aione.unreadable import UnreadableValues
 from exporter.sources.last_response import LastResponse
 
 TASK = "aione_keys"
@@ -50,10 +51,15 @@ class KeyRow(ResponseModel):
 
 
 class KeyList(ResponseModel):
-    """The list of keys, and how many there are if the gateway has that."""
+    """The list of keys; how many there are, and whether there are more, if the gateway has that."""
 
     items: Array[KeyRow]
-    total: Lenient[Count] = None
+    total: Lenient[Count] = Field(
+        default=None, validation_alias=AliasChoices("total", "total_count")
+    )
+    has_more: Lenient[bool] = Field(
+        default=None, validation_alias=AliasChoices("has_more", "has_next_page")
+    )
 
 
 ENDPOINT = Endpoint(
@@ -72,14 +78,18 @@ def fetch(client: Client) -> KeyList:
         PollError: for any other failure.
     """
     response = client.get(Request(endpoint=ENDPOINT))
-    if response.total not in (None, len(response.items)):
+    if response.total not in (None, len(response.items)) or response.has_more not in (None, False):
         raise PagingError(f"{ENDPOINT.path} lists fewer keys than it says there are")
     return response
 
 
-def task(client: Client, clock: Callable[[], float], interval: float) -> Task:
+def task(
+    client: Client, clock: Callable[[], float], interval: float, unreadable: UnreadableValues
+) -> Task:
     """The task that publishes the limits."""
-    last = LastResponse(clock, fetch=lambda: fetch(client), samples=_samples)
+    last = LastResponse(
+        clock, fetch=lambda: unreadable.noted(TASK, "keys", fetch(client)), samples=_samples
+    )
     return optional_task(client, TASK, last, interval=interval, metrics=METRICS)
 
 

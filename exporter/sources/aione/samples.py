@@ -110,9 +110,6 @@ class Dashboard:
         fresh_at = self._fresh_at()
         if fresh_at is not None:
             yield m.DATA_TIMESTAMP(fresh_at)
-        fields = self.unreadable()
-        for field in dict.fromkeys(fields):
-            yield m.INVALID(fields.count(field), field=field)
 
     def samples_of_day(self, today: date) -> Iterator[Sample]:
         """The samples of a day and the day before."""

@@ -37,6 +37,7 @@ WORDS = {
     "ServiceSubcategory": {"AI Platforms", "Generative AI", "Other (AI and Machine Learning)"},
 }
 TOGETHER = (
+    ("SubAccountId", "SubAccountName"),
     ("SubAccountId", "SubAccountType"),
     ("ConsumedQuantity", "ConsumedUnit"),
     ("PricingQuantity", "PricingUnit"),

@@ -8,6 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Person, Size
-from exporter.demo.world import World
+from exporter.demo.responses import Responses
+from exporter.demo.world import SessionTotals, World
 from exporter.exposition.focus import COLUMNS
 from tests.exporter.cli.focus_rules import wrong_columns, wrong_in
 from tests.support.processes import finished
@@ -320,6 +322,92 @@ def test_a_file_appears_whole_and_leaves_nothing_beside_it(
     rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
     assert ended.stderr.endswith(f"{len(rows)} charges\n")
     assert {row["BillingAccountId"] for row in rows} == {"ours"}
+
+
+def damaged_partial_file(api: DemoApi, output: Path) -> tuple[Path, bytes]:
+    """What a refused export leaves, with responses that cannot be read; and its first line."""
+    refused = export(api, f"--output={output}", DEVIN_ACU_PRICE="devin=2")
+    assert refused.returncode == 1
+    partial = output.with_name(f"{output.name}.partial")
+    header, *responses = partial.read_bytes().splitlines()
+    damaged = [line.partition(b"\t")[0] + b"\t{}" for line in responses]
+    partial.write_bytes(b"\n".join([header, *damaged, b""]))
+    return partial, header
+
+
+def test_responses_are_used_again_on_the_same_billing_day(
+    simulated: tuple[World, DemoApi], tmp_path: Path
+) -> None:
+    _, api = simulated
+    damaged_partial_file(api, tmp_path / "charges.csv")
+    ended = export(api, f"--output={tmp_path / 'charges.csv'}")
+    assert (ended.returncode, "partial file is damaged" in ended.stderr) == (1, True)
+
+
+def test_responses_of_an_earlier_billing_day_are_requested_again(
+    simulated: tuple[World, DemoApi], tmp_path: Path
+) -> None:
+    _, api = simulated
+    output = tmp_path / "charges.csv"
+    partial, header = damaged_partial_file(api, output)
+    earlier = header.replace(on(TODAY).encode(), on(TODAY - 1).encode())
+    assert earlier != header
+    partial.write_bytes(partial.read_bytes().replace(header, earlier))
+    ended = export(api, f"--output={output}")
+    assert ended.returncode == 0, ended.stderr
+    assert f"{partial}: begun on another day; everything is requested again" in ended.stderr
+    assert output.read_text(encoding="utf-8") == export(api).stdout
+
+
+class Unmetered(World):
+    """An enterprise whose plan has sessions and no ACUs."""
+
+    def consumption(self, *_: object, **__: object) -> dict[int, dict[str, float]]:
+        """No day has any ACU."""
+        return {}
+
+    def personal_consumption(self, *_: object) -> dict[int, dict[str, float]]:
+        """No day has any ACU."""
+        return {}
+
+
+class Idle(Unmetered):
+    """An enterprise in which nobody works."""
+
+    def sessions(self, start: float, end: float, at: float, *, org: int | None) -> SessionTotals:
+        """None are created."""
+        del end, at
+        return super().sessions(start, start, start, org=org)
+
+
+@contextmanager
+def served(world: World, key: DemoKey) -> Iterator[DemoApi]:
+    api = DemoApi(Responses(world, Clock(NOW)), {KEY: key})
+    api.start()
+    yield api
+    api.stop()
+
+
+def test_a_plan_that_is_not_metered_has_nothing_to_export() -> None:
+    with served(Unmetered(SIZE, start=NOW), DemoKey()) as api:
+        ended = export(api)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.search(r"no ACU since \S+, but sessions were created: [1-9]", ended.stderr)
+    assert "The plan is not metered" in ended.stderr
+
+
+def test_days_without_acus_are_refused_if_the_key_does_not_see_whether_work_was_done() -> None:
+    blind = DemoKey(frozenset({"ViewAccountConsumption", "ManageOrganizations"}))
+    with served(Unmetered(SIZE, start=NOW), blind) as api:
+        ended = export(api)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "the key may not see if that is true" in ended.stderr
+
+
+def test_days_on_which_nothing_was_done_have_no_charges() -> None:
+    with served(Idle(SIZE, start=NOW), DemoKey()) as api:
+        ended = export(api)
+    assert rows_of(ended) == []
 
 
 WRONG_FLAGS = {

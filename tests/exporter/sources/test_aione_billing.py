@@ -120,11 +120,25 @@ def test_invoices_are_added_up_by_month_and_status_until_the_month_ends(
     assert values(polled.scrape(), month, before) == {(before, "paid"): 0.3, (before, "void"): 5}
 
 
-def test_all_pages_of_invoices_are_read(router: respx.Router, polled: Rig) -> None:
-    every = [invoice(number, "2026-03", 1) for number in range(billing.PAGE_SIZE + 1)]
-    for page in (1, 2):
-        rows = every[(page - 1) * billing.PAGE_SIZE : page * billing.PAGE_SIZE]
-        router.get(billing.INVOICES.path, params={"page": page}).respond(json=rows)
+@pytest.mark.parametrize(
+    ("size", "count", "end"),
+    [
+        (billing.PAGE_SIZE, billing.PAGE_SIZE, "empty"),
+        (billing.PAGE_SIZE, billing.PAGE_SIZE + 1, "empty"),
+        (billing.PAGE_SIZE, billing.PAGE_SIZE + 1, "the last page again"),
+        (20, 100, "empty"),
+        (20, 101, "empty"),
+        (20, 100, "the last page again"),
+    ],
+)
+def test_all_pages_of_invoices_are_read_even_if_the_gateway_makes_them_shorter(
+    router: respx.Router, polled: Rig, size: int, count: int, end: str
+) -> None:
+    every = [invoice(number, "2026-03", 1) for number in range(count)]
+    pages = [every[first : first + size] for first in range(0, count, size)]
+    pages.append([] if end == "empty" else pages[-1])
+    for number, rows in enumerate(pages, start=1):
+        router.get(billing.INVOICES.path, params={"page": number}).respond(json=rows)
     polled.poll(billing.INVOICES_TASK)
     assert polled.scrape().one("aione_month_invoices_rmb", status="paid") == len(every)
 
@@ -165,10 +179,41 @@ def test_limits_are_those_of_all_keys_of_a_team(router: respx.Router, polled: Ri
     }
 
 
-def test_a_part_of_the_keys_is_no_limit(router: respx.Router, polled: Rig) -> None:
-    router.get(keys.ENDPOINT.path).respond(json={"items": [{"rpm_limit": 60}], "total": 2})
+@pytest.mark.parametrize(
+    "more", [{"total": 2}, {"total_count": 2}, {"total": "many"}, {"has_more": True}]
+)
+def test_a_part_of_the_keys_is_no_limit(
+    router: respx.Router, polled: Rig, more: dict[str, object]
+) -> None:
+    router.get(keys.ENDPOINT.path).respond(json={"items": [{"rpm_limit": 60}], **more})
     polled.poll(keys.TASK)
     assert isinstance(polled.error(keys.TASK), PagingError)
+
+
+def test_values_that_make_no_sense_are_absent_counted_and_logged_once(
+    router: respx.Router, polled: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"rpm_limit": "many", "tpm_limit": 1}, {"rpm_limit": -1, "tpm_limit": 2}]
+    router.get(billing.PLAN.path).respond(json={"balance_rmb": "soon", "budget_rmb": 1})
+    router.get(keys.ENDPOINT.path).respond(json={"items": rows})
+    for _ in range(2):
+        polled.poll(dashboard.TASK, billing.PLAN_TASK, keys.TASK)
+    scrape = polled.scrape()
+    assert values(scrape, "aione_unreadable_values") == {
+        ("aione_unreadable_values", "plan.balance_rmb"): 1,
+        ("aione_unreadable_values", "keys.items.rpm_limit"): 2,
+    }
+    assert scrape.one("aione_balance_rmb") is None
+    assert scrape.one("aione_team_requests_per_minute_limit", team_id="") is None
+    assert scrape.one("aione_team_tokens_per_minute_limit", team_id="") == 3
+    logged = [r.getMessage() for r in caplog.records if "make no sense" in r.getMessage()]
+    assert logged == [
+        "values that make no sense are absent: plan.balance_rmb",
+        "values that make no sense are absent: keys.items.rpm_limit",
+    ]
+    router.get(billing.PLAN.path).respond(json={"balance_rmb": 2})
+    polled.poll(billing.PLAN_TASK)
+    assert len(values(polled.scrape(), "aione_unreadable_values")) == 1
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -196,7 +241,7 @@ def test_no_key_is_kept_logged_or_published(
         assert SECRET_KEYS_BEGIN not in kept + caplog.text + str(polled.error(keys.TASK))
     listed = keys.ENDPOINT.response.validate_json(json.dumps({"items": [row]}))
     assert SECRET_KEYS_BEGIN not in repr(listed)
-    assert isinstance(payload("variants/aione_keys"), dict)
+    assert isinstance(payload("aione/variants/aione_keys"), dict)
 
 
 def test_check_names_no_key() -> None:

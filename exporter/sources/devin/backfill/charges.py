@@ -12,10 +12,12 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from exporter.client.checkpoint import Checkpoint
+from exporter.client.endpoint import Request
 from exporter.config.settings import Settings
-from exporter.errors import EntitiesUnknownError
+from exporter.errors import EntitiesUnknownError, PollError
 from exporter.exposition.focus import Charge
 from exporter.exposition.openmetrics import BackfillRange
+from exporter.sources.devin.activity import sessions_created
 from exporter.sources.devin.backfill.cut import (
     Amount,
     Cut,
@@ -26,8 +28,13 @@ from exporter.sources.devin.backfill.cut import (
     unpriced,
 )
 from exporter.sources.devin.backfill.owners import Owners
-from exporter.sources.devin.backfill.plan import observe_days, polled
-from exporter.sources.devin.billing.windows import billing_day, covering, day_number
+from exporter.sources.devin.backfill.plan import REFUSALS, observe_days, polled
+from exporter.sources.devin.billing.windows import (
+    TWO_CYCLES_DAYS,
+    billing_day,
+    covering,
+    day_number,
+)
 from exporter.sources.devin.consumption.collector import Consumption
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
@@ -56,7 +63,8 @@ def charges(opened: OpenSource, query: ChargeQuery) -> ChargePlan:
     """List the entities, and plan the requests for their use.
 
     Raises:
-        ExportError: if a day has not ended, there is no price, or the key lacks a list.
+        ExportError: if a day has not ended, there is no price, the key lacks a list, or the plan
+            is not metered.
         PollError: if a list cannot be read for another reason.
     """
     opened = _without_limit(opened)
@@ -69,8 +77,11 @@ def charges(opened: OpenSource, query: ChargeQuery) -> ChargePlan:
     owners = _owners(opened, context) if query.by == "user" else Owners()
     days = range(number_of(query.first), number_of(query.end))
     running = day_number(billing_day(now).start)
-    observe_days(opened, context, BackfillRange(max(1, running - days.start), now))
+    seen = BackfillRange(max(TWO_CYCLES_DAYS, running - days.start), now)
+    is_metered = observe_days(opened, context, seen)
     _check_ended(days, min(each.number(now) for each in context.day_start.calendars()))
+    if not is_metered:
+        _check_sessions(opened, context, range(running - seen.days, running))
     org_id = context.identity.org_id
     cut = Cut(
         days=days,
@@ -92,6 +103,7 @@ def charges(opened: OpenSource, query: ChargeQuery) -> ChargePlan:
     return ChargePlan(
         client=opened.client,
         owner=f"{api.api_url} {principal} charges",
+        day=str(date_of(running)),
         requests=tuple(cut.requests()),
         charges=written,
     )
@@ -178,6 +190,29 @@ def _check_ended(days: range, running: int) -> None:
         )
 
 
+def _check_sessions(opened: OpenSource, context: Context, days: range) -> None:
+    """Raise `ExportError` if work was done on days without any ACU: 0 is no bill then."""
+    org_id = context.identity.org_id
+    calendar, *_ = context.day_start.calendars()
+    request = Request(
+        endpoint=sessions_created.ORG_ENDPOINT if org_id else sessions_created.ENDPOINT,
+        ids={"org_id": org_id} if org_id else {},
+        params=calendar.span(days).params,
+    )
+    since = f"there is no ACU since {date_of(days.start)}"
+    try:
+        created = opened.client.get(request).sessions_created_count
+    except PollError as failure:
+        if not failure.reasons <= REFUSALS:
+            raise
+        raise ExportError(f"{since}, and the key may not see if that is true: {failure}") from None
+    if created:
+        raise ExportError(
+            f"{since}, but sessions were created: {created}. The plan is not metered, so the API "
+            "has nothing that could be exported"
+        )
+
+
 def _parts(context: Context, by: str) -> Iterator[Entity]:
     """The entities of a cut.
 
@@ -203,9 +238,10 @@ def _payers(
     """From an entity to who it is in the rows; users of mode `off` are their team alone."""
     policy, own = context.user_policy, context.identity.org_id
 
-    def organization(org_id: str) -> tuple[str, str | None]:
+    def organization(org_id: str) -> tuple[str, str]:
         name = names.get(("org_id", org_id), {}).get("org_name")
-        return org_id, None if name == org_id else name
+        # FOCUS wants a name wherever there is an id.
+        return org_id, name or org_id
 
     home = organization(own) if own is not None else None
 

@@ -14,7 +14,7 @@ from exporter.sources.devin.consumption.scopes import USER_SCOPE, DailyResponse,
 from exporter.sources.devin.derived.prices import Prices
 from exporter.sources.source import ExportError
 
-ROUNDING = Decimal("1e-12")
+ROUNDING = Decimal("1e-9")
 """ACUs up to which a remainder is the rounding of the vendor's sums."""
 _EPOCH = dt.date(1970, 1, 1)
 
@@ -25,9 +25,9 @@ Entity = tuple[Scope, str]
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Who used something: an organization (its id, and its name if it has one), and tags."""
+    """Who used something: an organization (its id and name), and tags."""
 
-    organization: tuple[str, str | None] | None = None
+    organization: tuple[str, str] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -111,8 +111,11 @@ def polled(listing: Iterable[Task]) -> Iterator[str]:
             yield str(failure)
 
 
-def observe_days(opened: OpenSource, context: Context, span: BackfillRange) -> None:
-    """See when billing days start, which decides the windows of all further requests."""
+def observe_days(opened: OpenSource, context: Context, span: BackfillRange) -> bool:
+    """See when billing days start, which decides the windows of all further requests.
+
+    Returns whether there is any ACU, or the key may not read that.
+    """
     now, org_id = opened.clock(), context.identity.org_id
     running = day_number(billing_day(now).start)
     scope = scopes.ENTERPRISE_SCOPE if org_id is None else scopes.ORGANIZATION_SCOPE
@@ -123,8 +126,9 @@ def observe_days(opened: OpenSource, context: Context, span: BackfillRange) -> N
     except PollError as failure:
         if not failure.reasons <= REFUSALS:
             raise
-    else:
-        context.day_start.observe(daily.starts(response), requested_at=now)
+        return True
+    context.day_start.observe(daily.starts(response), requested_at=now)
+    return any(day.acus or any(day.split.values()) for day in response.consumption_by_date)
 
 
 def _finished(context: Context, span: BackfillRange, now: float) -> FinishedPeriods:

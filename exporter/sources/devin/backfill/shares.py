@@ -17,7 +17,7 @@ from exporter.sources.devin.backfill.consumption import (
 from exporter.sources.devin.consumption.ledger import EntityUsage
 from exporter.sources.devin.consumption.scopes import SERVICE_USER_SCOPE, USER_SCOPE
 from exporter.sources.devin.derived.teams.metrics import GROUP_ACUS, TEAM_ACUS
-from exporter.sources.devin.derived.teams.rows import Row
+from exporter.sources.devin.derived.teams.rows import Row, Rows
 from exporter.sources.devin.derived.teams.shares import Shares
 
 
@@ -71,11 +71,9 @@ class SharesBackfill:
                             sample = Sample(metrics[window], (name, product), acus)
                             yield Segment(max(shown.start, began), shown.end, sample)
 
-    def _rows(
-        self, rows: Callable[[float, float], tuple[object, Mapping[str, Row]]]
-    ) -> Mapping[str, Row]:
+    def _rows(self, rows: Callable[[float, float], tuple[object, Rows]]) -> Mapping[str, Row]:
         try:
-            return rows(self._finished.now, float("inf"))[1]
+            return rows(self._finished.now, float("inf"))[1].shown
         except EntitiesUnknownError:
             return {}
 

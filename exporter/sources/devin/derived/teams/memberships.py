@@ -79,6 +79,7 @@ class Memberships:
         self._requested: tuple[float, float] = (0.0, 0.0)
         self._members: dict[str, tuple[Member, ...]] = {}
         self._listed: dict[str, Membership] = {}
+        self._published: Mapping[str, Membership] = self._listed
         self._left: dict[str, Membership] = {}
         self._all: Mapping[str, Membership] = {}
 
@@ -96,18 +97,17 @@ class Memberships:
         """
         if self._identity.org_id is not None:
             raise EntitiesUnknownError("an organization's key does not list all members")
-        before = self._listed
         self._read_lists()
         oldest, newest = self._requested
         if not (is_fresh(oldest, now, max_age) and is_fresh(newest, now, max_age)):
             raise EntitiesUnknownError("the list of users is too old")
         gone = counted - self._listed.keys()
-        if self._listed is not before or gone != self._left.keys():
-            last = {**before, **self._left}
+        if self._listed is not self._published or gone != self._left.keys():
+            last = {**self._published, **self._left}
             self._left = {
                 user_id: replace(last.get(user_id, Membership()), left=True) for user_id in gone
             }
-            self._all = {**self._listed, **self._left}
+            self._all, self._published = {**self._listed, **self._left}, self._listed
         return Known(self._all, oldest + max_age)
 
     def _read_lists(self) -> None:

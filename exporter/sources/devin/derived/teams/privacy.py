@@ -16,19 +16,26 @@ class Crowds:
     Args:
         users: all of them.
         least: the smallest size of a crowd.
+        left: those who have left. They do not count towards the minimum, but stay in their crowd.
     """
 
-    def __init__(self, users: Iterable[str], *, least: int) -> None:
+    def __init__(
+        self, users: Iterable[str], *, least: int, left: AbstractSet[str] = frozenset()
+    ) -> None:
         self._crowd_of = dict.fromkeys(users, 0)
         self._sizes = Counter({0: len(self._crowd_of)})
+        self._gone = Counter({0: len(left)})
+        self._left = left
         self._least = least
 
     def show(self, users: AbstractSet[str]) -> bool:
         """Split the crowds by a row if they stay large enough; returns whether they do."""
         inside = Counter(self._crowd_of[user] for user in users)
+        gone = Counter(self._crowd_of[user] for user in users & self._left)
         for crowd, count in inside.items():
             outside = self._sizes[crowd] - count
-            if count < self._least or 0 < outside < self._least:
+            listed_outside = outside - (self._gone[crowd] - gone[crowd])
+            if count - gone[crowd] < self._least or (outside and listed_outside < self._least):
                 return False
         split = [crowd for crowd, count in inside.items() if count < self._sizes[crowd]]
         new = {crowd: len(self._sizes) + number for number, crowd in enumerate(split)}
@@ -39,6 +46,8 @@ class Crowds:
         for crowd, number in new.items():
             self._sizes[number] = inside[crowd]
             self._sizes[crowd] -= inside[crowd]
+            self._gone[number] = gone[crowd]
+            self._gone[crowd] -= gone[crowd]
         return True
 
 

@@ -21,6 +21,18 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows by label.
+
+    Attributes:
+        hidden: names of groups or teams that have no row, though somebody may be in them.
+    """
+
+    shown: Mapping[str, Row]
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Division:
     """The rules of division.
 
@@ -41,7 +53,7 @@ class Division:
             None if policy.shows_ids else settings.group_min_users,
         )
 
-    def groups(self, known: Known, teams: Callable[[], TeamMap | None]) -> dict[str, Row]:
+    def groups(self, known: Known, teams: Callable[[], TeamMap | None]) -> Rows:
         """The users of each group; those in none have the empty name.
 
         Args:
@@ -57,8 +69,8 @@ class Division:
             for group in self._counted(member.groups):
                 users.setdefault(group, set()).add(user_id)
         if self.least is None:
-            return {group: Row(frozenset(ids)) for group, ids in users.items()}
-        crowds = Crowds(known.by_user, least=self.least)
+            return Rows({group: Row(frozenset(ids)) for group, ids in users.items()})
+        crowds = _crowds(known, least=self.least)
         shown = teams()
         if shown is not None:
             # Teams are shown as well, so what both of them show must be safe together.
@@ -72,7 +84,7 @@ class Division:
 
     def teams(
         self, known: Known, bots: Iterable[str], teams: TeamMap, *, named: Iterable[str]
-    ) -> dict[str, Row]:
+    ) -> Rows:
         """The members of each team; those in none have the empty name.
 
         Args:
@@ -90,8 +102,13 @@ class Division:
         every = {name: users.get(name, set()) for name in names}
         labels: Mapping[str, str | None] = {name: name for name in every}
         if self.least is not None:
-            labels = labels_of(every, Crowds(known.by_user, least=self.least), other=OTHER)
+            labels = labels_of(every, _crowds(known, least=self.least), other=OTHER)
         return _merged(every, service_users, labels)
+
+
+def _crowds(known: Known, *, least: int) -> Crowds:
+    left = {user_id for user_id, member in known.by_user.items() if member.left}
+    return Crowds(known.by_user, least=least, left=left)
 
 
 def _by_team(known: Known, teams: TeamMap) -> dict[str, set[str]]:
@@ -105,7 +122,7 @@ def _merged(
     users: Mapping[str, set[str]],
     service_users: Mapping[str, set[str]],
     labels: Mapping[str, str | None],
-) -> dict[str, Row]:
+) -> Rows:
     """One row for each label, in which everybody counts once."""
     rows: dict[str, Row] = {}
     for name, label in sorted(labels.items()):
@@ -115,4 +132,5 @@ def _merged(
                 before.users | users[name],
                 before.service_users | service_users.get(name, set()),
             )
-    return rows
+    unshown = {OTHER} if None in labels.values() else set()
+    return Rows(rows, frozenset({*labels, *unshown} - rows.keys()))

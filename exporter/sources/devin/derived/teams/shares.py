@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Metric, Sample
+from exporter.scheduling.kept import Kept
 from exporter.scheduling.task import Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.consumption.collector import Consumption
@@ -19,12 +20,13 @@ from exporter.sources.devin.derived.teams.metrics import (
     TEAM_MEMBER,
     USER_GROUP,
 )
-from exporter.sources.devin.derived.teams.rows import Division, Row
+from exporter.sources.devin.derived.teams.rows import Division, Rows
 from exporter.sources.devin.derived.teams.settings import TeamSettings
 from exporter.sources.devin.derived.teams.sums import (
     Coverage,
     Remembered,
     RowSums,
+    ShownNames,
     WindowFigures,
 )
 from exporter.sources.devin.members import directory
@@ -39,6 +41,7 @@ TEAM_INPUTS = (*USER_INPUTS, directory.SERVICE_USERS_TASK, SERVICE_USER_SCOPE.ta
 class _Family:
     """What is remembered of groups, or of teams."""
 
+    names: ShownNames
     sums: RowSums = field(default_factory=RowSums)
     samples: Remembered[tuple[Sample, ...]] = field(default_factory=Remembered[tuple[Sample, ...]])
 
@@ -61,10 +64,10 @@ class Shares:
         self._service_users = WindowFigures()
         self._groups_of = Remembered[tuple[Sample, ...]]()
         self._teams_of = Remembered[tuple[Sample, ...]]()
-        self._group_rows = Remembered[Mapping[str, Row]]()
-        self._team_rows = Remembered[Mapping[str, Row]]()
-        self._group_sums = _Family()
-        self._team_sums = _Family()
+        self._group_rows = Remembered[Rows]()
+        self._team_rows = Remembered[Rows]()
+        self._group_sums = _Family(ShownNames("group_names"))
+        self._team_sums = _Family(ShownNames("team_names"))
 
     def file_task(self) -> Task:
         """The task that reads the teams file."""
@@ -83,8 +86,20 @@ class Shares:
         """Tasks of who is in which group or team, and of the consumption of both."""
         return (
             *self.info_tasks(),
-            self._task("group_consumption", GROUP_ACUS.values(), self._groups, USER_INPUTS),
-            self._task("team_consumption", TEAM_ACUS.values(), self._teams, TEAM_INPUTS),
+            self._task(
+                "group_consumption",
+                GROUP_ACUS.values(),
+                self._groups,
+                USER_INPUTS,
+                kept=(self._group_sums.names.kept(),),
+            ),
+            self._task(
+                "team_consumption",
+                TEAM_ACUS.values(),
+                self._teams,
+                TEAM_INPUTS,
+                kept=(self._team_sums.names.kept(),),
+            ),
         )
 
     def info_tasks(self) -> tuple[Task, ...]:
@@ -100,6 +115,8 @@ class Shares:
         metrics: Iterable[Metric],
         take: Callable[[float, float], Snapshot],
         inputs: tuple[str, ...],
+        *,
+        kept: tuple[Kept, ...] = (),
     ) -> Task:
         def snapshot(now: float, max_age: float) -> Snapshot:
             try:
@@ -117,6 +134,7 @@ class Shares:
             next_window_end=lambda now: self._windows(now).next_window_end,
             depends_on=inputs,
             republish_after=(file.TASK,),
+            kept=kept,
         )
 
     def _known(self, now: float, max_age: float) -> Known:
@@ -156,18 +174,18 @@ class Shares:
         samples = self._teams_of.get((known.by_user, teams, own), make)
         return Snapshot(samples, expires=known.expires)
 
-    def group_rows(self, now: float, max_age: float) -> tuple[Known, Mapping[str, Row]]:
+    def group_rows(self, now: float, max_age: float) -> tuple[Known, Rows]:
         """Who counts in each group. Raises `EntitiesUnknownError` while that is unknown."""
         known, teams_file = self._known(now, max_age), self._teams_file
 
-        def make() -> Mapping[str, Row]:
+        def make() -> Rows:
             return self._division.groups(
                 known, lambda: None if teams_file.path is None else teams_file.teams
             )
 
         return known, self._group_rows.get((known.by_user, teams_file.in_use), make)
 
-    def team_rows(self, now: float, max_age: float) -> tuple[Known, Mapping[str, Row]]:
+    def team_rows(self, now: float, max_age: float) -> tuple[Known, Rows]:
         """Who counts in each team. Raises `EntitiesUnknownError` while that is unknown."""
         teams, names = self._teams_file.teams, self._teams_file.names
         known, ledger = self._known(now, max_age), self._ledgers.service_users
@@ -180,12 +198,24 @@ class Shares:
 
     def _groups(self, now: float, max_age: float) -> Snapshot:
         known, rows = self.group_rows(now, max_age)
-        taken = self._snapshot(now, max_age, metrics=GROUP_ACUS, rows=rows, sums=self._group_sums)
+        taken = self._snapshot(
+            now,
+            max_age,
+            metrics=GROUP_ACUS,
+            rows=rows,
+            sums=self._group_sums,
+        )
         return replace(taken, expires=min(known.expires, taken.expires))
 
     def _teams(self, now: float, max_age: float) -> Snapshot:
         known, rows = self.team_rows(now, max_age)
-        taken = self._snapshot(now, max_age, metrics=TEAM_ACUS, rows=rows, sums=self._team_sums)
+        taken = self._snapshot(
+            now,
+            max_age,
+            metrics=TEAM_ACUS,
+            rows=rows,
+            sums=self._team_sums,
+        )
         return replace(taken, expires=min(known.expires, taken.expires))
 
     def _snapshot(
@@ -194,28 +224,39 @@ class Shares:
         max_age: float,
         *,
         metrics: Mapping[str, Metric],
-        rows: Mapping[str, Row],
+        rows: Rows,
         sums: _Family,
     ) -> Snapshot:
-        """The rows of which every member's consumption is known."""
+        """The rows of which every member's consumption is known, and 0 of names that are gone."""
         windows = self._windows(now).certain()
         days = tuple(window.days for window in windows.values())
         ledgers = self._ledgers.users, self._ledgers.service_users
         users, bots = (ledger.fresh(now, max_age) for ledger in ledgers)
         of_rows = sums.sums.of(
-            rows, self._users.of(users, days), self._service_users.of(bots, days)
+            rows.shown, self._users.of(users, days), self._service_users.of(bots, days)
         )
-        covered = Coverage(users, bots, windows, now).of_rows(rows)
+        covered = Coverage(users, bots, windows, now).of_rows(rows.shown)
         products = self._ledgers.products_seen()
 
         def make() -> tuple[Sample, ...]:
-            return tuple(
-                Sample(metrics[window], (name, product), acus)
+            complete = [
+                (name, window, product, acus)
                 for name, figures in of_rows.items()
                 for place, window in enumerate(windows)
                 if window in covered[name]
                 for product, acus in figures.used(place, products)
+            ]
+            shown = ((name, window) for name, window, _, _ in complete)
+            empty = (
+                (name, window, product, 0.0)
+                for name, window in sums.names.gone(shown, windows)
+                if name not in rows.shown and name not in rows.hidden
+                for product in products
+            )
+            return tuple(
+                Sample(metrics[window], (name, product), acus)
+                for name, window, product, acus in (*complete, *empty)
             )
 
-        samples = sums.samples.get((of_rows, tuple(windows), covered, products), make)
+        samples = sums.samples.get((of_rows, rows, windows, covered, products), make)
         return Snapshot(samples, expires=min(each.expires(now, max_age) for each in ledgers))

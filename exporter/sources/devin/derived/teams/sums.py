@@ -5,11 +5,14 @@ confirms it, decides only which windows are shown.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from pydantic import TypeAdapter
+
+from exporter.scheduling.kept import Entry, Kept
 from exporter.sources.devin.billing.windows import Window
 from exporter.sources.devin.consumption.ledger import EntityUsage
 from exporter.sources.devin.derived.teams.rows import Row
@@ -17,6 +20,7 @@ from exporter.sources.devin.derived.teams.rows import Row
 T = TypeVar("T")
 
 Accounts = Mapping[str, EntityUsage]
+_NAMES = TypeAdapter(dict[str, tuple[int, int, frozenset[str]]])
 
 
 class Remembered(Generic[T]):
@@ -30,6 +34,51 @@ class Remembered(Generic[T]):
         if self._last is None or self._last[0] != inputs:
             self._last = inputs, make()
         return self._last[1]
+
+
+class ShownNames:
+    """The names that had a sum in each of the running windows.
+
+    A name that is gone has a sum of 0 until its window ends, as nobody is in it any more. Without
+    that, the last values of a day would count those who were in it twice.
+
+    Args:
+        name: of the kept state.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._names: dict[str, tuple[int, int, frozenset[str]]] = {}
+
+    def gone(
+        self, shown: Iterable[tuple[str, str]], windows: Mapping[str, Window]
+    ) -> Sequence[tuple[str, str]]:
+        """Names and windows that were shown before, and are not in `shown` (the same pairs)."""
+        now: dict[str, set[str]] = {window: set() for window in windows}
+        for name, window in shown:
+            now[window].add(name)
+        names, gone = dict(self._names), list[tuple[str, str]]()
+        for window, present in now.items():
+            days = windows[window].days
+            start, stop, before = names.get(window, (days.start, days.stop, frozenset[str]()))
+            if (start, stop) != (days.start, days.stop):
+                before = frozenset()
+            names[window] = days.start, days.stop, before | present
+            gone += ((name, window) for name in sorted(before - present))
+        self._names = names
+        return gone
+
+    def kept(self) -> Kept:
+        """The names, across restarts."""
+        return Kept(name=self._name, entries=self._entries, restore=self._restore)
+
+    def _entries(self) -> Mapping[str, Entry]:
+        names = self._names
+        return {"names": Entry(names, lambda: _NAMES.dump_json(names))} if names else {}
+
+    def _restore(self, values: Mapping[str, bytes]) -> None:
+        for value in values.values():
+            self._names = _NAMES.validate_json(value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,7 +54,9 @@ class Enterprise:
     users: dict[str, Person] = field(default_factory=dict)
     bots: dict[str, Person] = field(default_factory=dict)
     gone: dict[str, Person] = field(default_factory=dict)
+    gone_bots: dict[str, Person] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
+    cycles: list[dict[str, int]] = field(default_factory=lambda: list(CYCLES))
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """What the API says."""
@@ -69,7 +71,7 @@ class Enterprise:
             }
             return httpx.Response(200, json=found)
         lists: Mapping[str, list[dict[str, object]]] = {
-            "/v3/enterprise/consumption/cycles": [dict(cycle) for cycle in CYCLES],
+            "/v3/enterprise/consumption/cycles": [dict(cycle) for cycle in self.cycles],
             f"{MEMBERS}/users": [
                 {"user_id": user_id, "email": user.email, "role_assignments": []}
                 for user_id, user in self.users.items()
@@ -89,10 +91,12 @@ class Enterprise:
         if path in lists:
             return httpx.Response(200, json={"items": lists[path], "has_next_page": False})
         if path == DAILY:
-            everybody = (*self.gone.values(), *self.users.values(), *self.bots.values())
+            everybody = (*self.gone.values(), *self.gone_bots.values())
+            everybody += (*self.users.values(), *self.bots.values())
             return httpx.Response(200, json=_days(_summed(each.use for each in everybody)))
         kind, _, entity = path.removeprefix(f"{DAILY}/").partition("/")
-        people = {"users": {**self.gone, **self.users}, "service-users": self.bots}[kind]
+        users, bots = {**self.gone, **self.users}, {**self.gone_bots, **self.bots}
+        people = {"users": users, "service-users": bots}[kind]
         if entity not in people:
             return httpx.Response(404)
         return httpx.Response(200, json=_days(people[entity].use))

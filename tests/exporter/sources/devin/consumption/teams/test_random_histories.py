@@ -7,7 +7,7 @@ where the use of each of them is known, and else absent.
 import fnmatch
 import math
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -67,6 +67,8 @@ class History:
     running: Rig
     path: Path
     rules: tuple[tuple[str, str, str], ...] = FILES[0]
+    once: set[tuple[str, str]] = field(default_factory=set)
+    """Groups and teams that had a row at some time."""
 
     def play(self, what: str, argument: object) -> None:
         """Let something happen, and have it seen."""
@@ -165,7 +167,9 @@ def judge(played: History, what: str) -> None:
             known = {entity for entity, _ in use}
             rows = {name: ids for name, ids in played.members(kind).items() if ids <= known}
             teams = {team for *_, team in played.rules} if kind == "team" else set()
-            empty = teams - played.members(kind).keys()
+            once = {name for each, name in played.once if each == kind}
+            empty = (teams | once) - played.members(kind).keys()
+            played.once |= {(kind, name) for name, _ in found}
             place = (what, window, kind)
             assert {name for name, _ in found} - empty == (rows.keys() if fresh else set()), place
             for (name, product), acus in found.items():

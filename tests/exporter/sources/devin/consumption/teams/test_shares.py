@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.sources.devin.billing.windows import Window
+from exporter.sources.devin.derived.teams.sums import ShownNames
 from tests.exporter.sources.devin.consumption.teams.enterprise import (
     MEMBERS,
     NOW,
@@ -16,7 +18,7 @@ from tests.exporter.sources.devin.consumption.teams.enterprise import (
     total,
     write,
 )
-from tests.support.rig import Clock, Rig
+from tests.support.rig import Clock, Rig, at
 
 TEAMS = """
 teams:
@@ -114,6 +116,49 @@ def test_a_team_without_members_has_used_nothing(made: Enterprise, teams: Path) 
     with polled(made, teams_file=str(teams)) as running:
         running.poll(*POLLED)
         assert used(running, "team")["Nobody"] == 0
+
+
+def test_a_team_that_is_renamed_has_used_nothing_until_the_windows_end_in_which_it_was_shown(
+    made: Enterprise, teams: Path
+) -> None:
+    others = {"Payments": 27, "": 164}
+    with polled(made, teams_file=str(teams)) as running:
+        running.poll(*POLLED)
+        write(teams, TEAMS.replace("Platform", "Core"))
+        running.poll("teams_file")
+        running.poll("teams_file")
+        assert used(running, "team") == {"Payments": 17, "Platform": 0, "Core": 2, "": 44}
+        for window in ("yesterday", "cycle", "previous_cycle"):
+            assert used(running, "team", window)["Platform"] == 0
+        made.clock.now = at("2026-03-21 08:00:10")
+        running.poll(*POLLED)
+        assert used(running, "team") == {"Payments": 0, "Core": 0, "": 0}
+        assert used(running, "team", "yesterday") == {"Payments": 17, "Core": 2, "": 44}
+        assert used(running, "team", "cycle") == {**others, "Platform": 0, "Core": 22}
+        write(teams, TEAMS)
+        running.poll("teams_file")
+        running.poll("teams_file")
+        assert used(running, "team", "cycle") == {**others, "Platform": 22, "Core": 0}
+
+
+def test_a_group_that_nobody_is_in_any_more_has_used_nothing_that_day(made: Enterprise) -> None:
+    with polled(made) as running:
+        running.poll(*POLLED)
+        for user_id in ("ada", "bob"):
+            made.users[user_id].groups = ["core", "all"]
+        running.poll("users")
+        assert used(running, "group") == {"all": 7, "plat-core": 0, "core": 3, "": 8}
+
+
+def test_names_that_are_gone_are_known_after_a_restart() -> None:
+    windows = {"today": Window(NOW, NOW + 86_400)}
+    before, after = ShownNames("names"), ShownNames("names")
+    assert before.gone([("old", "today")], windows) == []
+    entries = before.kept().entries()
+    after.kept().restore({key: entry.encode() for key, entry in entries.items()})
+    assert after.gone([("new", "today")], windows) == [("old", "today")]
+    following = {"today": Window(NOW + 86_400, NOW + 2 * 86_400)}
+    assert after.gone([], following) == []
 
 
 def test_without_a_teams_file_there_is_nothing_of_teams(made: Enterprise) -> None:
@@ -218,6 +263,33 @@ def test_who_has_left_stays_in_the_team_and_groups_last_known(
         assert used(running, "team") == {"Payments": 17, "Platform": 2, "": 44}
         infos = running.scrape().family("devin_user_group_info")
         assert "bob" not in {dict(labels)["user_id"] for labels in infos}
+
+
+def test_who_has_left_counts_in_the_previous_cycle_until_the_running_one_ends(
+    made: Enterprise, teams: Path
+) -> None:
+    next_cycle = {
+        "after": int(at("2026-04-05 08:00:00")),
+        "before": int(at("2026-05-05 08:00:00")),
+    }
+    with polled(made, teams_file=str(teams)) as running:
+        running.poll(*POLLED)
+        made.gone |= {user_id: made.users.pop(user_id) for user_id in ("ada", "bob")}
+        made.gone_bots["bot-1"] = made.bots.pop("bot-1")
+        made.cycles.insert(0, next_cycle)
+        # A list believes only the second response that people have left.
+        made.clock.now = at("2026-04-05 15:25:00")
+        running.poll(*POLLED)
+        for moment in ("2026-04-05 15:30:00", "2026-04-06 15:30:00", "2026-05-05 07:59:00"):
+            made.clock.now = at(moment)
+            running.poll(*POLLED)
+            assert used(running, "team", "previous_cycle") == {
+                "Payments": 27,
+                "Platform": 22,
+                "": 164,
+            }
+            assert used(running, "team", "cycle") == {"Payments": 0, "Platform": 0, "": 0}
+            assert used(running, "group", "previous_cycle") == {"all": 77, "plat-core": 33, "": 88}
 
 
 def test_who_changes_group_or_address_takes_all_use_along(made: Enterprise, teams: Path) -> None:

@@ -72,6 +72,21 @@ def test_small_rows_are_summed_and_so_is_the_next_if_the_sum_is_small(
     assert sizes(show(parts(*counts))) == expected
 
 
+def test_who_has_left_does_not_count_towards_the_minimum_and_is_not_singled_out() -> None:
+    left = frozenset({"u7", "u8"})
+    rows = {
+        "few": frozenset({"u0", "u1", "u7"}),
+        "gone": left,
+        "all": frozenset(USERS[:7]),
+    }
+    for name in ("few", "gone", "all"):
+        assert not Crowds(USERS, least=LEAST, left=left).show(rows[name]), name
+    crowds = Crowds(USERS, least=LEAST, left=left)
+    assert crowds.show(frozenset(USERS[:4]))
+    assert not crowds.show(frozenset({"u7", *USERS[:4]}))
+    assert crowds.show(frozenset(USERS[4:]))
+
+
 def test_fewer_users_than_the_minimum_have_no_row_at_all() -> None:
     rows = {"a": frozenset({"u0"}), "b": frozenset({"u1"})}
     assert show(rows, Crowds(["u0", "u1"], least=LEAST)) == {}
@@ -174,6 +189,23 @@ def test_teams_stay_and_small_ones_are_summed_with_their_service_users(
         # Web has four users, who are in no team there are three, and Ops has two.
         assert found == {"Web": 15, "other": 496 + 1_000, "Bots": 0, "Empty": 0}
         assert total(page)["devin"] == math.fsum([511, 1_000])
+
+
+@each_mode
+def test_a_team_that_joins_the_sum_of_small_ones_is_not_said_to_have_used_nothing(
+    mode: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "teams.yml", "teams: {Core: {groups: [core]}, Gone: {users: [bot-1]}}")
+    made = enterprise()
+    with polled(made, group_min_users="3", teams_file=str(path), **MODES[mode]) as running:
+        running.poll(*POLLED)
+        assert {name for name, _ in shown(running, "team", "today")} == {"Core", "Gone", ""}
+        write(path, "teams: {Core: {users: [secret-user-4]}}")
+        running.poll("teams_file")
+        running.poll("teams_file")
+        page = shown(running, "team", "today")
+        found = {name: acus for (name, product), acus in page.items() if product == "devin"}
+        assert found == {"other": 511 + 1_000, "Gone": 0}
 
 
 @each_mode

@@ -96,8 +96,8 @@ CARDS = (
         stat_panel(
             "Cost in the range",
             "Over the whole billing days that ended within the range, each at the price of that "
-            "day where it is known, else at the price as last known. Absent where a product that was "
-            "used has no price.",
+            "day where it is known, else at the price as last known. Absent where a product "
+            "that was used has no price.",
             LOCAL,
             of_range(_cost, "whole days"),
             empty="no use",

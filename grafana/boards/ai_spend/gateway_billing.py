@@ -86,10 +86,10 @@ _LIMITS = table_panel(
     rows(_by_team("aione_team_requests_per_minute_limit")),
     rows(_by_team("aione_team_tokens_per_minute_limit")),
     columns={
-        "team_name": wide_column("Team", 120),
+        "team_name": wide_column("Team", 110),
         "Value #A": number_column("Keys", 60),
-        "Value #B": number_column("Requests/min", 125),
-        "Value #C": number_column("Tokens/min", 115),
+        "Value #B": number_column("Requests/min", 132),
+        "Value #C": number_column("Tokens/min", 110),
     },
     hidden=("team_id",),
     empty=("team_name", "no key is known", _KEYS),

@@ -11,7 +11,7 @@ from grafana.boards.teams import figures as f
 from grafana.builders import cycles, money
 from grafana.builders.charts import bar_panel
 from grafana.builders.colours import BLUE, GREY
-from grafana.builders.overrides import BY_PALETTE, colour, setting
+from grafana.builders.overrides import BY_NAME, colour, setting
 from grafana.builders.panels import LOCAL, framed, in_currency
 from grafana.builders.queries import over_time, rows
 from grafana.builders.tables import (
@@ -135,8 +135,8 @@ BY_CYCLE = (
             "Cost by billing cycle",
             "Of the billing cycles of the last 400 days by the date that each began on, of the "
             f"{f.SHOWN} teams with most ACUs in the running one. A complete cycle is absent unless "
-            "the rules of deploy/prometheus/rules.yml have recorded every day of it. The past has the "
-            f"teams of then, or of the backfill. {NOT_SCOPED}",
+            "the rules of deploy/prometheus/rules.yml have recorded every day of it. The past "
+            f"has the teams of then, or of the backfill. {NOT_SCOPED}",
             [rows(f.named(f"({_each_cycle}) and on (team) {_first}"))],
             unit=LOCAL,
             size=(10, 10),
@@ -148,8 +148,9 @@ BY_CYCLE = (
         .show_value(options.VisibilityMode.NEVER)
         .fill_opacity(85)
         .line_width(0)
-        .group_width(0.7)
-        .color_scheme(BY_PALETTE)
+        .bar_width(0.6)
+        .x_tick_label_max_length(24)
+        .color_scheme(BY_NAME)
         .tooltip(
             common.VizTooltipOptions()
             .mode(options.TooltipDisplayMode.MULTI)
@@ -192,7 +193,7 @@ BY_DAY = in_currency(
         height=10,
         empty="no whole day of a team is on record in this range",
     )
-    .color_scheme(BY_PALETTE)
+    .color_scheme(BY_NAME)
     .override_by_name("all others", [colour(GREY)]),
     over_range=True,
 )

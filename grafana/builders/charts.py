@@ -84,6 +84,11 @@ def bar_panel(
 RUNNING = ", so far today"
 
 
+RUNNING_IS = (
+    "The running day is lighter, and shown as far as it has gone; totals hold complete days."
+)
+
+
 def running_day_apart(panel: timeseries.Panel) -> timeseries.Panel:
     """The running day's bar is lighter and not in the legend."""
     return panel.override_by_regexp(

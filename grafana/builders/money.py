@@ -39,6 +39,13 @@ def of_day(*, by: str = "") -> str:
     )
 
 
+def of_running_day() -> str:
+    """By product: what the billing day cost that has not ended at the end of the range."""
+    finished = days.daily(COST_YESTERDAY, by="product, currency")
+    read = days.running_day(COST_TODAY, finished, by="product, currency")
+    return f"({read}) != 0"
+
+
 def of_days_in_range() -> str:
     """The same, of days that end within the range: their sum is the range's figure.
 

@@ -14,8 +14,6 @@ def fixed(colour: str) -> dashboard.FieldColor:
 
 
 BY_PALETTE = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)
-BY_NAME = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME)
-"""A colour for each name, the same on every panel."""
 BY_THRESHOLD = dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS)
 
 

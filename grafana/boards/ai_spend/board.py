@@ -5,7 +5,7 @@ from grafana.boards.cost.by_organization import COST_OF_THIS, THIS_CYCLE
 from grafana.builders import days, money, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
-from grafana.builders.charts import bar_panel, by_product
+from grafana.builders.charts import RUNNING, RUNNING_IS, bar_panel, by_product, running_day_apart
 from grafana.builders.panels import LOCAL, NO_PRICE, NOTHING, in_currency, stat_panel
 from grafana.builders.queries import now, over_time, rows
 from grafana.builders.tables import Ranked, ranking_table
@@ -88,22 +88,27 @@ BOARD = Board(
             "",
             [
                 in_currency(
-                    by_product(
-                        bar_panel(
-                            "Devin: cost by day",
-                            "Cost of each complete billing day by product, of the products that "
-                            f"the range has any of. {money.DAYS_AT_ITS_PRICE}",
-                            LOCAL,
-                            over_time(
-                                days.used_in_range(
-                                    q.USE_YESTERDAY,
-                                    money.of_day(by="product"),
+                    running_day_apart(
+                        by_product(
+                            bar_panel(
+                                "Devin: cost by day",
+                                "Cost of each complete billing day by product, of the products that "
+                                f"the range has any of. {money.DAYS_AT_ITS_PRICE} {RUNNING_IS}",
+                                LOCAL,
+                                over_time(
+                                    days.used_in_range(
+                                        q.USE_YESTERDAY,
+                                        money.of_day(by="product"),
+                                    ),
+                                    "{{product}}",
+                                    step="1d",
                                 ),
-                                "{{product}}",
-                                step="1d",
-                            ),
-                            axis="cost",
-                            empty="no whole day with a price is known in this range",
+                                over_time(
+                                    money.of_running_day(), f"{{{{product}}}}{RUNNING}", step="1d"
+                                ),
+                                axis="cost",
+                                empty="no whole day with a price is known in this range",
+                            )
                         )
                     ),
                     over_range=True,

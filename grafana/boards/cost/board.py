@@ -13,7 +13,14 @@ from grafana.boards.cost.of_the_enterprise import OF_THE_ENTERPRISE
 from grafana.builders import cycles, days, money, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
-from grafana.builders.charts import bar_panel, by_product, line_panel
+from grafana.builders.charts import (
+    RUNNING,
+    RUNNING_IS,
+    bar_panel,
+    by_product,
+    line_panel,
+    running_day_apart,
+)
 from grafana.builders.colours import AMBER, BLUE, GREY, PRODUCTS
 from grafana.builders.overrides import (
     CATEGORIES,
@@ -119,19 +126,22 @@ CARDS = (
 )
 
 BY_DAY = in_currency(
-    by_product(
-        bar_panel(
-            "Cost by day and product",
-            f"Cost of each complete billing day, of the products that the range has any of. "
-            f"{money.DAYS_AT_ITS_PRICE}",
-            LOCAL,
-            over_time(
-                days.used_in_range(q.USE_YESTERDAY, _cost_by_day),
-                "{{product}}",
-                step="1d",
-            ),
-            axis="cost",
-            empty="no whole day with a price is known in this range",
+    running_day_apart(
+        by_product(
+            bar_panel(
+                "Cost by day and product",
+                f"Cost of each complete billing day, of the products that the range has any of. "
+                f"{money.DAYS_AT_ITS_PRICE} {RUNNING_IS}",
+                LOCAL,
+                over_time(
+                    days.used_in_range(q.USE_YESTERDAY, _cost_by_day),
+                    "{{product}}",
+                    step="1d",
+                ),
+                over_time(money.of_running_day(), f"{{{{product}}}}{RUNNING}", step="1d"),
+                axis="cost",
+                empty="no whole day with a price is known in this range",
+            )
         )
     ),
     over_range=True,

@@ -57,8 +57,8 @@ BY_ORGANIZATION = (
         "Of the running billing cycle so far, and of the whole cycle before. "
         f"{money.AT_ITS_PRICE} Change is that of the mean day of each. By day: ACUs of each "
         "complete day of the last 30 (with fixed dates: of those). Used is this cycle's ACUs "
-        "against the organization's limits: cloud sessions against the limit shown, IDE and CLI use against "
-        "the local one. What organizations lack stands under «Not attributed».",
+        "against the organization's limits: cloud sessions against the limit shown, IDE and CLI "
+        "use against the local one. What organizations lack stands under «Not attributed».",
         rows(names.organization_names(THIS_CYCLE)),
         rows(COST_OF_THIS),
         rows(COST_BEFORE),

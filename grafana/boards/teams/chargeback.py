@@ -9,9 +9,9 @@ from grafana.boards.cost.by_organization import CLOSENESS
 from grafana.boards.cost.forecast import FORECAST_IS
 from grafana.boards.teams import figures as f
 from grafana.builders import cycles, money
-from grafana.builders.charts import bar_panel
+from grafana.builders.charts import RUNNING, RUNNING_IS, bar_panel, running_day_apart
 from grafana.builders.colours import BLUE, GREY
-from grafana.builders.overrides import BY_NAME, colour, setting
+from grafana.builders.overrides import BY_PALETTE, colour, setting
 from grafana.builders.panels import LOCAL, framed, in_currency
 from grafana.builders.queries import over_time, rows
 from grafana.builders.tables import (
@@ -150,7 +150,7 @@ BY_CYCLE = (
         .line_width(0)
         .bar_width(0.6)
         .x_tick_label_max_length(24)
-        .color_scheme(BY_NAME)
+        .color_scheme(BY_PALETTE)
         .tooltip(
             common.VizTooltipOptions()
             .mode(options.TooltipDisplayMode.MULTI)
@@ -164,7 +164,7 @@ BY_CYCLE = (
         ),
     )
     .with_transformation(
-        model.DataTransformerConfig("sortBy", options={"fields": {}, "sort": [{"field": "cycle"}]})
+        model.DataTransformerConfig("sortBy", options={"fields": {}, "sort": [{"field": "team"}]})
     )
     .with_transformation(
         model.DataTransformerConfig(
@@ -177,23 +177,31 @@ BY_CYCLE = (
             },
         )
     )
+    .with_transformation(
+        model.DataTransformerConfig(
+            "sortBy", options={"fields": {}, "sort": [{"field": "cycle\\team"}]}
+        )
+    )
 )
 
 BY_DAY = in_currency(
-    bar_panel(
-        "Cost by day and team",
-        f"Cost of each complete billing day at the price of that day, as recorded by "
-        f"deploy/prometheus/rules.yml: the {f.SHOWN} teams with most in the range, and all others "
-        f"together. {_ROWS} {NOT_SCOPED}",
-        LOCAL,
-        over_time(f.named(f.COST_BY_DAY), "{{team}}", step="1d"),
-        over_time(f.COST_OF_OTHERS_BY_DAY, "all others", step="1d"),
-        axis="cost",
-        width=14,
-        height=10,
-        empty="no whole day of a team is on record in this range",
+    running_day_apart(
+        bar_panel(
+            "Cost by day and team",
+            f"Cost of each complete billing day at the price of that day, as recorded by "
+            f"deploy/prometheus/rules.yml: the {f.SHOWN} teams with most in the range, and all others "
+            f"together. {RUNNING_IS} {_ROWS} {NOT_SCOPED}",
+            LOCAL,
+            over_time(f.named(f.COST_BY_DAY), "{{team}}", step="1d"),
+            over_time(f.COST_OF_OTHERS_BY_DAY, "all others", step="1d"),
+            over_time(f.named(f.COST_OF_RUNNING_DAY), f"{{{{team}}}}{RUNNING}", step="1d"),
+            axis="cost",
+            width=14,
+            height=10,
+            empty="no whole day of a team is on record in this range",
+        )
     )
-    .color_scheme(BY_NAME)
+    .color_scheme(BY_PALETTE)
     .override_by_name("all others", [colour(GREY)]),
     over_range=True,
 )

@@ -92,8 +92,8 @@ BOARD = Board(
                         by_product(
                             bar_panel(
                                 "Devin: cost by day",
-                                "Cost of each complete billing day by product, of the products that "
-                                f"the range has any of. {money.DAYS_AT_ITS_PRICE} {RUNNING_IS}",
+                                "Cost of each complete billing day by product, of those that the "
+                                f"range has any of. {money.DAYS_AT_ITS_PRICE} {RUNNING_IS}",
                                 LOCAL,
                                 over_time(
                                     days.used_in_range(

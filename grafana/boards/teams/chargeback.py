@@ -62,10 +62,10 @@ CHARGEBACK = (
         rows(f.named(f.USED)),
         rows(f.named(f.CHANGE)),
         columns={
-            "team": wide_column("Team", 150),
-            "cost_center": column("Cost center", 115),
-            "Value #B": number_column("This cycle, $currency", 150),
-            "Value #C": number_column("Last cycle, $currency", 150),
+            "team": wide_column("Team", 110),
+            "cost_center": column("Cost center", 95),
+            "Value #B": number_column("This cycle, $currency", 125),
+            "Value #C": number_column("Last cycle, $currency", 125),
             "Value #H": number_column("Change per day", 125, unit="percentunit"),
             "Trend #D": column(
                 "ACUs by day",
@@ -189,12 +189,12 @@ BY_DAY = in_currency(
         bar_panel(
             "Cost by day and team",
             f"Cost of each complete billing day at the price of that day, as recorded by "
-            f"deploy/prometheus/rules.yml: the {f.SHOWN} teams with most in the range, and all others "
-            f"together. {RUNNING_IS} {_ROWS} {NOT_SCOPED}",
+            f"deploy/prometheus/rules.yml: the {f.SHOWN} teams with most in the range, and all "
+            f"others together. {RUNNING_IS} {_ROWS} {NOT_SCOPED}",
             LOCAL,
             over_time(f.named(f.COST_BY_DAY), "{{team}}", step="1d"),
             over_time(f.COST_OF_OTHERS_BY_DAY, "all others", step="1d"),
-            over_time(f.named(f.COST_OF_RUNNING_DAY), f"{{{{team}}}}{RUNNING}", step="1d"),
+            over_time(f.COST_OF_RUNNING_DAY, f"everybody{RUNNING}", step="1d"),
             axis="cost",
             width=14,
             height=10,
@@ -202,6 +202,6 @@ BY_DAY = in_currency(
         )
     )
     .color_scheme(BY_PALETTE)
-    .override_by_name("all others", [colour(GREY)]),
+    .override_by_regexp(f"/^(all others|everybody{RUNNING})$/", [colour(GREY)]),
     over_range=True,
 )

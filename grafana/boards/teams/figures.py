@@ -51,9 +51,9 @@ _first = f"topk({SHOWN}, sum by (team) ({days.in_range(_cost_of_each_day)}))"
 COST_BY_DAY = f"({_cost_of_day}) and on (team) {_first}"
 COST_OF_OTHERS_BY_DAY = f"sum by (currency) (({_cost_of_day}) unless on (team) {_first})"
 _cost_today = (
-    f"sum by (team, currency) ({q.last('team:devin_cost_today:sum', days.RUNNING_DAY_FROM_HERE)})"
+    f"sum by (currency) ({q.last('team:devin_cost_today:sum', days.RUNNING_DAY_FROM_HERE)})"
 )
-COST_OF_RUNNING_DAY = f"({days.running(_cost_today, _cost_of_day)}) and on (team) {_first}"
+COST_OF_RUNNING_DAY = days.running(_cost_today, _cost_of_day)
 EACH_DAYS_COST = _cost_of_each_day
 
 _file = f"max({q.latest('devin_exporter_teams_file_last_reload_successful')})"

@@ -36,6 +36,7 @@ def _named(values: str) -> str:
 _THIS_MONTH = _by_status("aione_month_invoices_rmb")
 _LAST_MONTH = _by_status("aione_previous_month_invoices_rmb")
 _STATUSES = f"{_THIS_MONTH} or on (status) {_LAST_MONTH}"
+_KNOWN_STATUSES = f"group by (status) ({_STATUSES})"
 _KEYS = _by_team("aione_team_keys")
 
 _BALANCE = stat_panel(
@@ -66,12 +67,13 @@ _INVOICES = table_panel(
     "Gateway: invoices",
     "Totals of the invoices of the running and the last complete calendar month in "
     f"AIONE_TIMEZONE, in RMB, by their status. {_IF_ALLOWED}",
+    rows(_KNOWN_STATUSES),
     rows(_THIS_MONTH),
     rows(_LAST_MONTH),
     columns={
         "status": wide_column("Status", 90, setting("mappings", [words(*STATUSES)])),
-        "Value #A": number_column("This month", 110, unit=RMB, decimals=2),
-        "Value #B": number_column("Last month", 110, unit=RMB, decimals=2),
+        "Value #B": number_column("This month", 110, unit=RMB, decimals=2),
+        "Value #C": number_column("Last month", 110, unit=RMB, decimals=2),
     },
     empty=("status", "no invoice of these months is known", _STATUSES),
     width=8,
@@ -82,14 +84,15 @@ _LIMITS = table_panel(
     "How many keys a team has, and what they may send together in a minute; a limit is absent "
     "unless every key of the team has one. Of a key, nothing but its team and limits is read. "
     f"{_IF_ALLOWED}",
-    rows(_named(_KEYS)),
+    rows(_named(f"group by (team_id) ({_KEYS})")),
+    rows(_KEYS),
     rows(_by_team("aione_team_requests_per_minute_limit")),
     rows(_by_team("aione_team_tokens_per_minute_limit")),
     columns={
         "team_name": wide_column("Team", 110),
-        "Value #A": number_column("Keys", 60),
-        "Value #B": number_column("Requests/min", 132),
-        "Value #C": number_column("Tokens/min", 110),
+        "Value #B": number_column("Keys", 60),
+        "Value #C": number_column("Requests/min", 132),
+        "Value #D": number_column("Tokens/min", 110),
     },
     hidden=("team_id",),
     empty=("team_name", "no key is known", _KEYS),

@@ -65,8 +65,8 @@ TAGS = table_panel(
 ).sort_by([_by_acus])
 
 _every_group = [
-    f'label_replace({f.GROUPS[window]}, "group", "(in no group)", "group", "")'
-    for window in ("cycle", "previous_cycle")
+    f'label_replace({read}, "group", "(in no group)", "group", "")'
+    for read in (f"group by (group) ({f.GROUPS['cycle']})", *f.GROUPS.values())
 ]
 GROUPS = table_panel(
     "Groups",
@@ -76,8 +76,8 @@ GROUPS = table_panel(
     *(rows(read) for read in _every_group),
     columns={
         "group": wide_column("Group (may overlap)", 170),
-        "Value #A": number_column("ACUs", 90),
-        "Value #B": number_column("Last cycle", 100),
+        "Value #B": number_column("ACUs", 90),
+        "Value #C": number_column("Last cycle", 100),
     },
     empty=("group", "no group is known", f.GROUPS["cycle"]),
     width=10,

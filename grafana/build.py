@@ -12,6 +12,7 @@ from grafana.boards.cost import board as cost
 from grafana.boards.exporter import board as exporter
 from grafana.boards.overview import board as overview
 from grafana.boards.queue_and_sessions import board as queue_and_sessions
+from grafana.boards.teams import board as teams
 from grafana.builders.board import Board
 
 FOLDER = Path(__file__).parent / "dashboards"
@@ -20,6 +21,7 @@ BOARDS: tuple[Board, ...] = tuple(
     for module in (
         overview,
         cost,
+        teams,
         monthly_report,
         ai_spend,
         adoption,

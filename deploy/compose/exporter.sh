@@ -1,8 +1,8 @@
 #!/bin/sh
 # What the containers of the exporter's image run: `exporter.sh serve`, `history`, `password`.
 #
-# With a key of any source it is the real thing; without one it is the demo, with a price and a pool of
-# its own so that no panel is empty. Which of the two the volumes hold figures of is kept in $KEPT/kind,
+# With a key of any source it is the real thing; without one it is the demo, with a price, a pool and
+# teams of its own so that no panel is empty. Which of the two the volumes hold figures of is kept in $KEPT/kind,
 # and the other is refused: invented figures and real ones must never be mixed.
 set -eu
 
@@ -14,6 +14,7 @@ if [ -n "$keys" ]; then
 else
     kind=demo
     export DEVIN_ACU_PRICE="${DEVIN_ACU_PRICE:-2.25}" DEVIN_ACU_POOL="${DEVIN_ACU_POOL:-25000}"
+    export DEVIN_TEAMS_FILE="${DEVIN_TEAMS_FILE:-/compose/demo-teams.yml}"
 fi
 
 # keep NAME: put what is on standard input into $KEPT/NAME, whole or not at all.

@@ -21,6 +21,12 @@ from deploy.demo.web import ANY, HOST
 
 EXPORTER = str(Path(sys.executable).with_name("devin-exporter"))
 PORT = 9877
+INVENTED = {
+    "DEVIN_ACU_PRICE": "2.25",
+    "DEVIN_ACU_POOL": "25000",
+    "DEVIN_TEAMS_FILE": str(prometheus.ROOT / "deploy" / "compose" / "demo-teams.yml"),
+}
+"""What the simulated API does not know; used where it is not set."""
 METRICS = "Metrics: "
 """The last that it prints."""
 
@@ -36,6 +42,7 @@ def main() -> int:
         Processes(signals, Path(folder)) as processes,
     ):
         try:
+            _invent()
             exporter = _start_exporter(processes)
         except EndedError:
             return 0
@@ -47,6 +54,14 @@ def main() -> int:
             _show(processes, exporter, folder=Path(folder), tools=tools)
         processes.end(exporter)
         return exporter.popen.returncode
+
+
+def _invent() -> None:
+    """Set price, pool and teams, unless they are set, for all that is started."""
+    for name, value in INVENTED.items():
+        if name not in os.environ:
+            os.environ[name] = value
+            say(f"Invented for the demo: {name}={value}")
 
 
 def _start_exporter(processes: Processes) -> Process:

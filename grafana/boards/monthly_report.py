@@ -2,9 +2,9 @@
 
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
-from grafana.boards.cost.by_organization import CYCLE_BEFORE
-from grafana.boards.cost.forecast import FORECAST, FORECAST_IS
-from grafana.builders import cycles, days, names
+from grafana.boards.cost.by_organization import COST_BEFORE, CYCLE_BEFORE
+from grafana.boards.cost.forecast import FORECAST, FORECAST_IS, SO_FAR
+from grafana.builders import cycles, days, money, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.colours import PRODUCTS
@@ -22,7 +22,8 @@ from grafana.builders.tables import Ranked, number_column, ranking_table, table_
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 
 USERS_SHOWN = 15
-LAST = "Of the last complete billing cycle, at the price as last known."
+LAST = "Of the last complete billing cycle."
+LAST_PRICE = "At the price as last known."
 
 
 def _at_its_end(figure: q.Scoped) -> str:
@@ -41,7 +42,10 @@ _total = q.total(q.USE_PREVIOUS_CYCLE)
 _total_before = _at_its_end(q.USE_PREVIOUS_CYCLE)
 _of_sessions = q.total(q.USE_PREVIOUS_CYCLE, ', product="devin"')
 _per_merged = f"{_of_sessions} / ({_at_its_end(q.MERGED_CYCLE)} > 0)"
+_cost = money.previous_cycle(_total)
+_forecast = money.forecast(SO_FAR, FORECAST)
 _products = f"sum by (product) ({q.scoped(q.USE_PREVIOUS_CYCLE)}) != 0"
+_cost_of_products = f"{money.products_of_previous(_products)} != 0"
 _users = q.of_users(q.DAILY_USE_OF_USERS, cycles.users_of_previous)
 _top = f"topk({USERS_SHOWN}, {_users})"
 _two_before = cycles.at_previous_end(
@@ -58,11 +62,12 @@ CARDS = (
         in_currency(
             stat_panel(
                 "Cost of the last cycle",
-                f"{LAST} Beside it the change of ACUs against the cycle before.",
+                f"{LAST} {money.AT_ITS_PRICE} Beside it the change of ACUs against the cycle "
+                "before.",
                 LOCAL,
                 now(
                     days.with_line(
-                        q.cost(_total),
+                        _cost,
                         days.as_text(f"round({q.PREVIOUS_CYCLE_DAYS})", "in $1 days"),
                         "its length is not known",
                     ),
@@ -73,9 +78,9 @@ CARDS = (
             )
         ),
         Change(
-            ratio=f"({_total} / ({_total_before} > 0) - 1) and on () {q.price()}",
+            ratio=f"({_total} / ({_total_before} > 0) - 1) and on () {q.price_of_product()}",
             than=_than("the one before"),
-            compared=q.cost(_total),
+            compared=_cost,
             rise_is_good=False,
         ),
         now,
@@ -94,7 +99,7 @@ CARDS = (
             "request that Devin opened in it and that was merged when it ended. The API has no "
             "past of pull requests: it is known of cycles that ended while the exporter ran.",
             LOCAL,
-            now(q.cost(_per_merged), "of the last cycle"),
+            now(q.cost_of_sessions(_per_merged), "of the last cycle"),
             width=6,
             empty="not known",
             missing=[NO_PRICE],
@@ -104,19 +109,19 @@ CARDS = (
         in_currency(
             stat_panel(
                 "Forecast of this cycle",
-                f"{FORECAST_IS} At the price as last known. Beside it the change of ACUs against "
+                f"{FORECAST_IS} {money.AT_ITS_PRICE} Beside it the change of ACUs against "
                 "the last cycle.",
                 LOCAL,
-                now(q.cost(FORECAST), "at its end"),
+                now(_forecast, "at its end"),
                 width=6,
                 empty="no forecast",
                 missing=[NO_PRICE],
             )
         ),
         Change(
-            ratio=f"(({FORECAST}) / ({_total} > 0) - 1) and on () {q.price()}",
+            ratio=f"(({FORECAST}) / ({_total} > 0) - 1) and on () {q.price_of_product()}",
             than=_than("the last one"),
-            compared=q.cost(FORECAST),
+            compared=_forecast,
             rise_is_good=False,
         ),
         now,
@@ -125,10 +130,11 @@ CARDS = (
 
 BY_ORGANIZATION = table_panel(
     "By organization",
-    f"{LAST} Change is against the cycle before. Organizations hold cloud sessions alone; use in "
+    f"{LAST} {money.AT_ITS_PRICE} Change is that of ACUs against the cycle before, whose cost is "
+    "at the price as last known. Organizations hold cloud sessions alone; use in "
     "IDE and terminal is tied to users.",
     rows(names.organization_names(CYCLE_BEFORE)),
-    rows(q.cost(CYCLE_BEFORE)),
+    rows(COST_BEFORE),
     rows(CYCLE_BEFORE),
     rows(q.cost(_two_before)),
     rows(f"{CYCLE_BEFORE} / on (org_id) ({_two_before} > 0) - 1"),
@@ -147,10 +153,10 @@ BY_ORGANIZATION = table_panel(
 
 BY_PRODUCT = ranking_table(
     "By product",
-    LAST,
-    rows(q.cost(_products)),
+    f"{LAST} {money.AT_ITS_PRICE}",
+    rows(_cost_of_products),
     ranked=Ranked(label="product", names="Product", figures="Cost", words=[*PRODUCTS]),
-    empty=("no cost of a product is known", q.cost(_products)),
+    empty=("no cost of a product is known", _cost_of_products),
     money=True,
     width=10,
     height=10,
@@ -158,7 +164,7 @@ BY_PRODUCT = ranking_table(
 
 TOP_USERS = ranking_table(
     "Top users",
-    f"{LAST} The {USERS_SHOWN} users with most, of those whose use is on record; with "
+    f"{LAST} {LAST_PRICE} The {USERS_SHOWN} users with most, of those whose use is on record; with "
     "organizations chosen: their members, with all that they used. Reads the recording rule of "
     "deploy/prometheus/rules.yml.",
     rows(q.cost(names.with_user_name(_top, _users))),

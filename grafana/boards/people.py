@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders import days, names
+from grafana.builders import days, money, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.charts import RUNNING, bar_panel, by_product, running_day_apart
@@ -52,6 +52,8 @@ _everybody = _people(_of_users())
 _each_alone = _people(_of_users(', user_id!="other"'))
 _this = f"sum({_of_person('cycle')})"
 _each_day = f"sum({_of_person('yesterday', days.OF_DAY_ENDING_AT_EIGHT)})"
+_products_of_day = f"sum by (product) ({_of_person('yesterday', days.OF_DAY_ENDING_AT_EIGHT)})"
+_cost = money.of_products_in_range(_products_of_day)
 _by_day = f"sum by (product) ({_of_person('yesterday', days.OF_DAY_FROM_HERE)})"
 _running = days.running(
     f"sum by (product) ({_of_person('today', days.RUNNING_DAY_FROM_HERE)})", _by_day
@@ -93,10 +95,11 @@ CARDS = (
     in_currency(
         stat_panel(
             "Cost in the range",
-            "Over the whole billing days that ended within the range, at the price as last known "
-            "(DEVIN_ACU_PRICE).",
+            "Over the whole billing days that ended within the range, each at the price of that "
+            "day where it is known, else at the price as last known. Absent where a product "
+            "that was used has no price.",
             LOCAL,
-            of_range(q.cost(days.in_range(_each_day), q.AT_NOW), "whole days"),
+            of_range(_cost, "whole days"),
             empty="no use",
             missing=[NO_PRICE_IN_RANGE, NOTHING],
         ),

@@ -25,6 +25,7 @@ BILLING_TIMEZONE = "Etc/GMT+8"
 BOARDS = {
     "devin-overview": "Overview",
     "devin-cost": "Cost",
+    "devin-teams": "Teams",
     "devin-monthly-report": "Monthly report",
     "devin-ai-spend": "AI spend",
     "devin-adoption": "Adoption",

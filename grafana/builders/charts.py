@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from grafana_foundation_sdk.builders import common, dashboard, statetimeline, timeseries
+from grafana_foundation_sdk.builders import common, statetimeline, timeseries
 from grafana_foundation_sdk.models import common as options
-from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.builders.colours import BLUE, GREY, PRODUCTS
-from grafana.builders.overrides import colour, fixed, setting, spoken, unset
+from grafana.builders.overrides import BY_PALETTE, colour, fixed, setting, spoken, unset
 from grafana.builders.panels import EVERY_DAY, NO_DAY, NOTHING_TO_DRAW, framed
 from grafana.builders.queries import Query
 
@@ -85,6 +84,11 @@ def bar_panel(
 RUNNING = ", so far today"
 
 
+RUNNING_IS = (
+    "The running day is lighter, and shown as far as it has gone; totals hold complete days."
+)
+
+
 def running_day_apart(panel: timeseries.Panel) -> timeseries.Panel:
     """The running day's bar is lighter and not in the legend."""
     return panel.override_by_regexp(
@@ -117,14 +121,13 @@ def line_panel(
     many: bool = False,
 ) -> timeseries.Panel:
     """A line for each series; `many` where their names are not known beforehand."""
-    palette = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)
     return (
         _course(title, about, unit, queries, axis=axis, size=(width, height), empty=empty)
         .interval("1m")
         .line_width(2)
         .fill_opacity(0)
         .show_points(options.VisibilityMode.AUTO)
-        .color_scheme(palette if many else fixed(BLUE))
+        .color_scheme(BY_PALETTE if many else fixed(BLUE))
     )
 
 

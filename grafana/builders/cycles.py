@@ -10,7 +10,15 @@ from grafana.builders.days import (
     mean_of_seven_days,
     running_day,
 )
-from grafana.builders.promql import ANY_INSTANCE, PREVIOUS_CYCLE_START, Scoped, last, scoped
+from grafana.builders.promql import (
+    ANY_INSTANCE,
+    PREVIOUS_CYCLE_DAYS,
+    PREVIOUS_CYCLE_START,
+    Scoped,
+    last,
+    latest,
+    scoped,
+)
 
 _START = "devin_billing_cycle_start_timestamp_seconds"
 _END = "devin_billing_cycle_end_timestamp_seconds"
@@ -19,6 +27,9 @@ OF_THE_DAY_TO_EIGHT = "[22h] offset -7h59m"
 UP_TO_THIS_DAY = "[40d:1d] offset -16h"
 """At a day's start: midnights that stand for the days up to that one; no cycle is longer."""
 TWO_CYCLES = "[65d:1d]"
+DAYS_SO_FAR = "[40d:1d] offset 7h59m"
+"""Now: midnights that stand for the days that are over."""
+THIRTEEN_CYCLES = "[400d:1d] offset 7h59m"
 _of_this_day = f"max({last(_START, OF_THE_DAY_FROM_HERE)})"
 _of_each_day = f"max({last(_START, OF_THE_DAY_TO_EIGHT)})"
 _this_cycle = f'count_values("start", {_of_this_day})'
@@ -54,6 +65,25 @@ def forecast_course(figure: Scoped, today: Scoped) -> str:
     return f"({course(figure, today)}) + {left} * {mean}"
 
 
+_start = f"max({latest(_START)})"
+_running = f'count_values("start", {_start})'
+_days_over = f"floor((time() - {_start} + 60) / 86400)"
+
+
+def so_far(each: str, today: str) -> str:
+    """Of the running cycle, of days (`each` of `days.each_day`) and the running one.
+
+    Absent unless every day is known.
+    """
+    read = f"({_by_cycle(each)}){DAYS_SO_FAR}"
+    summed, counted = (
+        f"sum without (start) ({function}({read}) and on (start) {_running})"
+        for function in ("sum_over_time", "count_over_time")
+    )
+    later = f"({summed} + ({today})) and ({counted} == on () group_left () {_days_over})"
+    return f"(({later}) or (({today}) and on () ({_days_over} == 0)))"
+
+
 _previous = f'count_values("start", {PREVIOUS_CYCLE_START})'
 
 
@@ -70,3 +100,45 @@ def users_of_previous(selector: str) -> str:
     read = f"{ANY_INSTANCE} (last_over_time({selector}{OF_DAY_ENDING_AT_EIGHT}))"
     days = f"sum_over_time(({_by_cycle(read)}){TWO_CYCLES})"
     return f"sum by (user_id) ({days} and on (start) {_previous})"
+
+
+def of_previous(each: str) -> str:
+    """Of the last complete cycle, of days; absent unless every day is known."""
+    read = f"({_by_cycle(each)}){TWO_CYCLES}"
+    summed, counted = (
+        f"sum without (start) ({function}({read}) and on (start) {_previous})"
+        for function in ("sum_over_time", "count_over_time")
+    )
+    return f"({summed} and ({counted} == on () group_left () round({PREVIOUS_CYCLE_DAYS})))"
+
+
+def _date(start: str) -> str:
+    return f"(10000 * year({start}) + 100 * month({start}) + day_of_month({start}))"
+
+
+def _dated(values: str, says: str) -> str:
+    return f'label_replace({values}, "cycle", "{says}", "cycle", "(....)(..)(..)")'
+
+
+_by_date = f'on () group_left (cycle) count_values("cycle", {_date(_of_each_day)})'
+_length = f"round((max({last(_END, OF_THE_DAY_TO_EIGHT)}) - {_of_each_day}) / 86400)"
+
+
+def each_cycle(each: str) -> str:
+    """Of each complete cycle of the last 400 days, of days; `cycle` is the date that it began on.
+
+    Absent unless every day of it is known.
+    """
+    summed, counted = (
+        f"{function}((({each}) * {_by_date}){THIRTEEN_CYCLES})"
+        for function in ("sum_over_time", "count_over_time")
+    )
+    lengths = f"max_over_time(({_length} * {_by_date}){THIRTEEN_CYCLES})"
+    whole = f"{summed} and ({counted} == on (cycle) group_left () {lengths})"
+    return _dated(whole, "$1-$2-$3")
+
+
+def as_running_one(values: str) -> str:
+    """Values of the running cycle with the date that it began on as the label `cycle`."""
+    dated = _dated(f'count_values("cycle", {_date(_start)})', "$1-$2-$3, so far")
+    return f"({values}) * on () group_left (cycle) {dated}"

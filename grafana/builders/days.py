@@ -19,6 +19,7 @@ from grafana.builders.promql import (
 OF_DAY_FROM_HERE = "[23h50m] offset -47h59m"
 OF_DAY_ENDING_AT_EIGHT = "[23h50m] offset -31h59m"
 RUNNING_DAY_FROM_HERE = "[23h58m] offset -23h59m"
+PRICE_OF_DAY_ENDING_AT_EIGHT = "[22h50m] offset -6h50m"
 CALENDAR_DAY_FROM_HERE = "[1h59m] offset -25h59m"
 """At 08:00 UTC of a calendar day: what was said of it from 08:00 to 09:59 UTC of the next one.
 

@@ -13,6 +13,7 @@ def fixed(colour: str) -> dashboard.FieldColor:
     return dashboard.FieldColor().mode(model.FieldColorModeId.FIXED).fixed_color(colour)
 
 
+BY_PALETTE = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)
 BY_THRESHOLD = dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS)
 
 

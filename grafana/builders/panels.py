@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from grafana_foundation_sdk.builders import (
+    barchart,
     bargauge,
     common,
     prometheus,
@@ -50,7 +51,15 @@ LOCAL = "locale"
 """Grafana's unit with separators of thousands."""
 
 Panel = Builder[model.Panel]
-P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel, statetimeline.Panel)
+P = TypeVar(
+    "P",
+    stat.Panel,
+    timeseries.Panel,
+    bargauge.Panel,
+    barchart.Panel,
+    table.Panel,
+    statetimeline.Panel,
+)
 Missing = tuple[str, str, str]
 """A card's word for why it has no figure, what stands above it, and when that holds."""
 
@@ -59,7 +68,7 @@ NO_PRICE, NO_PRICE_IN_RANGE = (
     (
         "no price",
         "DEVIN_ACU_PRICE",
-        f"({q.none_of(q.price(at))}) unless on () ({q.NOTHING_OF_OURS})",
+        f"({q.none_of(q.price_of_product(at=at))}) unless on () ({q.NOTHING_OF_OURS})",
     )
     for at in ("", q.AT_NOW)
 )
@@ -206,7 +215,7 @@ def total_panel(
     )
 
 
-T = TypeVar("T", stat.Panel, timeseries.Panel, bargauge.Panel)
+T = TypeVar("T", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel)
 
 
 def as_people_write(panel: T, raw: Iterable[str]) -> T:

@@ -143,8 +143,17 @@ def total(
 
 
 def price(at: str = "") -> str:
-    """1 ACU's price as last known, with the label `currency`."""
+    """1 ACU's price as last known, with the label `currency`; none if products have their own."""
     return f"topk(1, max by (currency) ({last('devin_acu_price', PRICE_WITHIN + at)}))"
+
+
+def price_of_product(matchers: str = "", at: str = "") -> str:
+    """A product's price as last known, with the label `currency`; without matchers that of any."""
+    read = last("devin_product_acu_price", PRICE_WITHIN + at, JOB + matchers)
+    return f"topk(1, max by (currency) ({read}))"
+
+
+PRICE_OF_SESSIONS = price_of_product(', product="devin"')
 
 
 KNOWN_TO_GRAFANA = (
@@ -156,7 +165,7 @@ SIGNS = {"CNY": "¥", "CAD": "C$$", "AUD": "A$$", "SGD": "S$$", "HKD": "HK$$", "
 
 def unit_of_price(at: str = "") -> str:
     """The price with a label `unit`, Grafana's: the currency's sign, else its code as a suffix."""
-    unit = f'label_replace({price(at)}, "unit", "count:$1", "currency", "(.*)")'
+    unit = f'label_replace({price_of_product(at=at)}, "unit", "count:$1", "currency", "(.*)")'
     unit = f'label_replace({unit}, "unit", "currency$1", "currency", "({KNOWN_TO_GRAFANA})")'
     for code, sign in SIGNS.items():
         unit = f'label_replace({unit}, "unit", "currency:{sign}", "currency", "{code}")'
@@ -173,12 +182,17 @@ def cost(acus: str, at: str = "") -> str:
     return f"({acus}) * on () group_left (currency) {price(at)}"
 
 
-def cost_of_day(acus: str) -> str:
+def cost_of_sessions(acus: str) -> str:
+    """Money for ACUs of cloud sessions (product devin), at the price as last known."""
+    return f"({acus}) * on () group_left (currency) {PRICE_OF_SESSIONS}"
+
+
+def cost_of_day(acus: str, at: str = "", *, window: str = PRICE_OF_DAY_FROM_HERE) -> str:
     """Money for a day's ACUs by product, at that day's price of each; with the label `currency`."""
-    of_products = last("devin_product_acu_price", PRICE_OF_DAY_FROM_HERE)
+    of_products = last("devin_product_acu_price", window)
     own = f"topk by (product) (1, max by (product, currency) ({of_products}))"
     by_product = f"({acus}) * on (product) group_left (currency) {own}"
-    return f"({by_product}) or ({cost(acus)})"
+    return f"({by_product}) or ({cost(acus, at)})"
 
 
 _START = f"max({latest('devin_billing_cycle_start_timestamp_seconds')})"

@@ -68,6 +68,7 @@ def bar_column(
         width,
         *([setting("unit", unit), setting("decimals", decimals)] if unit else []),
         setting("min", 0),
+        setting("fieldMinMax", value=True),  # not that of all columns
         setting("custom.cellOptions", cell),
         *(judged if by_threshold else [colour(BLUE)]),
         *settings,

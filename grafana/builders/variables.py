@@ -9,7 +9,7 @@ from grafana.builders.promql import (
     NOTHING_FOUND,
     ORGANIZATION,
     last,
-    price,
+    price_of_product,
 )
 from grafana.builders.queries import DATASOURCE
 
@@ -94,7 +94,7 @@ OF_ORGANIZATIONS = (ORGANIZATION_VARIABLE, TOTAL_VARIABLE)
 CURRENCY_VARIABLE = _hidden(
     "currency",
     "What the price of an ACU is in.",
-    f"query_result({price(AT_NOW)} or on () "
+    f"query_result({price_of_product(at=AT_NOW)} or on () "
     'label_replace(vector(1), "currency", "no price", "", ""))',
 ).regex('/currency="([^"]+)"/')
 

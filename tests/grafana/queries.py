@@ -20,7 +20,7 @@ OF_PROMETHEUS = {
     "process_resident_memory_bytes": set[str](),
     "prometheus_build_info": set[str](),
     "ALERTS": {"alertname", "alertstate", "severity", "task", "org_id", "user_id"}
-    | {"service_user_id", "status_detail"},
+    | {"service_user_id", "team", "status_detail"},
 }
 OF_TARGETS = {"job", "instance"}
 OF_REPLICAS = {"instance", "pod", "endpoint"}

@@ -240,6 +240,8 @@ OF_MANY_SERIES = {
     "Memory",
     "Hypervisors",
     "Fullest hypervisors",
+    "Cost by billing cycle",
+    "Cost by day and team",
 }
 """Panels whose series are not known beforehand; no palette could tell them all apart."""
 

@@ -125,7 +125,7 @@ def test_what_is_against_the_schema_is_found() -> None:
 
 def test_every_dashboard_has_an_identity_of_its_own() -> None:
     models = [Dashboard(path).model for path in DASHBOARDS]
-    assert len(models) == len(BOARDS) == 8
+    assert len(models) == len(BOARDS) == 9
     for key in ("uid", "title"):
         assert len({model[key] for model in models}) == len(models)
     assert all(Dashboard(path).uid == path.stem for path in DASHBOARDS)

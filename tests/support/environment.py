@@ -17,6 +17,7 @@ from exporter.sources.devin.billing.windows import DAY, billing_day, day_number
 from tests.support.processes import finished, running
 from tests.support.prometheus import (
     BETWEEN_LOOKS,
+    ROOT,
     RULES,
     SHIPPED,
     Prometheus,
@@ -28,6 +29,7 @@ from tests.support.prometheus import (
 from tests.support.rig import KEY, Clock, simulated_api
 
 SIZE = Size(organizations=4, users=30, days=160)
+TEAMS = ROOT / "deploy" / "compose" / "demo-teams.yml"
 ORGANIZATIONS_KEY = "cog_of_the_first_organization"
 V2_KEY, GATEWAYS_TOKEN = "apk_user_of_the_tests", "aione_of_the_tests"
 DAYS = 90
@@ -86,6 +88,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             "DEVIN_ACU_PRICE": "2.25",
             "DEVIN_ACU_POOL": "4000",
             "DEVIN_SESSION_TITLES": "true",
+            "DEVIN_TEAMS_FILE": str(TEAMS),
             "DEVIN_REQUESTS_PER_SECOND": "1000",
             "DEVIN_V2_API_KEY": V2_KEY,
             "AIONE_API_URL": api.url,

@@ -1,25 +1,25 @@
 """AI spend: what Devin costs beside what the models behind the AIone gateway cost."""
 
-from grafana.boards.ai_spend import gateway, gateway_quality
-from grafana.boards.cost.by_organization import THIS_CYCLE
-from grafana.builders import days, names
+from grafana.boards.ai_spend import gateway, gateway_billing, gateway_quality
+from grafana.boards.cost.by_organization import COST_OF_THIS, THIS_CYCLE
+from grafana.builders import days, money, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
-from grafana.builders.charts import bar_panel, by_product
+from grafana.builders.charts import RUNNING, RUNNING_IS, bar_panel, by_product, running_day_apart
 from grafana.builders.panels import LOCAL, NO_PRICE, NOTHING, in_currency, stat_panel
 from grafana.builders.queries import now, over_time, rows
 from grafana.builders.tables import Ranked, ranking_table
 from grafana.builders.variables import OF_ORGANIZATIONS
 
-AT_PRICE = "ACUs at the price as last known (DEVIN_ACU_PRICE)."
+AT_PRICE = money.AT_ITS_PRICE
 _first = f"topk({gateway.SHOWN}, {THIS_CYCLE})"
-_named = q.cost(names.with_organization_name(_first, THIS_CYCLE))
-_yesterday = f"round({q.total(q.USE_YESTERDAY)} * on () {q.price()}, 0.01)"
+_named = names.with_organization_name(f"{COST_OF_THIS} and on (org_id) {_first}", THIS_CYCLE)
+_yesterday = f"round({money.yesterday()}, 0.01)"
 
 _rest = in_currency(
     gateway.others(
         "Devin: other cost",
-        q.cost(THIS_CYCLE),
+        COST_OF_THIS,
         key="org_id",
         top=f"({_first})",
         unit=LOCAL,
@@ -35,7 +35,7 @@ _BY_ORGANIZATION = Stack(
             "what they lack.",
             rows(_named),
             ranked=Ranked(label="org_name", names="Organization", figures="Cost"),
-            empty=("no cost of an organization is known", q.cost(THIS_CYCLE)),
+            empty=("no cost of an organization is known", COST_OF_THIS),
             money=True,
             width=12,
             height=11,
@@ -61,7 +61,7 @@ BOARD = Board(
                         LOCAL,
                         now(
                             days.with_line(
-                                q.cost(q.total(q.USE_TODAY)),
+                                money.today(),
                                 days.as_text(f"sum({_yesterday})", "so far; $1 yesterday"),
                                 "so far",
                             ),
@@ -76,7 +76,7 @@ BOARD = Board(
                         "Devin this cycle",
                         f"Cost of the running billing cycle so far. {AT_PRICE}",
                         LOCAL,
-                        now(q.cost(q.total(q.USE_CYCLE)), "so far"),
+                        now(money.cycle_so_far(q.total(q.USE_CYCLE)), "so far"),
                         width=6,
                         missing=[NO_PRICE],
                     ),
@@ -88,22 +88,27 @@ BOARD = Board(
             "",
             [
                 in_currency(
-                    by_product(
-                        bar_panel(
-                            "Devin: cost by day",
-                            "Cost of each complete billing day by product, at the price of that "
-                            "day, of the products that the range has any of.",
-                            LOCAL,
-                            over_time(
-                                days.used_in_range(
-                                    q.USE_YESTERDAY,
-                                    q.cost_of_day(days.daily(q.USE_YESTERDAY, by="product")),
+                    running_day_apart(
+                        by_product(
+                            bar_panel(
+                                "Devin: cost by day",
+                                "Cost of each complete billing day by product, of those that the "
+                                f"range has any of. {money.DAYS_AT_ITS_PRICE} {RUNNING_IS}",
+                                LOCAL,
+                                over_time(
+                                    days.used_in_range(
+                                        q.USE_YESTERDAY,
+                                        money.of_day(by="product"),
+                                    ),
+                                    "{{product}}",
+                                    step="1d",
                                 ),
-                                "{{product}}",
-                                step="1d",
-                            ),
-                            axis="cost",
-                            empty="no whole day with a price is known in this range",
+                                over_time(
+                                    money.of_running_day(), f"{{{{product}}}}{RUNNING}", step="1d"
+                                ),
+                                axis="cost",
+                                empty="no whole day with a price is known in this range",
+                            )
                         )
                     ),
                     over_range=True,
@@ -118,6 +123,7 @@ BOARD = Board(
                 gateway.COST_BY_TEAM,
             ],
         ),
+        ("AIone gateway: billing and keys", gateway_billing.BILLING),
         ("AIone gateway: use", [*gateway.USE, *gateway.RANKINGS]),
         (
             "AIone gateway: speed, errors and state",

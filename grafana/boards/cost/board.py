@@ -10,10 +10,17 @@ from grafana.boards.cost.forecast import (
     SO_FAR,
 )
 from grafana.boards.cost.of_the_enterprise import OF_THE_ENTERPRISE
-from grafana.builders import cycles, days, names
+from grafana.builders import cycles, days, money, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
-from grafana.builders.charts import bar_panel, by_product, line_panel
+from grafana.builders.charts import (
+    RUNNING,
+    RUNNING_IS,
+    bar_panel,
+    by_product,
+    line_panel,
+    running_day_apart,
+)
 from grafana.builders.colours import AMBER, BLUE, GREY, PRODUCTS
 from grafana.builders.overrides import (
     CATEGORIES,
@@ -46,7 +53,7 @@ from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 OF_SESSIONS = q.total(q.USE_CYCLE, ', product="devin"')
 PER_MERGED = f"{OF_SESSIONS} / ({q.total(q.MERGED_CYCLE)} > 0)"
 
-_cost_by_day = q.cost_of_day(days.daily(q.USE_YESTERDAY, by="product"))
+_cost_by_day = money.of_day(by="product")
 _limit_of_users = f"max by (user_id) ({q.latest('devin_user_cycle_limit_acus')})"
 _users = q.of_users(
     "devin_user_consumption_cycle_acus",
@@ -62,18 +69,19 @@ CARDS = (
     in_currency(
         stat_panel(
             "Cost so far",
-            "ACUs of the running billing cycle at the price as last known (DEVIN_ACU_PRICE).",
+            f"Of the running billing cycle. {money.AT_ITS_PRICE}",
             LOCAL,
-            now(q.cost(SO_FAR), "in this cycle"),
+            now(money.cycle_so_far(SO_FAR), "in this cycle"),
             missing=[NO_PRICE, NOTHING],
         ),
     ),
     in_currency(
         stat_panel(
             "Cost at the end",
-            f"Of the running billing cycle, at the price as last known. {FORECAST_IS}",
+            f"Of the running billing cycle. {FORECAST_IS} With the cost of these days. "
+            f"{money.AT_ITS_PRICE}",
             LOCAL,
-            now(q.cost(FORECAST), "forecast"),
+            now(money.forecast(SO_FAR, FORECAST), "forecast"),
             missing=[NO_PRICE],
         ),
     ),
@@ -98,7 +106,7 @@ CARDS = (
             LOCAL,
             now(
                 days.with_line(
-                    q.cost(PER_MERGED),
+                    q.cost_of_sessions(PER_MERGED),
                     days.as_text(f"round({PER_MERGED}, 0.01)", "$1 ACUs"),
                     "ACUs",
                 ),
@@ -118,19 +126,22 @@ CARDS = (
 )
 
 BY_DAY = in_currency(
-    by_product(
-        bar_panel(
-            "Cost by day and product",
-            "Cost of each complete billing day, at the price of that day, of the products that the "
-            "range has any of.",
-            LOCAL,
-            over_time(
-                days.used_in_range(q.USE_YESTERDAY, _cost_by_day),
-                "{{product}}",
-                step="1d",
-            ),
-            axis="cost",
-            empty="no whole day with a price is known in this range",
+    running_day_apart(
+        by_product(
+            bar_panel(
+                "Cost by day and product",
+                f"Cost of each complete billing day, of the products that the range has any of. "
+                f"{money.DAYS_AT_ITS_PRICE} {RUNNING_IS}",
+                LOCAL,
+                over_time(
+                    days.used_in_range(q.USE_YESTERDAY, _cost_by_day),
+                    "{{product}}",
+                    step="1d",
+                ),
+                over_time(money.of_running_day(), f"{{{{product}}}}{RUNNING}", step="1d"),
+                axis="cost",
+                empty="no whole day with a price is known in this range",
+            )
         )
     ),
     over_range=True,
@@ -218,7 +229,7 @@ BOARD = Board(
                     f"{ENTERPRISE_ONLY}",
                     rows(_sessions),
                     rows(_acus),
-                    rows(q.cost(_acus)),
+                    rows(q.cost_of_sessions(_acus)),
                     columns={
                         "category": wide_column(
                             "Category", 170, setting("mappings", [words(*CATEGORIES)])

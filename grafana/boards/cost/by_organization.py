@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders import days, names
+from grafana.builders import days, money, names
 from grafana.builders import promql as q
 from grafana.builders.colours import BAD, BLUE, GOOD, NONE, WARNING
 from grafana.builders.overrides import colour, setting, thresholds
@@ -40,6 +40,8 @@ def _closeness_column(name: str) -> Column:
 
 THIS_CYCLE = _of_organizations("cycle")
 CYCLE_BEFORE = _of_organizations("previous_cycle")
+COST_OF_THIS = money.rows_so_far("organization", "org_id", THIS_CYCLE, q.ORGANIZATION)
+COST_BEFORE = money.rows_of_previous("organization", "org_id", CYCLE_BEFORE, q.ORGANIZATION)
 LIMIT = _limit("")
 LOCAL_LIMIT = _limit("local_agent_")
 _each_organization = q.last(
@@ -52,14 +54,14 @@ CLOSENESS = thresholds(GOOD, (0.8, WARNING), (1, BAD), below=NONE)
 BY_ORGANIZATION = (
     table_panel(
         "Cost by organization",
-        "Of the running billing cycle so far, and of the whole cycle before, at the price as last "
-        "known; change is that of the mean day of each. By day: ACUs of each complete day of the "
-        "last 30 (with fixed dates: of those). Used is this cycle's ACUs against the "
-        "organization's limits: cloud sessions against the limit shown, IDE and CLI use against "
-        "the local one. What organizations lack stands under «Not attributed».",
+        "Of the running billing cycle so far, and of the whole cycle before. "
+        f"{money.AT_ITS_PRICE} Change is that of the mean day of each. By day: ACUs of each "
+        "complete day of the last 30 (with fixed dates: of those). Used is this cycle's ACUs "
+        "against the organization's limits: cloud sessions against the limit shown, IDE and CLI "
+        "use against the local one. What organizations lack stands under «Not attributed».",
         rows(names.organization_names(THIS_CYCLE)),
-        rows(q.cost(THIS_CYCLE)),
-        rows(q.cost(CYCLE_BEFORE)),
+        rows(COST_OF_THIS),
+        rows(COST_BEFORE),
         over_time(BY_DAY, "", step="1d"),
         rows(THIS_CYCLE),
         rows(LIMIT),

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.models import common as options
 
 from grafana.boards.firing_alerts import firing_panel
 from grafana.boards.overview.recent_sessions import recent_sessions
-from grafana.builders import days, names
+from grafana.builders import days, money, names
 from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
 from grafana.builders.charts import RUNNING, bar_panel, by_product, running_day_apart
@@ -62,7 +62,7 @@ _week_before = f"sum({q.latest('devin_previous_week_active_users', q.WHOLE_ENTER
 
 def _priced(change: Change) -> Change:
     """Nothing where no price is known."""
-    known = q.price(q.AT_NOW)
+    known = q.price_of_product(at=q.AT_NOW)
     return replace(
         change,
         compared=f"({change.compared}) and on () {known}",
@@ -75,10 +75,10 @@ CARDS = (
         in_currency(
             total_panel(
                 "Cost",
-                f"ACUs at the price as last known (DEVIN_ACU_PRICE). {WHOLE_DAYS}",
+                f"{money.DAYS_AT_ITS_PRICE} {WHOLE_DAYS}",
                 LOCAL,
                 over_time(
-                    days.with_days(q.cost(days.daily_in_range(q.USE_YESTERDAY), q.AT_NOW)),
+                    days.with_days(money.of_days_in_range()),
                     "{{line}}",
                     step="1d",
                 ),

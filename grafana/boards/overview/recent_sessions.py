@@ -93,7 +93,7 @@ def recent_sessions(*, height: int) -> table.Panel:
         rows(NAMED),
         rows(f"{_UPDATED} - on (session_id) {_CREATED}"),
         rows(_ACUS),
-        rows(q.cost(_ACUS)),
+        rows(q.cost_of_sessions(_ACUS)),
         FROM_LARGE,
         columns={
             "Value #A": column("Created", 105, setting("unit", "time:MM-DD HH:mm")),

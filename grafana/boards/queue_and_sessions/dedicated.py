@@ -3,26 +3,30 @@
 from grafana.builders import promql as q
 from grafana.builders.charts import line_panel
 from grafana.builders.overrides import setting, words
-from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, Panel
+from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, Panel, as_people_write
 from grafana.builders.queries import over_time, rows
 from grafana.builders.tables import column, number_column, table_panel, wide_column
 
+HYPERVISOR_STATUSES = ("available", "unavailable", "restarting", "draining", "offline")
 ACTIONS = ("allowed", "blocked", "flagged", "logged", "warned")
 _violations = (
     f"max by (guardrail_name, action_taken) ({q.latest('devin_guardrail_violations_cycle')})"
 )
 
 DEDICATED: tuple[Panel, ...] = (
-    line_panel(
-        "Hypervisors",
-        f"Hypervisors of a dedicated deployment, by status. {ENTERPRISE_ONLY}",
-        LOCAL,
-        over_time(f"max by (status) ({q.latest('devin_hypervisors')})", "{{status}}"),
-        axis="hypervisors",
-        width=7,
-        many=True,
-        empty="no hypervisor is known in this range",
-    ).decimals(0),
+    as_people_write(
+        line_panel(
+            "Hypervisors",
+            f"Hypervisors of a dedicated deployment, by status. {ENTERPRISE_ONLY}",
+            LOCAL,
+            over_time(f"max by (status) ({q.latest('devin_hypervisors')})", "{{status}}"),
+            axis="hypervisors",
+            width=7,
+            many=True,
+            empty="no hypervisor is known in this range",
+        ).decimals(0),
+        HYPERVISOR_STATUSES,
+    ),
     line_panel(
         "Fullest hypervisors",
         f"How much of a hypervisor is in use, the 10 fullest at each moment. {ENTERPRISE_ONLY}",

@@ -14,6 +14,7 @@ DAY, EVERY_SECONDS, DAYS = 86_400, 1_800, 45
 CYCLE_DAYS = 30
 BARE, UNPRICED = "bare", "unpriced"
 NOTHING, NO_PRICE, CURRENCY = "no_data", "no_price", "currency"
+NO_TEAMS = "no_teams"
 OF_TIME = {
     ("devin-exporter", "Version, plan"),
     ("devin-cost", "Days left"),
@@ -144,7 +145,9 @@ def test_without_a_price_there_is_no_money(viewers: dict[str, Viewer], path: Pat
     for title in money:
         assert not figures(panels[title]), title
         assert not {t.name for t in panels[title]} & CHANGES, title
-        assert {t.ref for t in panels[title] if t.ref.startswith("no_")} <= {NO_PRICE}, title
+        assert {t.ref for t in panels[title] if t.ref.startswith("no_")} <= {NO_PRICE, NO_TEAMS}, (
+            title
+        )
     if path.stem == "devin-overview":
         assert figures(panels["ACUs"])
         assert [t.ref for t in panels["Cost"]] == [NO_PRICE]

@@ -29,7 +29,9 @@ KNOWN_AFTER_SECONDS = 40 * 60
 RANGES_DAYS = (1, 7, 30, 90)
 QUEUE = {("devin-overview", "Queue", ref) for ref in "ABCD"}
 """One for each status: exactly one has data."""
-FIRING = {(uid, "Alerts that fire", "A") for uid in ("devin-overview", "devin-exporter")}
+FIRING = {
+    (uid, "Alerts that fire", "A") for uid in ("devin-overview", "devin-teams", "devin-exporter")
+}
 """What fires is another matter."""
 
 NEVER_FAILED = "nothing fails, is retried or skipped here"
@@ -38,6 +40,7 @@ FEW_OF_THEM = "there are no more of them here than are shown"
 ALL_READABLE = "the simulated gateway tells nothing that cannot be read"
 NO_SUCH_ROW = "the simulated API sends no row that cannot be read"
 NO_WEB_CONFIGURATION = "the exporter has no web configuration here"
+NO_INVOICE_YET = "the simulated gateway writes no invoice before the month is over"
 NO_PAST_OF_PULL_REQUESTS = "no cycle has ended here while the exporter ran"
 EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
     ("devin-exporter", "Failed attempts", "A"): (NEVER_FAILED, lambda *_: True),
@@ -54,6 +57,8 @@ EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
             "Gateway: other conversations",
         )
     },
+    ("devin-teams", "Cost by day and team", "B"): (FEW_OF_THEM, lambda *_: True),
+    ("devin-ai-spend", "Gateway: invoices", "B"): (NO_INVOICE_YET, lambda *_: True),
     ("devin-exporter", "Gateway: unreadable values", "A"): (
         ALL_READABLE,
         lambda *_: True,
@@ -438,6 +443,44 @@ def test_cost_by_organization_and_the_forecast_equal_the_ledger(
     ):
         told_value = one(see(seen, panel("devin-cost", title, ref)))
         assert told_value == pytest.approx(expected_value, abs=1e-6), (title, ref)
+
+
+def people_used(scene: Scene, days: range) -> float:
+    """ACUs of all people and service users over some days."""
+    return math.fsum(
+        acus
+        for person in scene.world.people
+        for use in scene.world.personal_consumption(person, days, scene.now).values()
+        for acus in use.values()
+    )
+
+
+def test_what_teams_cost_adds_up_to_what_people_used(server: Server, scene: Scene) -> None:
+    seen = viewer(server, last_days(30))
+    (start, _), *before = scene.world.cycles(scene.now)
+    running = range(day_number(start), day_number(billing_day(scene.now).start) + 1)
+    whole = [range(day_number(begun), day_number(end)) for begun, end in before]
+    for ref, days, price in (("B", running, PRICE), ("C", whole[0], PRICE), ("E", running, 1)):
+        rows = see(seen, panel("devin-teams", "Chargeback by team", ref))
+        assert {"Payments", "Automation", "(in no team)"} <= {dict(each)["team"] for each in rows}
+        shown = math.fsum(one({labels: points}) for labels, points in rows.items())
+        assert shown == pytest.approx(people_used(scene, days) * price, abs=1e-6), ref
+    centers = see(seen, panel("devin-teams", "Chargeback by cost center", "C"))
+    assert {dict(each)["cost_center"] for each in centers} == {
+        "CC-1000",
+        "CC-1042",
+        "CC-2011",
+        "(none)",
+    }
+    cycles: dict[str, float] = {}
+    for labels, points in see(seen, panel("devin-teams", "Cost by billing cycle")).items():
+        cycle = dict(labels)["cycle"]
+        cycles[cycle] = cycles.get(cycle, 0) + one({labels: points})
+    assert [*sorted(cycles.values())] == pytest.approx(
+        sorted(people_used(scene, days) * PRICE for days in (running, *whole[: len(cycles) - 1])),
+        abs=1e-6,
+    )
+    assert len(cycles) > 2
 
 
 def rmb(told: object) -> float:

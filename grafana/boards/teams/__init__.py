@@ -1,0 +1,1 @@
+"""Teams: who pays, and for what."""

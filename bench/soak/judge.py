@@ -65,6 +65,7 @@ class Judge:
     Attributes:
         judged: figures that were shown.
         demanded: figures that had to be shown.
+        restored: those of them that were demanded in the first looks after restarts.
         crossed: looks during which a window ended, whose figures are of either side.
         oldest: seconds; the age that the oldest figure may have had.
     """
@@ -74,6 +75,7 @@ class Judge:
     violations: list[Violation] = field(default_factory=list)
     judged: int = 0
     demanded: int = 0
+    restored: int = 0
     crossed: int = 0
     oldest: float = 0.0
     _longest: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -81,6 +83,17 @@ class Judge:
     _cycle_known: dict[float, float] = field(default_factory=dict)
     _totals: Mapping[Series, float] = field(default_factory=dict)
     _was_ready: bool = False
+    _started: float = -math.inf
+    _is_first: bool = False
+
+    def restarted(self, at: float) -> None:
+        """Forget what the process before has shown."""
+        self._started = at
+        self._good_runs.clear()
+        self._cycle_known.clear()
+        self._totals = {}
+        self._was_ready = False
+        self._is_first = True
 
     def judge(self, look: Look) -> Scrape | None:
         """Judge a look; gives what the page shows, if it can be read."""
@@ -101,10 +114,13 @@ class Judge:
         found += self._own(scrape, look)
         expected, later = list(self.ledger.expected(look.since)), self.ledger.expected(look.until)
         if [each.since for each in expected] == [each.since for each in later]:
+            demanded = self.demanded
             found += self._figures(scrape, look, expected)
+            self.restored += (self.demanded - demanded) * self._is_first
             found += self._unattributed(scrape, look)
         else:
             self.crossed += 1
+        self._is_first = False
         self._note(look, found)
         return scrape
 
@@ -126,7 +142,8 @@ class Judge:
         if self._was_ready and look.ready != HTTPStatus.OK and not self._may_be_refused(look):
             yield f"/-/ready answered {look.ready} while no key was refused"
         for each in around:
-            noticed = each.begins + KEY_NOTICED_SECONDS < look.since and look.until < each.ends
+            met = max(each.begins, self._started)
+            noticed = met + KEY_NOTICED_SECONDS < look.since and look.until < each.ends
             whole = each.where[0] in {EVERYTHING, *SOURCES}
             if (
                 each.kind == KEY_REFUSED

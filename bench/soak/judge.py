@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from bench.soak.expected import Expected, Ledger, Series, queue_status
-from bench.soak.faults import AIONE, EVERYTHING, HOSTS, KEY_REFUSED, SOURCES, Life
+from bench.soak.faults import AIONE, EVERYTHING, HOSTS, KEY_REFUSED, OF_ROWS, SOURCES, Life
 from tests.support.rig import Scrape
 
 PACE_SECONDS = 15.0
@@ -236,6 +236,9 @@ class Judge:
             return False
         cycle_known = self._cycle_known.get(self._cycle(look), math.inf) + SETTLED_SECONDS <= began
         if expected.of_cycle and not cycle_known:
+            return False
+        around = self.life.at(began - self._age(expected), look.until, expected.host)
+        if any(each.kind in OF_ROWS for each in around):
             return False
         partly = self.life.at(began - SETTLED_SECONDS, look.until, AIONE)
         if expected.host == AIONE and partly:

@@ -23,6 +23,12 @@ SETTLED_SECONDS = 60.0
 KEY_NOTICED_SECONDS = 800.0
 """So long after its key is refused or accepted again every source has asked, with all retries."""
 TOLERANCE = 1e-6
+LISTED_BY = {
+    "organization_consumption": "organizations",
+    "user_consumption": "users",
+    "service_user_consumption": "service_users",
+}
+"""Until such a list is read whole, nothing is requested of whom it lacks."""
 UP = "devin_exporter_task_up"
 LAST_SUCCESS = "devin_exporter_task_last_success_timestamp_seconds"
 DURATION = "devin_exporter_task_duration_seconds"
@@ -80,6 +86,7 @@ class Judge:
     oldest: float = 0.0
     _longest: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _good_runs: defaultdict[str, Run] = field(default_factory=lambda: defaultdict(lambda: NONE_YET))
+    _first_good: dict[str, float] = field(default_factory=dict)
     _cycle_known: dict[float, float] = field(default_factory=dict)
     _totals: Mapping[Series, float] = field(default_factory=dict)
     _was_ready: bool = False
@@ -90,7 +97,6 @@ class Judge:
         """Forget what the process before has shown."""
         self._started = at
         self._good_runs.clear()
-        self._cycle_known.clear()
         self._totals = {}
         self._was_ready = False
         self._is_first = True
@@ -130,6 +136,7 @@ class Judge:
         if ended is None or ended == self._good_runs[task].ended:
             return
         was_last = scrape.one(UP, task=task) == 1
+        self._first_good.setdefault(task, ended)
         self._good_runs[task] = Run(ended - seconds if was_last else -math.inf, ended)
 
     def _note(self, look: Look, found: list[str]) -> None:
@@ -236,6 +243,9 @@ class Judge:
             return False
         cycle_known = self._cycle_known.get(self._cycle(look), math.inf) + SETTLED_SECONDS <= began
         if expected.of_cycle and not cycle_known:
+            return False
+        listed_by = LISTED_BY.get(expected.task)
+        if listed_by and self._first_good.get(listed_by, math.inf) > began:
             return False
         around = self.life.at(began - self._age(expected), look.until, expected.host)
         if any(each.kind in OF_ROWS for each in around):

@@ -253,7 +253,9 @@ class Judge:
         partly = self.life.at(began - SETTLED_SECONDS, look.until, AIONE)
         if expected.host == AIONE and partly:
             return False
-        return scrape.one(UP, task=expected.task) == 1 or look.until < began + 3 * expected.interval
+        # A run may have begun a little earlier, as its end is noted only when it can be published.
+        expires = began + 3 * expected.interval - PACE_SECONDS
+        return scrape.one(UP, task=expected.task) == 1 or look.until < expires
 
     def _cycle(self, look: Look) -> float:
         return float(self.ledger.world.cycles(look.since)[0][0])

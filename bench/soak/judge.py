@@ -239,6 +239,9 @@ class Judge:
     def _must_be_shown(self, expected: Expected, scrape: Scrape, look: Look) -> bool:
         """Whether the last success of a task was asked for in time and is not too old."""
         began, ended = self._good_runs[expected.task]
+        if expected.task == "service_user_consumption":
+            # Those that it does not request are as fresh as the total that the users' poll reads.
+            began = min(began, self._good_runs["user_consumption"].began)
         if ended + SETTLED_SECONDS > look.since or began < expected.since:
             return False
         cycle_known = self._cycle_known.get(self._cycle(look), math.inf) + SETTLED_SECONDS <= began
@@ -254,7 +257,7 @@ class Judge:
         if expected.host == AIONE and partly:
             return False
         # A run may have begun a little earlier, as its end is noted only when it can be published.
-        expires = began + 3 * expected.interval - PACE_SECONDS
+        expires = began + 3 * expected.interval - SETTLED_SECONDS
         return scrape.one(UP, task=expected.task) == 1 or look.until < expires
 
     def _cycle(self, look: Look) -> float:

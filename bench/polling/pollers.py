@@ -101,7 +101,7 @@ def exporter(
     registry = CollectorRegistry()
     shared = Shared(RequestMetrics(registry), Waiting(clock), timing)
     settings = load(
-        (DevinSettings, DevinApiSettings),
+        devin.SOURCE.sections,
         {
             DevinApiSettings: {"api_url": URL},
             DevinSettings: {

@@ -57,7 +57,7 @@ def restore(options: argparse.Namespace) -> Result:
 
 def figures(page: bytes) -> bytes:
     """The lines of consumption."""
-    return b"".join(line for line in page.splitlines(keepends=True) if b"_acus{" in line)
+    return b"".join(line for line in page.splitlines(keepends=True) if b"_consumption_" in line)
 
 
 def main() -> None:

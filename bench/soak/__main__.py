@@ -5,10 +5,11 @@
 process of its own, live by one clock that runs `speed` times faster than the machine's. It starts
 on the evening before a billing cycle ends, so that 00:00 and 08:00 UTC and the cycle's end are
 passed. First each fault is met once on all that it can befall, then random ones befall random
-places, and nobody is answered as days end. The page is scraped twice a second and judged by the
-simulation's own ledger. Ends with an error if it showed anything that it must not, if more files
-were open in the last calm than in the first, or if the memory in use grew by more than it may, of
-which the allocator tells all only if it is not as `shipped`.
+places, and nobody is answered as days end. In the last quarter the exporter is also ended or killed
+again and again, and starts from the state that it has kept. The page is scraped twice a second and
+judged by the simulation's own ledger. Ends with an error if it showed anything that it must not, if
+more files were open in the last calm than in the first, or if the memory in use grew between them
+by more than it may, of which the allocator tells all only if it is not as `shipped`.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from pathlib import Path
 import httpx
 
 from bench.soak.expected import Ledger
-from bench.soak.faults import live
+from bench.soak.faults import CALM, Restart, live
 from bench.soak.judge import Judge, Look
 from bench.soak.memory import Footprint, keep_telling, report_files, report_memory
 from bench.soak.servers import FastTime, serve
@@ -60,11 +61,45 @@ MOST_SHOWN = 20
 
 @dataclass
 class Record:
-    """All that was seen."""
+    """All that was seen.
 
+    Attributes:
+        used: the file into which the exporter writes its memory in use.
+        last_pages: of each process of the exporter.
+    """
+
+    clock: FastTime
+    judge: Judge
+    used: Path
     footprints: list[Footprint] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     last: Scrape = field(default_factory=Scrape)
+    last_pages: list[Scrape] = field(default_factory=list)
+    peak_mib: float = 0.0
+
+    def watch(self, pid: int, url: str, end: float) -> None:
+        """Look at one process of the exporter twice a second until a moment, but once at least."""
+        self.judge.restarted(self.clock.now())
+        with httpx.Client(base_url=url, timeout=STARTS_WITHIN_SECONDS) as client:
+            while True:
+                due = time.monotonic() + EVERY_SECONDS
+                self._look(client, pid)
+                if self.clock.now() >= end:
+                    break
+                time.sleep(max(0.0, due - time.monotonic()))
+        self.last_pages.append(self.last)
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+        self.peak_mib = max(self.peak_mib, int(peak) / 1024)
+
+    def _look(self, client: httpx.Client, pid: int) -> None:
+        since, began = self.clock.now(), time.monotonic()
+        page = client.get("/metrics")
+        self.latencies.append(time.monotonic() - began)
+        until = self.clock.now()
+        healthy, ready = (client.get(f"/-/{each}").status_code for each in ("healthy", "ready"))
+        self.last = self.judge.judge(Look(since, until, page.text, healthy, ready)) or self.last
+        self.footprints.append(Footprint.of(pid, self.used, until, len(self.last.values)))
 
 
 def run_exporter(clock: FastTime, folder: Path) -> None:
@@ -86,7 +121,7 @@ def run_exporter(clock: FastTime, folder: Path) -> None:
 
 def _surroundings() -> dict[str, str]:
     """The machine's environment without the exporter's settings."""
-    ours = ("DEVIN_", "AIONE_", "WEB_", "LOG_")
+    ours = ("DEVIN_", "AIONE_", "WEB_", "LOG_", "STATE_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
@@ -97,7 +132,7 @@ def part(
     """A part of the soak as a process, and the first line that it prints."""
     own = [f"--{key}={value}" for key, value in vars(options).items() if key != "part"]
     with (
-        (folder / f"{name}.log").open("w") as log,
+        (folder / f"{name}.log").open("a") as log,
         subprocess.Popen(
             [sys.executable, "-m", "bench.soak", f"--part={name}", *own],
             env={**_surroundings(), **settings},
@@ -118,13 +153,12 @@ def part(
 
 
 @contextmanager
-def exporter_among_faults(
-    options: argparse.Namespace, folder: Path
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The simulated APIs and the exporter that polls them: its process and its address."""
+def exporter_settings(options: argparse.Namespace, folder: Path) -> Iterator[Mapping[str, str]]:
+    """The settings of an exporter that polls the simulated APIs, which run meanwhile."""
     with part("api", options, folder, {}) as (_, printed):
         devin, aione, authority = printed.split()
-        settings = {
+        allocator = PLAIN if options.allocator == "plain" else {}
+        yield {
             "DEVIN_API_URL": devin,
             "DEVIN_CA_FILE": authority,
             "DEVIN_SERVICE_USER_TOKEN": DEMO_KEYS["devin"],
@@ -133,32 +167,21 @@ def exporter_among_faults(
             "AIONE_CA_FILE": authority,
             "AIONE_TOKEN": DEMO_KEYS["aione"],
             "WEB_LISTEN_ADDRESS": "127.0.0.1:0",
+            "STATE_DIR": str(folder / "state"),
+            **allocator,
         }
-        allocator = PLAIN if options.allocator == "plain" else {}
-        with part("exporter", options, folder, {**settings, **allocator}) as running:
-            yield running
 
 
-def watch(
-    process: subprocess.Popen[str], url: str, expected: Path, clock: FastTime, judge: Judge
-) -> Record:
-    """Look at the exporter twice a second until its life's end."""
-    record = Record()
-    due = time.monotonic()
-    with httpx.Client(base_url=url, timeout=STARTS_WITHIN_SECONDS) as client:
-        while clock.now() < judge.life.end and process.poll() is None:
-            since, began = clock.now(), time.monotonic()
-            page = client.get("/metrics")
-            record.latencies.append(time.monotonic() - began)
-            until = clock.now()
-            healthy, ready = (client.get(f"/-/{each}").status_code for each in ("healthy", "ready"))
-            scrape = judge.judge(Look(since, until, page.text, healthy, ready))
-            record.last = scrape or record.last
-            record.footprints.append(
-                Footprint.of(process.pid, expected, until, len(record.last.values))
-            )
-            due = max(due + EVERY_SECONDS, time.monotonic())
-            time.sleep(max(0.0, due - time.monotonic()))
+def live_through(options: argparse.Namespace, clock: FastTime, judge: Judge) -> Record:
+    """Start the exporter again whenever it is ended, and look at it until the end of the soak."""
+    folder = Path(options.folder)
+    record = Record(clock, judge, folder / USED)
+    with exporter_settings(options, folder) as settings:
+        for end in (*judge.life.restarts, Restart(judge.life.end, kills=False)):
+            with part("exporter", options, folder, settings) as (process, url):
+                record.watch(process.pid, url, end.at)
+                if end.kills:
+                    process.kill()
     return record
 
 
@@ -167,20 +190,27 @@ def report(record: Record, judge: Judge, clock: FastTime, log: str) -> bool:
     life, prints = judge.life, record.footprints
     lived = Counter(fault.kind for fault in life.faults)
     hours = (prints[-1].at - life.start) / 3_600
+    kills = sum(restart.kills for restart in life.restarts)
     print(f"{hours:.1f} h lived in {hours * 60 / clock.speed:.1f} min; {len(prints)} looks")
     print(f"faults: {len(life.faults)}: " + ", ".join(f"{k} {n}" for k, n in sorted(lived.items())))
     print(
         f"figures judged: {judge.judged}, demanded: {judge.demanded}; looks while a window ended: "
         f"{judge.crossed}; the oldest answer that might be shown: {judge.oldest:.0f} s"
     )
-    counted(record.last)
+    print(
+        f"restarts: {len(life.restarts)}, {kills} of them after SIGKILL; figures demanded in the "
+        f"first looks: {judge.restored}"
+    )
+    counted(record.last_pages)
     latencies = statistics.quantiles(record.latencies, n=100)
     print(
         f"scrape: p50 {latencies[49] * 1e3:.1f} ms, p99 {latencies[98] * 1e3:.1f} ms, "
         f"longest {max(record.latencies) * 1e3:.0f} ms"
     )
     same_files = report_files(prints, life)
-    little_growth = report_memory([each for each in prints if each.at >= life.warm], clock.speed)
+    of_one = [each for each in prints if life.warm <= each.at < life.calm + CALM]
+    little_growth = report_memory(of_one, clock.speed)
+    print(f"peak memory: {record.peak_mib:.0f} MiB")
     internal = log.count("Traceback")
     print(f"tracebacks in the log: {internal}; violations: {len(judge.violations)}")
     for violation in judge.violations[:MOST_SHOWN]:
@@ -189,20 +219,25 @@ def report(record: Record, judge: Judge, clock: FastTime, log: str) -> bool:
     return same_files and little_growth and not internal and not judge.violations
 
 
-def counted(last: Scrape) -> None:
+def counted(last_pages: Sequence[Scrape]) -> None:
     """Print the exporter's own figures."""
-    requests: Counter[str] = Counter()
-    for labels, count in last.family("devin_exporter_api_requests_total").items():
-        requests[dict(labels)["status"]] += int(count)
-    failures: Counter[str] = Counter()
-    for labels, count in last.family("devin_exporter_task_failures_total").items():
-        failures[dict(labels)["reason"]] += int(count)
-    skipped = sum(last.family("devin_exporter_task_skipped_total").values())
-    retries = sum(last.family("devin_exporter_api_retries_total").values())
+    requests = by_label(last_pages, "devin_exporter_api_requests_total", "status")
+    retries = by_label(last_pages, "devin_exporter_api_retries_total", "source").total()
+    failures = by_label(last_pages, "devin_exporter_task_failures_total", "reason")
+    skipped = by_label(last_pages, "devin_exporter_task_skipped_total", "task").total()
     expected = ", ".join(f"{status} {count}" for status, count in sorted(requests.items()))
-    print(f"requests: {requests.total()} ({expected}); retries: {retries:.0f}")
+    print(f"requests: {requests.total()} ({expected}); retries: {retries}")
     expected = ", ".join(f"{reason} {count}" for reason, count in sorted(failures.items()) if count)
-    print(f"polls that failed, by reason: {expected}; skipped: {skipped:.0f}")
+    print(f"polls that failed, by reason: {expected}; skipped: {skipped}")
+
+
+def by_label(pages: Sequence[Scrape], family: str, label: str) -> Counter[str]:
+    """The sums of a family over all pages by one of its labels."""
+    sums: Counter[str] = Counter()
+    for page in pages:
+        for labels, count in page.family(family).items():
+            sums[dict(labels)[label]] += int(count)
+    return sums
 
 
 def soak(options: argparse.Namespace) -> bool:
@@ -216,14 +251,9 @@ def soak(options: argparse.Namespace) -> bool:
     )
     with tempfile.TemporaryDirectory() as name:
         options.folder = name
-        with exporter_among_faults(options, Path(name)) as (process, url):
-            record = watch(process, url, Path(name) / USED, clock, judge)
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        record = live_through(options, clock, judge)
         log = (Path(name) / "exporter.log").read_text(encoding="utf-8")
-    fine = report(record, judge, clock, log)
-    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    print(f"peak memory: {int(peak) / 1024:.0f} MiB")
-    return fine
+    return report(record, judge, clock, log)
 
 
 def read_options() -> argparse.Namespace:

@@ -36,11 +36,12 @@ MEMBER_LISTS = (
 REFUSED = "refused"
 KEY_REFUSED = "401"
 NOBODY_ONCE = "nobody, once"
+OF_ROWS = ("numbers as text", "NaN", "Infinity", "negative numbers")
+"""They cost the rows with numbers and all that needs them, but the request succeeds."""
 ANYWHERE = (
     KEY_REFUSED, "422", "429", "429 for seconds", "429 until a date", "500", "502", "503",
     "504 with HTML", "200 with HTML", "200 with nothing", "half of the JSON", "cut off",
-    "another shape", "numbers as text", "NaN", "Infinity", "negative numbers", "a byte a second",
-    "reset", "half-open", "redirect",
+    "another shape", *OF_ROWS, "a byte a second", "reset", "half-open", "redirect",
 )  # fmt: skip
 OF_ONE_PATH = ("403", "404")
 OF_LISTS = ("a cursor that repeats", "a page that fails")
@@ -60,7 +61,11 @@ LASTS = (400.0, 3_600.0)
 """More than an interval, so that a list in which nobody is once is whole again at the next poll."""
 PAUSES = (120.0, 1_200.0)
 CALM = 3_000.0
-"""The pauses after each was met once and at the end."""
+"""The pauses after each was met once and before the restarts."""
+UNDISTURBED = 0.74
+"""Share of the soak before the restarts, so that one process lives long enough to show a leak."""
+LIVES = (300.0, 1_500.0)
+"""From one restart to the next: less than an outage lasts, so that one falls into it."""
 
 
 OUTAGES = (REFUSED, "503", "half-open", "reset")
@@ -91,15 +96,25 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Restart:
+    """When the exporter ends and starts again, and whether it is killed."""
+
+    at: float
+    kills: bool
+
+
+@dataclass(frozen=True)
 class Life:
     """What happens from the soak's start to its end.
 
     Attributes:
         warm: when the first pause after each fault was met once begins.
         calm: when the last pause begins.
+        restarts: in order, all after the last pause.
     """
 
     faults: tuple[Fault, ...]
+    restarts: tuple[Restart, ...]
     start: float
     warm: float
     calm: float
@@ -115,12 +130,18 @@ class Life:
 
 
 def live(seed: int, start: float, end: float) -> Life:
-    """Each fault once on all that it can befall, then random ones, and an outage as days end."""
+    """Each fault once on all that it can befall, then random ones, and an outage as days end.
+
+    The last random ones befall an exporter that is restarted again and again.
+    """
     chance = random.Random(seed)  # noqa: S311 - for variety
     once = [fault for host in HOSTS for fault in _each_once(chance, host, start)]
-    warm, calm = min(max(fault.ends for fault in once), end - 2 * CALM), end - CALM
+    last = start + UNDISTURBED * (end - start)
+    calm = last - CALM
+    warm = min(max(fault.ends for fault in once), calm - CALM)
     first = warm + CALM
-    outages = [fault for at in _days_ends(first, calm) for fault in _outage(chance, at)]
+    days_ends = [*_days_ends(first, calm), *_days_ends(last, end)]
+    outages = [fault for at in days_ends for fault in _outage(chance, at)]
     at_random = [
         fault
         for host in HOSTS
@@ -128,8 +149,19 @@ def live(seed: int, start: float, end: float) -> Life:
         if not any(fault.meets(outage) for outage in outages)
     ]
     faults = [fault for fault in once if fault.ends <= warm]
-    faults += [fault for fault in outages + at_random if fault.ends <= calm]
-    return Life(tuple(sorted(faults, key=lambda fault: fault.begins)), start, warm, calm, end)
+    faults += [
+        fault
+        for fault in outages + at_random
+        if fault.ends <= calm or last <= fault.begins < fault.ends <= end
+    ]
+    faults.sort(key=lambda fault: fault.begins)
+    return Life(tuple(faults), tuple(_restarts(chance, last, end)), start, warm, calm, end)
+
+
+def _restarts(chance: random.Random, since: float, until: float) -> Iterator[Restart]:
+    at = since
+    while (at := at + _between(chance, *LIVES)) < until:
+        yield Restart(at, kills=chance.random() < 1 / 2)
 
 
 def _days_ends(since: float, until: float) -> list[float]:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from bench.soak.expected import Expected, Ledger, Series, queue_status
-from bench.soak.faults import AIONE, EVERYTHING, HOSTS, KEY_REFUSED, SOURCES, Life
+from bench.soak.faults import AIONE, EVERYTHING, HOSTS, KEY_REFUSED, OF_ROWS, SOURCES, Life
 from tests.support.rig import Scrape
 
 PACE_SECONDS = 15.0
@@ -23,6 +23,12 @@ SETTLED_SECONDS = 60.0
 KEY_NOTICED_SECONDS = 800.0
 """So long after its key is refused or accepted again every source has asked, with all retries."""
 TOLERANCE = 1e-6
+LISTED_BY = {
+    "organization_consumption": "organizations",
+    "user_consumption": "users",
+    "service_user_consumption": "service_users",
+}
+"""Until such a list is read whole, nothing is requested of whom it lacks."""
 UP = "devin_exporter_task_up"
 LAST_SUCCESS = "devin_exporter_task_last_success_timestamp_seconds"
 DURATION = "devin_exporter_task_duration_seconds"
@@ -65,6 +71,7 @@ class Judge:
     Attributes:
         judged: figures that were shown.
         demanded: figures that had to be shown.
+        restored: those of them that were demanded in the first looks after restarts.
         crossed: looks during which a window ended, whose figures are of either side.
         oldest: seconds; the age that the oldest figure may have had.
     """
@@ -74,13 +81,25 @@ class Judge:
     violations: list[Violation] = field(default_factory=list)
     judged: int = 0
     demanded: int = 0
+    restored: int = 0
     crossed: int = 0
     oldest: float = 0.0
     _longest: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _good_runs: defaultdict[str, Run] = field(default_factory=lambda: defaultdict(lambda: NONE_YET))
+    _first_good: dict[str, float] = field(default_factory=dict)
     _cycle_known: dict[float, float] = field(default_factory=dict)
     _totals: Mapping[Series, float] = field(default_factory=dict)
     _was_ready: bool = False
+    _started: float = -math.inf
+    _is_first: bool = False
+
+    def restarted(self, at: float) -> None:
+        """Forget what the process before has shown."""
+        self._started = at
+        self._good_runs.clear()
+        self._totals = {}
+        self._was_ready = False
+        self._is_first = True
 
     def judge(self, look: Look) -> Scrape | None:
         """Judge a look; gives what the page shows, if it can be read."""
@@ -101,10 +120,13 @@ class Judge:
         found += self._own(scrape, look)
         expected, later = list(self.ledger.expected(look.since)), self.ledger.expected(look.until)
         if [each.since for each in expected] == [each.since for each in later]:
+            demanded = self.demanded
             found += self._figures(scrape, look, expected)
+            self.restored += (self.demanded - demanded) * self._is_first
             found += self._unattributed(scrape, look)
         else:
             self.crossed += 1
+        self._is_first = False
         self._note(look, found)
         return scrape
 
@@ -114,6 +136,7 @@ class Judge:
         if ended is None or ended == self._good_runs[task].ended:
             return
         was_last = scrape.one(UP, task=task) == 1
+        self._first_good.setdefault(task, ended)
         self._good_runs[task] = Run(ended - seconds if was_last else -math.inf, ended)
 
     def _note(self, look: Look, found: list[str]) -> None:
@@ -126,7 +149,8 @@ class Judge:
         if self._was_ready and look.ready != HTTPStatus.OK and not self._may_be_refused(look):
             yield f"/-/ready answered {look.ready} while no key was refused"
         for each in around:
-            noticed = each.begins + KEY_NOTICED_SECONDS < look.since and look.until < each.ends
+            met = max(each.begins, self._started)
+            noticed = met + KEY_NOTICED_SECONDS < look.since and look.until < each.ends
             whole = each.where[0] in {EVERYTHING, *SOURCES}
             if (
                 each.kind == KEY_REFUSED
@@ -215,15 +239,26 @@ class Judge:
     def _must_be_shown(self, expected: Expected, scrape: Scrape, look: Look) -> bool:
         """Whether the last success of a task was asked for in time and is not too old."""
         began, ended = self._good_runs[expected.task]
+        if expected.task == "service_user_consumption":
+            # Those that it does not request are as fresh as the total that the users' poll reads.
+            began = min(began, self._good_runs["user_consumption"].began)
         if ended + SETTLED_SECONDS > look.since or began < expected.since:
             return False
         cycle_known = self._cycle_known.get(self._cycle(look), math.inf) + SETTLED_SECONDS <= began
         if expected.of_cycle and not cycle_known:
             return False
+        listed_by = LISTED_BY.get(expected.task)
+        if listed_by and self._first_good.get(listed_by, math.inf) > began:
+            return False
+        around = self.life.at(began - self._age(expected), look.until, expected.host)
+        if any(each.kind in OF_ROWS for each in around):
+            return False
         partly = self.life.at(began - SETTLED_SECONDS, look.until, AIONE)
         if expected.host == AIONE and partly:
             return False
-        return scrape.one(UP, task=expected.task) == 1 or look.until < began + 3 * expected.interval
+        # A run may have begun a little earlier, as its end is noted only when it can be published.
+        expires = began + 3 * expected.interval - SETTLED_SECONDS
+        return scrape.one(UP, task=expected.task) == 1 or look.until < expires
 
     def _cycle(self, look: Look) -> float:
         return float(self.ledger.world.cycles(look.since)[0][0])

@@ -15,6 +15,7 @@ from bench.soak.faults import CALM, Life
 
 MOST_GROWTH_MIB_PER_HOUR = 1.0
 MINIMA_SECONDS = 15.0
+FEWEST_POINTS = 3
 QUIET_AFTER = 600.0
 """Seconds of the soak after which a calm is one: what had failed has been asked again."""
 TELL_EVERY_SECONDS = 3.0
@@ -116,7 +117,7 @@ def minima(course: Course) -> Course:
 
 
 def report_files(prints: Sequence[Footprint], life: Life) -> bool:
-    """Whether as many files are open in the last calm as in the first."""
+    """Whether as many files are open in the last calm as in the first, by the same process."""
     calms = [
         [each for each in prints if begins + QUIET_AFTER <= each.at < begins + CALM]
         for begins in (life.warm, life.calm)
@@ -149,6 +150,8 @@ def report_memory(prints: Sequence[Footprint], speed: float) -> bool:
             ("the minima of 15 s", lows),
             ("the later half of these", lows[len(lows) // 2 :]),
         ):
+            if len(points) < FEWEST_POINTS:
+                continue
             slope = Slope.of(points)
             print(
                 f"  slope over {of_what}: {slope.per_hour:+.2f} ± {slope.error:.2f} MiB per hour, "

@@ -339,7 +339,7 @@ def test_the_same_day_twice_with_equal_figures_is_one_day(api: Api, polled: Rig)
     assert polled.scrape().one("devin_consumption_today_acus", product="devin") == 1
 
 
-def test_a_user_who_left_is_asked_for_while_cycle_or_yesterday_hold_use(
+def test_a_user_who_left_is_asked_for_while_a_window_holds_use(
     api: Api, polled: Rig, clock: Clock
 ) -> None:
     api.get(CYCLES).respond(json=listing(MARCH, FEBRUARY))
@@ -368,8 +368,14 @@ def test_a_user_who_left_is_asked_for_while_cycle_or_yesterday_hold_use(
     april = {"after": MARCH["before"], "before": int(at("2026-05-05 08:00:00"))}
     api.get(CYCLES).respond(json=listing(april, MARCH))
     polled.poll(*tasks)
-    assert ada.call_count == 4
+    assert ada.call_count == 5
     assert '"ada"' not in polled.store.page.text.decode()
+
+    clock.now = at("2026-05-06 09:00:00")
+    may = {"after": april["before"], "before": int(at("2026-06-05 08:00:00"))}
+    api.get(CYCLES).respond(json=listing(may, april, MARCH))
+    polled.poll(*tasks)
+    assert ada.call_count == 5
     assert polled.scrape().one("devin_exporter_task_entities_missing", task="user_consumption") == 0
 
 

@@ -42,7 +42,7 @@ class Owners:
                 "charges are exported without teams"
             ) from None
         by_entity: dict[tuple[str, str], Owner] = {}
-        for team, row in rows.items():
+        for team, row in rows.shown.items():
             owner = Owner(team, shares.cost_center(team))
             by_entity |= {(USER_SCOPE.task, each): owner for each in row.users}
             by_entity |= {(SERVICE_USER_SCOPE.task, each): owner for each in row.service_users}

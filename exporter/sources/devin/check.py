@@ -14,7 +14,8 @@ from exporter.sources.check_report import Row, report, request_row
 from exporter.sources.devin import identity, keys
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
-from exporter.sources.devin.consumption.scopes import PARTS_ENDPOINTS
+from exporter.sources.devin.consumption.ledger import UNKNOWN_PRODUCT
+from exporter.sources.devin.consumption.scopes import PARTS_ENDPOINTS, PRODUCTS, DailyResponse
 from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS, DataSet
 from exporter.sources.devin.derived.teams.file import check_teams_file
 from exporter.sources.devin.derived.teams.memberships import Membership
@@ -65,6 +66,7 @@ class Check:
         self._rows: list[Row] = []
         self._notes: list[str] = []
         self._users: Sequence[models.Member] = ()
+        self._products = {*PRODUCTS, UNKNOWN_PRODUCT}
 
     def run(self) -> CheckReport:
         """Send the requests. The report ends with the requests per hour of all data sets."""
@@ -82,11 +84,14 @@ class Check:
         known = {row.endpoint for row in self._rows} | older
         for endpoint in self._endpoints:
             if endpoint.is_for(self._kind) and endpoint not in known:
-                self._get(endpoint)
+                response = self._get(endpoint)
+                if isinstance(response, DailyResponse):
+                    self._products.update(*(day.split for day in response.consumption_by_date))
         if any(row.endpoint is session_bills.ENDPOINT and row.absent for row in self._rows):
             self._get(session_bills.OLDER_ENDPOINT)
         if who is not None:
             self._sum_up_refusals()
+        self._note_prices()
         self._note_cost(tried=who.tried if who else 0)
         usable = self._note_teams_file()
         found = report(self._rows, self._notes)
@@ -105,6 +110,17 @@ class Check:
         if self._kind == keys.ORGANIZATION:
             self._notes.append(UNUSED_TEAMS)
         return usable
+
+    def _note_prices(self) -> None:
+        """Name the products with a price that nothing was seen of, as they may be misspelt."""
+        prices = self._settings.prices()
+        unseen = sorted(prices.by_product.keys() - self._products) if prices else ()
+        if unseen:
+            seen = ", ".join(sorted(self._products))
+            self._notes.append(
+                f"DEVIN_ACU_PRICE has prices of products that have no use: {', '.join(unseen)}; "
+                f"there are: {seen}"
+            )
 
     def _identity(self) -> identity.KeyOwner | None:
         response = self._get(identity.ENDPOINT)

@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -362,12 +362,18 @@ def test_responses_of_an_earlier_billing_day_are_requested_again(
 class Unmetered(World):
     """An enterprise whose plan has sessions and no ACUs."""
 
-    def consumption(self, *_: object, **__: object) -> dict[int, dict[str, float]]:
+    def consumption(
+        self, days: range, at: float, *, org: int | None = None
+    ) -> dict[int, Mapping[str, float]]:
         """No day has any ACU."""
+        del days, at, org
         return {}
 
-    def personal_consumption(self, *_: object) -> dict[int, dict[str, float]]:
+    def personal_consumption(
+        self, person: Person, days: range, at: float
+    ) -> dict[int, Mapping[str, float]]:
         """No day has any ACU."""
+        del person, days, at
         return {}
 
 

@@ -42,7 +42,7 @@ def charges(number: int) -> Iterator[Charge]:
             quantity=Decimal("15.567122741887843") + day,
             price=Decimal("2.25"),
             currency="EUR",
-            organization=("org-1", None) if day % 2 else None,
+            organization=("org-1", "One") if day % 2 else None,
             tags={"user": 'Ada "Grace"'} if day % 3 else {},
         )
 

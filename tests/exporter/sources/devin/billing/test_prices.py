@@ -9,6 +9,7 @@ import pytest
 from exporter.client.checkpoint import Checkpoint
 from exporter.demo.people import Size
 from exporter.exposition.openmetrics import BackfillRange
+from exporter.sources.devin import SOURCE
 from exporter.sources.devin.backfill.plan import backfill
 from exporter.sources.devin.billing.windows import DAY, day_number
 from exporter.sources.devin.derived.prices import parse_prices
@@ -178,3 +179,22 @@ def test_the_history_has_the_price_of_each_day() -> None:
     ]
     assert of("devin_product_acu_price", "cascade") == [(first, last, 1.5)]
     assert not [s for s in segments if s.sample.metric.name == "devin_acu_price"]
+
+
+@pytest.mark.parametrize(
+    ("price", "named"),
+    [
+        ("2.25;casacde=1.5", "casacde"),
+        ("2.25;cascade=1.5;unknown=1;review=2", ""),
+    ],
+)
+def test_check_names_products_with_a_price_that_have_no_use(price: str, named: str) -> None:
+    clock = Clock(at("2026-03-31 12:00:00"))
+    with (
+        simulated_api(Size(organizations=1, users=30, days=60), clock) as (_, api),
+        rig(api.url, clock, acu_price=price) as made,
+    ):
+        report = SOURCE.check(made.opened[0])
+    notes = [line for line in report.lines if "DEVIN_ACU_PRICE" in line]
+    assert [line.split(": ")[1].split(";")[0] for line in notes] == ([named] if named else [])
+    assert report.passed

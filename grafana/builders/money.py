@@ -42,8 +42,9 @@ def of_day(*, by: str = "") -> str:
 def of_running_day() -> str:
     """By product: what the billing day cost that has not ended at the end of the range."""
     finished = days.daily(COST_YESTERDAY, by="product, currency")
-    read = days.running_day(COST_TODAY, finished, by="product, currency")
-    return f"({read}) != 0"
+    recorded = days.running_day(COST_TODAY, finished, by="product, currency")
+    acus = days.running_day(q.USE_TODAY, finished, by="product")
+    return f"{either(recorded, q.cost(acus, q.AT_NOW))} != 0"
 
 
 def of_days_in_range() -> str:

@@ -205,6 +205,8 @@ def serving(binary: str, scene: Scene, folder: Path, configuration: str) -> Iter
         server.until('devin_exporter_task_up{task="user_consumption"} == 1')
         server.until("devin_organization_consumption_yesterday_acus")
         server.until('max_over_time({__name__="user:devin_consumption_yesterday_acus:sum"}[1m])')
+        server.until("account:devin_cost_today:sum")
+        server.until("team:devin_cost_today:sum or organization:devin_cost_today:sum")
         server.until("rate(devin_exporter_api_requests_total[1m])")
         yield server
 

@@ -159,9 +159,10 @@ def live(seed: int, start: float, end: float) -> Life:
 
 
 def _restarts(chance: random.Random, since: float, until: float) -> Iterator[Restart]:
-    at = since
+    at, kills = since, True
     while (at := at + _between(chance, *LIVES)) < until:
-        yield Restart(at, kills=chance.random() < 1 / 2)
+        yield Restart(at, kills=kills)
+        kills = not kills
 
 
 def _days_ends(since: float, until: float) -> list[float]:

@@ -106,13 +106,14 @@ class Slope:
 
 
 def minima(course: Course) -> Course:
-    """The smallest of every quarter of a minute."""
-    first, _ = course[0]
+    """The smallest of every whole quarter of a minute; of fewer looks it would be larger."""
+    (first, _), (last, _) = course[0], course[-1]
     smallest: dict[int, tuple[float, float]] = {}
     for seconds, memory in course:
         place = int((seconds - first) // MINIMA_SECONDS)
         if place not in smallest or memory < smallest[place][1]:
             smallest[place] = (seconds, memory)
+    smallest.pop(int((last - first) // MINIMA_SECONDS), None)
     return list(smallest.values())
 
 
@@ -158,4 +159,8 @@ def report_memory(prints: Sequence[Footprint], speed: float) -> bool:
                 f"{slope.per_hour / speed:+.4f} MiB per hour lived"
             )
     print(f"series: {prints[0].series} after warm-up, {prints[-1].series} at the end")
-    return Slope.of(minima(used)).per_hour < MOST_GROWTH_MIB_PER_HOUR
+    lows = minima(used)
+    if len(lows) < FEWEST_POINTS:
+        print("too short to show whether the memory grows")
+        return False
+    return Slope.of(lows).per_hour < MOST_GROWTH_MIB_PER_HOUR

@@ -178,8 +178,8 @@ class Api:
 
 
 def page_of(answer: object, *, second: bool) -> object:
-    """The first page of a list, or the second; the answer itself if it is no list."""
-    if not isinstance(answer, dict) or "items" not in answer:
+    """The first page of a list, or the second; the answer itself if it has no pages."""
+    if not isinstance(answer, dict) or "has_next_page" not in answer:
         return answer
     items = answer["items"]
     half = len(items) // 2

@@ -64,14 +64,22 @@ def read(name: str, shape: Shape, body: bytes) -> object:
 
 
 def _fields_filled(value: object) -> int:
-    """How many fields of models a response fills; 0 if a row cannot be read."""
+    """How many fields of models a response fills; 0 if a row cannot be read, or all are empty."""
     if isinstance(value, ListPage):
         return _fields_filled(value.items)
     if isinstance(value, ResponseModel):
-        return sum(1 + _fields_filled(getattr(value, name)) for name in value.model_fields_set)
+        values = [getattr(value, name) for name in value.model_fields_set]
+        rows = [each for each in values if isinstance(each, tuple) and _has_models(each)]
+        if rows and not any(map(_fields_filled, rows)):
+            return 0
+        return sum(1 + _fields_filled(each) for each in values)
     if isinstance(value, tuple) and not any(isinstance(item, Unreadable) for item in value):
         return sum(_fields_filled(item) for item in value)
     return 0
+
+
+def _has_models(rows: tuple[object, ...]) -> bool:
+    return any(isinstance(row, ResponseModel) for row in rows)
 
 
 def _simulated() -> dict[str, object]:

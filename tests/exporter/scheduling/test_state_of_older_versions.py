@@ -22,6 +22,14 @@ SIZE = Size(organizations=2, users=4, days=40)
 OWNER = b"https://api.test cog_the_key_of_older_versions"
 FOLDER = Path(__file__).parents[2] / "payloads" / "state"
 FORMATS = range(1, FORMAT + 1)
+EMPTY_HERE = {
+    "team_names",
+    "enterprise_consumption_unread",
+    "organization_consumption_unread",
+    "user_consumption_unread",
+    "service_user_consumption_unread",
+}
+"""No team has a name here, and no request has failed."""
 
 
 def sql_of(number: int) -> Path:
@@ -87,7 +95,7 @@ def test_each_part_of_the_present_format_is_in_its_file_and_restored(
         assert all(state.outcome for state in polled if state.task.kept)
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as tables:
         kept = {part for (part,) in tables.execute("SELECT DISTINCT part FROM kept")}
-    assert kept >= parts
+    assert kept >= parts - EMPTY_HERE
     assert "is dropped" not in caplog.text
 
 

@@ -24,11 +24,11 @@ def test_a_list_that_was_too_old_when_it_was_read_is_used_once_it_is_fresh() -> 
             task.poll()
         memberships = Memberships(context.directory, context.identity)
         known = memberships.known(NOW, 900, counted=frozenset())
-        assert known.by_user["bob"].groups == {"old"}
+        assert known.by_user["bob"].groups == frozenset({"old"})
         made.users["bob"].groups = ["new"]
         assert users.poll is not None
         users.poll()
         with pytest.raises(EntitiesUnknownError, match="too old"):
             memberships.known(NOW + 1_000, 900, counted=frozenset())
         known = memberships.known(NOW, 900, counted=frozenset())
-        assert known.by_user["bob"].groups == {"new"}
+        assert known.by_user["bob"].groups == frozenset({"new"})

@@ -240,8 +240,10 @@ def test_the_progress_of_the_first_round_and_of_the_later_ones_is_published(
     assert polled.scrape().one(ratio, **labels) == 0.6
     api.failing.clear()
     poll(polled)
+    assert polled.scrape().one(ratio, **labels) == 1
+    poll(polled)
     # Everybody has been requested, so the second round has begun, with the total of this poll.
-    assert polled.scrape().one(ratio, **labels) == 0.4
+    assert polled.scrape().one(ratio, **labels) == 0
     left = polled.scrape().one(remaining, **labels)
     assert left is not None
     assert 0 < left <= SWEEP

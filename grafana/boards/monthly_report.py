@@ -4,8 +4,6 @@ from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
 from grafana.boards.cost.by_organization import COST_BEFORE, CYCLE_BEFORE
 from grafana.boards.cost.forecast import FORECAST, FORECAST_IS, SO_FAR
-from grafana.builders import cycles, days, money, names
-from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.colours import PRODUCTS
 from grafana.builders.panels import (
@@ -20,6 +18,8 @@ from grafana.builders.panels import (
 from grafana.builders.queries import now, rows
 from grafana.builders.tables import Ranked, number_column, ranking_table, table_panel, wide_column
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
+from grafana.expressions import cycles, days, money, names
+from grafana.expressions import promql as q
 
 USERS_SHOWN = 15
 LAST = "Of the last complete billing cycle."

@@ -3,8 +3,6 @@
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders import days, money, names
-from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.charts import RUNNING, bar_panel, by_product, running_day_apart
 from grafana.builders.colours import BAD, BAD_FILL, GOOD, NONE, WARNING, WARNING_FILL
@@ -13,6 +11,8 @@ from grafana.builders.panels import LOCAL, NO_PRICE_IN_RANGE, NOTHING, in_curren
 from grafana.builders.queries import now, of_range, over_time, rows
 from grafana.builders.tables import Ranked, column, filled, ranking_table, table_panel, wide_column
 from grafana.builders.variables import CARRIED_ORGANIZATION_VARIABLE, query_variable
+from grafana.expressions import days, money, names
+from grafana.expressions import promql as q
 
 PEOPLE_SHOWN = 20
 THIS_USER = f'{q.JOB}, user_id="$person"'

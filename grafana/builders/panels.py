@@ -19,8 +19,6 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders import days
-from grafana.builders import promql as q
 from grafana.builders.colours import BLUE, GOOD, TEXT, WARNING
 from grafana.builders.overrides import colour, fixed, setting, spoken
 from grafana.builders.queries import (
@@ -33,6 +31,8 @@ from grafana.builders.queries import (
     sorted_by_value,
     target,
 )
+from grafana.expressions import days
+from grafana.expressions import promql as q
 
 BILLING_DAY = "A billing day runs from 08:00 UTC to 08:00 UTC: midnight to midnight on these axes."
 GATEWAY_DAY = (

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import prometheus
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.builders import promql as q
+from grafana.expressions import promql as q
 
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 

@@ -3,7 +3,8 @@
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders.promql import (
+from grafana.builders.queries import DATASOURCE
+from grafana.expressions.promql import (
     AT_NOW,
     NAMES_WITHIN,
     NOTHING_FOUND,
@@ -11,7 +12,6 @@ from grafana.builders.promql import (
     last,
     price_of_product,
 )
-from grafana.builders.queries import DATASOURCE
 
 Variable = dashboard.QueryVariable | dashboard.DatasourceVariable
 NUMBER = "/ ([0-9.]+) /"

@@ -1,12 +1,12 @@
 """Automations of organizations, and code scans where the deployment has them."""
 
-from grafana.builders import names
-from grafana.builders import promql as q
 from grafana.builders.colours import AMBER, VERMILION
 from grafana.builders.overrides import colour, spoken
 from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, ranking_panel
 from grafana.builders.queries import now, rows
 from grafana.builders.tables import Ranked, ranking_table
+from grafana.expressions import names
+from grafana.expressions import promql as q
 
 NO_SCAN = "no code scan is known"
 HEIGHT = 7

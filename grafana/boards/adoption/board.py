@@ -4,8 +4,6 @@ from grafana_foundation_sdk.builders import stat
 
 from grafana.boards.adoption.automations_and_scans import AUTOMATIONS, CODE_SCANS
 from grafana.boards.adoption.this_cycle import BREAKDOWNS, COURSE, OUTCOME, SHARES
-from grafana.builders import days, names
-from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.charts import bar_panel, line_panel
 from grafana.builders.colours import AMBER, BLUE, GREEN
@@ -20,6 +18,8 @@ from grafana.builders.panels import (
 from grafana.builders.queries import now, over_time, rows
 from grafana.builders.tables import table_panel, wide_column
 from grafana.builders.variables import OF_ORGANIZATIONS
+from grafana.expressions import days, names
+from grafana.expressions import promql as q
 
 IDLE_SHOWN = 50
 UTC_DAYS = "Days, weeks from Monday, and months are UTC's here."

@@ -1,11 +1,11 @@
 """What the running cycle has brought: sessions and pull requests of whoever is chosen."""
 
-from grafana.builders import promql as q
 from grafana.builders.charts import line_panel
 from grafana.builders.colours import BLUE, GREEN, GREY, VERMILION
 from grafana.builders.overrides import ORIGINS, colour, spoken
 from grafana.builders.panels import ADDED_UP, LOCAL, as_people_write, ranking_panel, stat_panel
 from grafana.builders.queries import now, over_time
+from grafana.expressions import promql as q
 
 AT_STEPS_END = "[$__interval] offset -$__interval"
 """Forward, so that what has just begun is there, however long the steps are."""

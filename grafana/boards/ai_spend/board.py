@@ -2,14 +2,14 @@
 
 from grafana.boards.ai_spend import gateway, gateway_billing, gateway_quality
 from grafana.boards.cost.by_organization import COST_OF_THIS, THIS_CYCLE
-from grafana.builders import days, money, names
-from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
 from grafana.builders.charts import RUNNING, RUNNING_IS, bar_panel, by_product, running_day_apart
 from grafana.builders.panels import LOCAL, NO_PRICE, NOTHING, in_currency, stat_panel
 from grafana.builders.queries import now, over_time, rows
 from grafana.builders.tables import Ranked, ranking_table
 from grafana.builders.variables import OF_ORGANIZATIONS
+from grafana.expressions import days, money, names
+from grafana.expressions import promql as q
 
 AT_PRICE = money.AT_ITS_PRICE
 _first = f"topk({gateway.SHOWN}, {THIS_CYCLE})"

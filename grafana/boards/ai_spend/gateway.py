@@ -2,8 +2,6 @@
 
 from grafana_foundation_sdk.builders import stat
 
-from grafana.builders import days, names
-from grafana.builders import promql as q
 from grafana.builders.board import Item, Stack
 from grafana.builders.charts import bar_panel
 from grafana.builders.colours import (
@@ -22,6 +20,8 @@ from grafana.builders.panels import (
 )
 from grafana.builders.queries import now, over_time, rows
 from grafana.builders.tables import Ranked, ranking_table
+from grafana.expressions import days, names
+from grafana.expressions import promql as q
 
 SHOWN = 15
 RMB = "currency:¥"

@@ -3,13 +3,13 @@
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
 from grafana.boards.ai_spend.gateway import RMB
-from grafana.builders import days, names
-from grafana.builders import promql as q
 from grafana.builders.board import Item, Stack
 from grafana.builders.overrides import setting, words
 from grafana.builders.panels import stat_panel
 from grafana.builders.queries import now, rows
 from grafana.builders.tables import number_column, table_panel, wide_column
+from grafana.expressions import days, names
+from grafana.expressions import promql as q
 
 STATUSES = ("open", "paid", "draft", "pending", "overdue", "void")
 _IF_ALLOWED = "Absent where the gateway has no such endpoint, or the token may not read it."

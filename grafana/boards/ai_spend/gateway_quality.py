@@ -4,7 +4,6 @@ from grafana_foundation_sdk.builders import common, stat
 from grafana_foundation_sdk.models import common as options
 
 from grafana.boards.ai_spend.gateway import EMPTY, OF_ITS_RANGE
-from grafana.builders import promql as q
 from grafana.builders.charts import line_panel, state_panel
 from grafana.builders.colours import (
     AMBER,
@@ -26,6 +25,7 @@ from grafana.builders.overrides import (
 )
 from grafana.builders.panels import Panel, stat_panel
 from grafana.builders.queries import now, over_time
+from grafana.expressions import promql as q
 
 USUAL_CAPACITY, USUAL_SERVICE = "sufficient", "normal"
 

@@ -10,8 +10,6 @@ from grafana.boards.cost.forecast import (
     SO_FAR,
 )
 from grafana.boards.cost.of_the_enterprise import OF_THE_ENTERPRISE
-from grafana.builders import cycles, days, money, names
-from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
 from grafana.builders.charts import (
     RUNNING,
@@ -49,6 +47,8 @@ from grafana.builders.tables import (
     wide_column,
 )
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
+from grafana.expressions import cycles, days, money, names
+from grafana.expressions import promql as q
 
 OF_SESSIONS = q.total(q.USE_CYCLE, ', product="devin"')
 PER_MERGED = f"{OF_SESSIONS} / ({q.total(q.MERGED_CYCLE)} > 0)"

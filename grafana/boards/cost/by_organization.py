@@ -4,8 +4,6 @@ from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders import days, money, names
-from grafana.builders import promql as q
 from grafana.builders.colours import BAD, BLUE, GOOD, NONE, WARNING
 from grafana.builders.overrides import colour, setting, thresholds
 from grafana.builders.queries import over_time, rows
@@ -17,6 +15,8 @@ from grafana.builders.tables import (
     table_panel,
     wide_column,
 )
+from grafana.expressions import days, money, names
+from grafana.expressions import promql as q
 
 
 def _of_organizations(window: str, products: str = "") -> str:

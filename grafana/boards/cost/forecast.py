@@ -1,7 +1,7 @@
 """The PromQL of the running cycle: so far, at its end, and the pool."""
 
-from grafana.builders import days
-from grafana.builders import promql as q
+from grafana.expressions import days
+from grafana.expressions import promql as q
 
 SO_FAR = q.total(q.USE_CYCLE)
 MEAN_DAY = days.mean_of_seven_days(q.scoped(q.USE_YESTERDAY, days.OF_DAY_ENDING_AT_EIGHT))

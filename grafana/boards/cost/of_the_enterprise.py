@@ -8,11 +8,11 @@ from grafana.boards.cost.forecast import (
     NO_POOL,
     POOL,
 )
-from grafana.builders import promql as q
 from grafana.builders.colours import BAD, GOOD, WARNING
 from grafana.builders.overrides import BY_THRESHOLD, thresholds
 from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, stat_panel
 from grafana.builders.queries import now
+from grafana.expressions import promql as q
 
 _enterprise_limit = f"max({q.latest('devin_enterprise_cycle_limit_acus')})"
 _unattributed = (

@@ -2,12 +2,12 @@
 
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
-from grafana.builders import promql as q
 from grafana.builders.colours import TEXT, WARNING
 from grafana.builders.overrides import BY_THRESHOLD, thresholds
 from grafana.builders.panels import stat_panel
 from grafana.builders.queries import now, rows
 from grafana.builders.tables import number_column, table_panel, wide_column
+from grafana.expressions import promql as q
 
 DOCUMENTED_HOUR = 8
 

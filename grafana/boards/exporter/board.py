@@ -8,7 +8,6 @@ from grafana.boards.exporter.source_comparison import INVALID, TWO_COUNTS
 from grafana.boards.exporter.tasks import CARDS, TASKS, UP
 from grafana.boards.exporter.web_configuration import WEB_CONFIGURATION
 from grafana.boards.firing_alerts import firing_panel
-from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
 from grafana.builders.charts import line_panel, state_panel, with_legend_table
 from grafana.builders.colours import (
@@ -25,6 +24,7 @@ from grafana.builders.overrides import (
 from grafana.builders.panels import LOCAL, as_people_write
 from grafana.builders.queries import over_time
 from grafana.builders.variables import CARRIED_ORGANIZATION_VARIABLE
+from grafana.expressions import promql as q
 
 
 def _rate(metric: str, by: str, matchers: str = q.JOB) -> str:

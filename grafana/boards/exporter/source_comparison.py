@@ -1,9 +1,9 @@
 """What the exporter's board says of the sources beside Devin's v3 API."""
 
-from grafana.builders import promql as q
 from grafana.builders.panels import ENTERPRISE_ONLY
 from grafana.builders.queries import rows
 from grafana.builders.tables import number_column, table_panel, wide_column
+from grafana.expressions import promql as q
 
 _FIGURES = (
     ("Sessions", "devin_sessions_created_cycle", "devin_v2_sessions_cycle", ""),

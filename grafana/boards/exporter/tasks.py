@@ -2,13 +2,13 @@
 
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
-from grafana.builders import days
-from grafana.builders import promql as q
 from grafana.builders.colours import BAD, BAD_FILL, GOOD, NONE, TEXT, WARNING
 from grafana.builders.overrides import BY_THRESHOLD, named_states, setting, thresholds
 from grafana.builders.panels import LOCAL, NOTHING, stat_panel
 from grafana.builders.queries import now, rows
 from grafana.builders.tables import column, filled, number_column, table_panel, wide_column
+from grafana.expressions import days
+from grafana.expressions import promql as q
 
 
 def _by_task(metric: str, worst: str = "max") -> str:

@@ -1,11 +1,11 @@
 """Whether the web configuration is in use as it is now."""
 
-from grafana.builders import days
-from grafana.builders import promql as q
 from grafana.builders.colours import BAD, GOOD
 from grafana.builders.overrides import named_states
 from grafana.builders.panels import stat_panel
 from grafana.builders.queries import now
+from grafana.expressions import days
+from grafana.expressions import promql as q
 
 _metric = "devin_exporter_web_config_last_reload"
 _in_use = f"min({_metric}_successful{{{q.JOB}}})"

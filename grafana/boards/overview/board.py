@@ -6,8 +6,6 @@ from grafana_foundation_sdk.models import common as options
 
 from grafana.boards.firing_alerts import firing_panel
 from grafana.boards.overview.recent_sessions import recent_sessions
-from grafana.builders import days, money, names
-from grafana.builders import promql as q
 from grafana.builders.board import Board, Stack
 from grafana.builders.charts import RUNNING, bar_panel, by_product, running_day_apart
 from grafana.builders.colours import (
@@ -33,6 +31,8 @@ from grafana.builders.panels import (
 from grafana.builders.queries import Query, now, of_range, over_time, rows_of_range
 from grafana.builders.tables import Ranked, ranking_table
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
+from grafana.expressions import days, money, names
+from grafana.expressions import promql as q
 
 USERS_SHOWN = 15
 WHOLE_DAYS = (

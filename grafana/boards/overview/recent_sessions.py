@@ -6,8 +6,6 @@ from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders import names
-from grafana.builders import promql as q
 from grafana.builders.colours import DETAILS, NONE, STATUS_FILLS, WARNING_FILL
 from grafana.builders.overrides import (
     CATEGORIES,
@@ -26,6 +24,8 @@ from grafana.builders.tables import (
     table_panel,
     wide_column,
 )
+from grafana.expressions import names
+from grafana.expressions import promql as q
 
 FIRST_LETTERS = model.RegexMap(
     model.DashboardRegexMapOptions(

@@ -5,8 +5,6 @@ from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.models import common as options
 
 from grafana.boards.queue_and_sessions.dedicated import DEDICATED
-from grafana.builders import names
-from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.charts import line_panel, state_panel
 from grafana.builders.colours import (
@@ -46,6 +44,8 @@ from grafana.builders.tables import (
     wide_column,
 )
 from grafana.builders.variables import OF_ORGANIZATIONS
+from grafana.expressions import names
+from grafana.expressions import promql as q
 
 FROM_ELEVATED, FROM_HIGH = 11, 51
 WAITING = 'status_detail=~"waiting_for_.+"'

@@ -1,11 +1,11 @@
 """What dedicated deployments have: hypervisors, and violations of guardrails."""
 
-from grafana.builders import promql as q
 from grafana.builders.charts import line_panel
 from grafana.builders.overrides import setting, words
 from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, Panel, as_people_write
 from grafana.builders.queries import over_time, rows
 from grafana.builders.tables import column, number_column, table_panel, wide_column
+from grafana.expressions import promql as q
 
 HYPERVISOR_STATUSES = ("available", "unavailable", "restarting", "draining", "offline")
 ACTIONS = ("allowed", "blocked", "flagged", "logged", "warned")

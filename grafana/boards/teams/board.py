@@ -12,12 +12,12 @@ from grafana.boards.teams.chargeback import (
     NOT_SCOPED,
 )
 from grafana.boards.teams.spent_on import GROUPS, REPOSITORIES, TAGS
-from grafana.builders import days, money
-from grafana.builders import promql as q
 from grafana.builders.board import Board
 from grafana.builders.panels import LOCAL, NO_PRICE, NOTHING, in_currency, stat_panel
 from grafana.builders.queries import now
 from grafana.builders.variables import CARRIED_ORGANIZATION_VARIABLE, CURRENCY_VARIABLE
+from grafana.expressions import days, money
+from grafana.expressions import promql as q
 
 NO_PRICE_OF_TEAMS = (*NO_PRICE[:2], f"({NO_PRICE[2]}) and on () ({f.CYCLE})")
 _nobodys = f"(sum({f.of_teams('cycle', f.NO_TEAM)}) or 0 * sum({f.CYCLE}))"

@@ -8,7 +8,6 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana.boards.cost.by_organization import CLOSENESS
 from grafana.boards.cost.forecast import FORECAST_IS
 from grafana.boards.teams import figures as f
-from grafana.builders import cycles, money
 from grafana.builders.charts import RUNNING, RUNNING_IS, bar_panel, running_day_apart
 from grafana.builders.colours import BLUE, GREY
 from grafana.builders.overrides import BY_PALETTE, colour, setting
@@ -22,6 +21,7 @@ from grafana.builders.tables import (
     table_panel,
     wide_column,
 )
+from grafana.expressions import cycles, money
 
 EMPTY = "no team is known: there is no teams file, or an organization's key"
 NOT_SCOPED = "Teams go across organizations: whatever is chosen, this is all of them."

@@ -1,8 +1,8 @@
 """The PromQL of teams, groups, repositories and tags."""
 
-from grafana.builders import days, money
-from grafana.builders import promql as q
 from grafana.builders.panels import Missing
+from grafana.expressions import days, money
+from grafana.expressions import promql as q
 
 SHOWN = 10
 NOBODYS, SMALL = "(in no team)", "(other teams)"

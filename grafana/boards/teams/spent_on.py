@@ -3,9 +3,9 @@
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
 from grafana.boards.teams import figures as f
-from grafana.builders import promql as q
 from grafana.builders.queries import rows
 from grafana.builders.tables import bar_column, number_column, table_panel, wide_column
+from grafana.expressions import promql as q
 
 _ALL_ROWS = (
     "The rows add up to everything that was used: (all others) is what is beyond "

@@ -5,7 +5,7 @@ next one has. `$__range`, `$__from` and `$__to` are the range's; `$now` is its e
 where that is in the future, so that days that are not over are not counted.
 """
 
-from grafana.builders.promql import (
+from grafana.expressions.promql import (
     ANY_INSTANCE,
     AT_NOW,
     DAILY_USE_OF_USERS,

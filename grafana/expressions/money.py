@@ -4,8 +4,8 @@
 on record is ACUs at the price as last known; nothing where products have prices of their own.
 """
 
-from grafana.builders import cycles, days
-from grafana.builders import promql as q
+from grafana.expressions import cycles, days
+from grafana.expressions import promql as q
 
 COST_TODAY = q.Scoped("account:devin_cost_today:sum", "organization:devin_cost_today:sum")
 COST_YESTERDAY = q.Scoped(

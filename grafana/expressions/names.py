@@ -3,7 +3,7 @@
 `at` is the moment that names are of, as a modifier of selectors.
 """
 
-from grafana.builders.promql import JOB, NAMES_WITHIN, ORGANIZATION
+from grafana.expressions.promql import JOB, NAMES_WITHIN, ORGANIZATION
 
 
 def _most_frequent(metric: str, key: str, names: str, *, matchers: str = JOB, at: str = "") -> str:

@@ -3,14 +3,14 @@
 A day gets the start of the cycle that it is in as a label, `start`, and days are summed by it.
 """
 
-from grafana.builders.days import (
+from grafana.expressions.days import (
     OF_DAY_ENDING_AT_EIGHT,
     daily,
     each_day,
     mean_of_seven_days,
     running_day,
 )
-from grafana.builders.promql import (
+from grafana.expressions.promql import (
     ANY_INSTANCE,
     PREVIOUS_CYCLE_DAYS,
     PREVIOUS_CYCLE_START,

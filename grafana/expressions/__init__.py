@@ -1,0 +1,1 @@
+"""The PromQL that panels ask: of days, cycles, money, names."""

@@ -14,8 +14,8 @@ from exporter.sources.check_report import Row, report, request_row
 from exporter.sources.devin import identity, keys
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, billing_month, covering, seconds
-from exporter.sources.devin.consumption.ledger import UNKNOWN_PRODUCT
 from exporter.sources.devin.consumption.scopes import PARTS_ENDPOINTS, PRODUCTS, DailyResponse
+from exporter.sources.devin.consumption.usage import UNKNOWN_PRODUCT
 from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS, DataSet
 from exporter.sources.devin.derived.teams.file import check_teams_file
 from exporter.sources.devin.derived.teams.memberships import Membership

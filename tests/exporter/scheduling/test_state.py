@@ -24,8 +24,8 @@ from exporter.scheduling.kept import Entry, Kept
 from exporter.scheduling.state_file import DAMAGED_SUFFIX, FILE_NAME, StateFile
 from exporter.scheduling.state_tables import checked
 from exporter.sources.devin.consumption.kept import decode_usage, encode_usage
-from exporter.sources.devin.consumption.ledger import EntityUsage
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
+from exporter.sources.devin.consumption.usage import EntityUsage
 from tests.exporter.scheduling.restarts import poll_and_keep, restarted
 from tests.support import loopback
 from tests.support.limits import HANG_SECONDS

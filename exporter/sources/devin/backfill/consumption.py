@@ -18,7 +18,6 @@ from exporter.sources.devin.billing.windows import (
     seconds,
 )
 from exporter.sources.devin.consumption import daily
-from exporter.sources.devin.consumption.ledger import EntityUsage
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
     ENTERPRISE_SCOPE,
@@ -30,6 +29,7 @@ from exporter.sources.devin.consumption.scopes import (
     DailyResponse,
     Scope,
 )
+from exporter.sources.devin.consumption.usage import EntityUsage
 from exporter.sources.devin.data_set import Context
 from exporter.sources.devin.members.user_policy import OTHER
 

@@ -14,8 +14,8 @@ from exporter.sources.devin.backfill.consumption import (
     FinishedPeriods,
     UsageTotals,
 )
-from exporter.sources.devin.consumption.ledger import EntityUsage
 from exporter.sources.devin.consumption.scopes import SERVICE_USER_SCOPE, USER_SCOPE
+from exporter.sources.devin.consumption.usage import EntityUsage
 from exporter.sources.devin.derived.teams.metrics import GROUP_ACUS, TEAM_ACUS
 from exporter.sources.devin.derived.teams.rows import Row, Rows
 from exporter.sources.devin.derived.teams.shares import Shares

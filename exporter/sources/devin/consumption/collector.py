@@ -17,11 +17,10 @@ from exporter.errors import EntitiesUnknownError
 from exporter.scheduling.task import Progress, Snapshot, Task
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.billing.windows import Window, day_number
-from exporter.sources.devin.consumption import daily, kept, user_labels
-from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
+from exporter.sources.devin.consumption import daily, kept, series
+from exporter.sources.devin.consumption.ledger import Ledger
 from exporter.sources.devin.consumption.parts import Part, Parts, progress
 from exporter.sources.devin.consumption.polling import Api, PartsPoll
-from exporter.sources.devin.consumption.samples import samples
 from exporter.sources.devin.consumption.scopes import (
     ENTERPRISE,
     ENTERPRISE_SCOPE,
@@ -32,6 +31,7 @@ from exporter.sources.devin.consumption.scopes import (
     USER_SCOPE,
     Scope,
 )
+from exporter.sources.devin.consumption.usage import EntityUsage
 from exporter.sources.devin.data_set import Context, DataSet
 from exporter.sources.devin.members import directory
 from exporter.sources.devin.operations import sessions
@@ -171,7 +171,7 @@ class Consumption:
                 self._requested_everybody.add(scope.task)
             if scope is USER_SCOPE and ledger.attempts.entities() >= entities:
                 windows = self._windows(self._clock())
-                user_labels.rank(self._policy, entities, ledger.accounts(), windows)
+                series.rank(self._policy, entities, ledger.accounts(), windows)
 
     def _parts_poll(self, scope: Scope, ledger: Ledger, interval: float) -> PartsPoll:
         of_organizations = scope is ORGANIZATION_SCOPE
@@ -257,13 +257,13 @@ class Consumption:
         accounts = ledger.fresh(now, max_age)
         missing = ledger.attempts.entities() - accounts.keys()
         if scope is USER_SCOPE:
-            groups = user_labels.by_label(self._policy, self._people, accounts, missing)
+            groups = series.by_label(self._policy, self._people, accounts, missing)
         else:
             groups = {entity: [account] for entity, account in sorted(accounts.items())}
         days = (account.newest_day for account in accounts.values())
         newest = max((day for day in days if day is not None), default=None)
         return Snapshot(
-            tuple(samples(scope, groups, windows, self._zeros_of(scope), now)),
+            tuple(series.samples(scope, groups, windows, self._zeros_of(scope), now)),
             expires=ledger.expires(now, max_age),
             expired_entities=len(missing),
             newest_day=None if newest is None else self._day_start.calendars()[0].start_of(newest),

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from exporter.client.endpoint import Request
 from exporter.client.rate_limit import Priority
 from exporter.sources.devin.billing.windows import Window, billing_day_start
-from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage
 from exporter.sources.devin.consumption.scopes import DailyResponse, DayItem, Scope
+from exporter.sources.devin.consumption.usage import DailyUsage, EntityUsage
 
 
 def request(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import add
 
-from exporter.sources.devin.consumption.ledger import EntityUsage
+from exporter.sources.devin.consumption.usage import EntityUsage
 
 Cell = tuple[str, int]
 """A product and a billing day's number."""

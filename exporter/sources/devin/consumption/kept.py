@@ -9,8 +9,9 @@ from functools import partial
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from exporter.scheduling.kept import Entry, Kept
-from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
+from exporter.sources.devin.consumption.ledger import Ledger
 from exporter.sources.devin.consumption.parts import Parts
+from exporter.sources.devin.consumption.usage import EntityUsage
 
 WHOLE = ""
 """The key of what is not about one entity."""
@@ -33,7 +34,7 @@ class _Header(BaseModel):
 
 
 class _Comparison(BaseModel):
-    """When a ledger was last compared with a total."""
+    """When a ledger was last compared with a total, and requests for those never read failed."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -41,9 +42,9 @@ class _Comparison(BaseModel):
     searched_at: float | None = None
     searched_since: float | None = None
     confirmed_at: float | None
+    unread: dict[str, float] = {}
 
 
-_MOMENT = TypeAdapter(float, config=ConfigDict(allow_inf_nan=False))
 _ACCEPTED = TypeAdapter(list[tuple[str, int, float]], config=ConfigDict(allow_inf_nan=False))
 
 
@@ -99,7 +100,6 @@ def of_ledger(name: str, ledger: Ledger, parts: Parts | None) -> Iterator[Kept]:
     # older than it, while newer responses do no harm to an older confirmation.
     yield _comparison(f"{name}_compared", ledger)
     yield _responses(name, ledger)
-    yield _unread(f"{name}_unread", ledger)
     if parts is not None and parts.ledgers[0] is ledger:
         yield _differences(f"{name}_differences", parts)
 
@@ -131,34 +131,18 @@ def _responses(name: str, kept: Ledger) -> Kept:
     return Kept(name=name, entries=entries, restore=restore)
 
 
-def _unread(name: str, kept: Ledger) -> Kept:
-    """When those were last requested of whom there was never a good response."""
-
-    def entries() -> Mapping[str, Entry]:
-        accounts = kept.accounts()
-        return {
-            entity: Entry(at, partial(_MOMENT.dump_json, at))
-            for entity, at in kept.attempts.ended().items()
-            if entity not in accounts
-        }
-
-    def restore(values: Mapping[str, bytes]) -> None:
-        moments = {entity: _MOMENT.validate_json(value) for entity, value in values.items()}
-        for entity, at in moments.items():
-            kept.attempts.note(entity, at)
-
-    return Kept(name=name, entries=entries, restore=restore)
-
-
 def _comparison(name: str, kept: Ledger) -> Kept:
-    """When a ledger was compared with a total."""
+    """When a ledger was compared with a total, and those never read were last requested."""
 
     def entries() -> Mapping[str, Entry]:
+        attempted = kept.attempts.ended()
+        accounts = kept.accounts()
         value = _Comparison(
             compared_at=_finite(kept.compared_at),
             searched_at=_finite(kept.searched_at),
             searched_since=_finite(kept.searched_since),
             confirmed_at=_finite(kept.confirmed_at),
+            unread={entity: at for entity, at in attempted.items() if entity not in accounts},
         )
         text = value.model_dump_json()
         return {WHOLE: Entry(text, text.encode)}
@@ -173,6 +157,8 @@ def _comparison(name: str, kept: Ledger) -> Kept:
                 kept.searched_since = known.searched_since
             if known.confirmed_at is not None:
                 kept.confirmed_at = known.confirmed_at
+            for entity, at in known.unread.items():
+                kept.attempts.note(entity, at)
 
     return Kept(name=name, entries=entries, restore=restore)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from exporter.scheduling.task import Progress
 from exporter.sources.devin.billing.windows import BillingWindows, day_number
 from exporter.sources.devin.consumption.difference import Cell, Difference
-from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
+from exporter.sources.devin.consumption.ledger import Ledger
+from exporter.sources.devin.consumption.usage import EntityUsage
 
 SESSIONS_LATE_SECONDS = 180.0
 """How long after a session has changed the list of sessions may show it."""

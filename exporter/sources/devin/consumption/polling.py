@@ -15,7 +15,7 @@ from exporter.client.response import CLOCK_STEP_SECONDS, is_fresh
 from exporter.errors import KeyRefusedError, PartialError, PollError, StoppedError
 from exporter.sources.devin.billing.windows import BillingWindows, Window
 from exporter.sources.devin.consumption.difference import Difference
-from exporter.sources.devin.consumption.ledger import EntityUsage, Ledger
+from exporter.sources.devin.consumption.ledger import Ledger
 from exporter.sources.devin.consumption.parts import (
     SESSIONS_LATE_SECONDS,
     Candidates,
@@ -23,6 +23,7 @@ from exporter.sources.devin.consumption.parts import (
     Parts,
     in_turn,
 )
+from exporter.sources.devin.consumption.usage import EntityUsage
 
 SEARCH_SHARE_OF_INTERVAL = 0.6
 SHARE_OF_INTERVAL = 0.8

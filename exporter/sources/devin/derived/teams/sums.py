@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from exporter.scheduling.kept import Entry, Kept
 from exporter.sources.devin.billing.windows import Window
-from exporter.sources.devin.consumption.ledger import EntityUsage
+from exporter.sources.devin.consumption.usage import EntityUsage
 from exporter.sources.devin.derived.teams.rows import Row
 
 T = TypeVar("T")

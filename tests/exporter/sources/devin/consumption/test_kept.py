@@ -4,8 +4,9 @@ import pytest
 
 from exporter.scheduling.kept import Kept
 from exporter.sources.devin.consumption import kept
-from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage, Ledger
+from exporter.sources.devin.consumption.ledger import Ledger
 from exporter.sources.devin.consumption.parts import Parts
+from exporter.sources.devin.consumption.usage import DailyUsage, EntityUsage
 from tests.support.rig import at
 
 NOW = at("2026-03-20 15:30:00")

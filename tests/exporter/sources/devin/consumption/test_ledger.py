@@ -21,7 +21,8 @@ from exporter.sources.devin.billing.windows import (
     billing_windows,
     day_number,
 )
-from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage, Ledger
+from exporter.sources.devin.consumption.ledger import Ledger
+from exporter.sources.devin.consumption.usage import DailyUsage, EntityUsage
 from tests.support.rig import at
 
 DAYS = range(100, 110)

@@ -3,8 +3,9 @@
 import pytest
 
 from exporter.sources.devin.billing.windows import billing_windows, day_number
-from exporter.sources.devin.consumption.ledger import DailyUsage, EntityUsage, Ledger
+from exporter.sources.devin.consumption.ledger import Ledger
 from exporter.sources.devin.consumption.parts import Parts
+from exporter.sources.devin.consumption.usage import DailyUsage, EntityUsage
 from tests.support.rig import at
 
 NOW = at("2026-03-20 15:30:00")

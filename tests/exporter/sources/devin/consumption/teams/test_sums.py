@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.sources.devin.billing.windows import Window
-from exporter.sources.devin.consumption.ledger import EntityUsage
+from exporter.sources.devin.consumption.usage import EntityUsage
 from exporter.sources.devin.derived.teams.rows import Row
 from exporter.sources.devin.derived.teams.sums import Coverage, Figures, RowSums, WindowFigures
 

@@ -1,11 +1,13 @@
-"""Which users have series of their own, and whose usage is behind each label. Pure."""
+"""The series of consumption: which users have their own, and the samples of each scope. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from exporter.errors import EntitiesUnknownError
-from exporter.sources.devin.billing.windows import BillingWindows, day_number
-from exporter.sources.devin.consumption.ledger import EntityUsage
+from exporter.metrics import Sample
+from exporter.sources.devin.billing.windows import BillingWindows, Window, day_number
+from exporter.sources.devin.consumption.scopes import Scope
+from exporter.sources.devin.consumption.usage import EntityUsage, total
 from exporter.sources.devin.members.directory import Directory
 from exporter.sources.devin.members.user_policy import OTHER, UserPolicy
 
@@ -63,3 +65,31 @@ def _others_known(
     except EntitiesUnknownError:
         return False
     return all(policy.own(user_id) for user_id in unknown)
+
+
+def samples(
+    scope: Scope,
+    groups: Mapping[str, list[EntityUsage]],
+    windows: Mapping[str, Window],
+    zeros: Iterable[str],
+    now: float,
+) -> Iterator[Sample]:
+    """The samples of a scope.
+
+    Args:
+        groups: the usage behind each label value.
+        windows: the windows that are known, by their names in metrics.
+        zeros: products that are published even without use.
+        now: Unix seconds.
+    """
+    for name, metric in scope.metrics.items():
+        window = windows.get(name)
+        if window is None:
+            continue
+        for label, accounts in groups.items():
+            if not all(account.is_final_at(window, now) for account in accounts):
+                continue
+            used = {product: acus for product, acus in total(accounts, window).items() if acus}
+            labels = {scope.label: label} if scope.label else {}
+            for product, acus in {**dict.fromkeys(zeros, 0.0), **used}.items():
+                yield metric(acus, product=product, **labels)

@@ -57,7 +57,7 @@ class Division:
             for group in self._counted(member.groups):
                 users.setdefault(group, set()).add(user_id)
         if self.least is None:
-            return {group: Row(frozenset(ids)) for group, ids in users.items()}
+            return {group: Row(frozenset(ids)) for group, ids in sorted(users.items())}
         crowds = Crowds(known.by_user, least=self.least)
         shown = teams()
         if shown is not None:

@@ -69,7 +69,7 @@ class Division:
             for group in self._counted(member.groups):
                 users.setdefault(group, set()).add(user_id)
         if self.least is None:
-            return Rows({group: Row(frozenset(ids)) for group, ids in users.items()})
+            return Rows({group: Row(frozenset(ids)) for group, ids in sorted(users.items())})
         crowds = _crowds(known, least=self.least)
         shown = teams()
         if shown is not None:

@@ -14,7 +14,7 @@ if [ -n "$keys" ]; then
 else
     kind=demo
     export DEVIN_ACU_PRICE="${DEVIN_ACU_PRICE:-2.25}" DEVIN_ACU_POOL="${DEVIN_ACU_POOL:-25000}"
-    export DEVIN_TEAMS_FILE="${DEVIN_TEAMS_FILE:-/compose/demo-teams.yml}"
+    export DEVIN_TEAMS_FILE="${DEVIN_TEAMS_FILE:-${0%/*}/demo-teams.yml}"
 fi
 
 # keep NAME: put what is on standard input into $KEPT/NAME, whole or not at all.

@@ -27,6 +27,7 @@ from exporter.demo.world import World
 from exporter.process import Timing
 from exporter.sources import SOURCES
 from exporter.sources.devin.derived import metering, pricing, unattributed
+from exporter.sources.devin.derived.teams import file as teams_file
 from exporter.web.connections import ConnectionLimits
 from exporter.web.endpoints import Endpoints
 from exporter.web.server import WebServer, listen
@@ -362,8 +363,9 @@ def families_of(at: Stage, tasks: AbstractSet[str]) -> set[str]:
 
 
 def polled_tasks(at: Stage, sources: Sequence[str]) -> set[str]:
-    """The tasks of these sources that poll."""
-    return {t.name for t in at.rig.tasks if t.source in sources and t.poll is not None}
+    """The tasks of these sources that poll their API."""
+    tasks = {t.name for t in at.rig.tasks if t.source in sources and t.poll is not None}
+    return tasks - {teams_file.TASK}
 
 
 def names(figures: Figures) -> set[str]:

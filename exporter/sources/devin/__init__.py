@@ -142,6 +142,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             context.breakdowns.task(
                 interval,
                 total=lambda: ledgers.of_key,
+                require_sessions=context.sessions.require_last_poll,
                 sessions=sessions.TASK,
                 totals=(scopes.ENTERPRISE_SCOPE.task, scopes.ORGANIZATION_SCOPE.task),
             ),

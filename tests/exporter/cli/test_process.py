@@ -25,6 +25,7 @@ from tests.support.rig import Clock, Scrape, simulated_api
 KEY = "cog_the_key_of_the_tests"
 WITHIN_AN_ATTEMPT_SECONDS = 25
 """An attempt gives up after 30 seconds, and an end does not wait for that."""
+DEMO_TEAMS = Path(__file__).parents[3] / "deploy" / "compose" / "demo-teams.yml"
 POLLED_LAST = (
     "activity",
     "categories",
@@ -58,7 +59,11 @@ def acus_of_the_newest_day(api: str) -> float:
 
 
 def test_the_demo_serves_every_family_and_promtool_approves(tmp_path: Path, promtool: str) -> None:
-    settings = {"DEVIN_ACU_PRICE": "2.25", "DEVIN_ACU_POOL": "9000"}
+    settings = {
+        "DEVIN_ACU_PRICE": "2.25",
+        "DEVIN_ACU_POOL": "9000",
+        "DEVIN_TEAMS_FILE": str(DEMO_TEAMS),
+    }
     with running(tmp_path, "demo", **settings) as demo:
         of_people_today = {
             f"devin_{who}_consumption_today_acus" for who in ("user", "service_user")

@@ -59,6 +59,7 @@ class Parts:
         some_products: whether only some products are split to these parts.
         comparing: held while the parts are compared and requested, so that no two polls look for
             the same difference.
+        total_known: whether the total could be read at the last attempt.
         accepted: differences on closed days that belong to no part: after they had been seen,
             every part was requested, and the total of that day is still the same.
         round_total: the total with which the present round of requests to every part began.
@@ -69,6 +70,7 @@ class Parts:
     may_lack_one: Callable[[], bool] = lambda: False
     some_products: bool = False
     comparing: threading.RLock = field(default_factory=threading.RLock)
+    total_known: bool = False
     accepted: dict[Cell, float] = field(default_factory=dict)
     trust: float = 1.0
     round_total: EntityUsage | None = None

@@ -116,17 +116,24 @@ class PartsPoll:
             with self.parts.comparing:
                 self._find_changes(failures, began + SEARCH_SHARE_OF_INTERVAL * self.interval)
         until = began + SHARE_OF_INTERVAL * self.interval
-        self._request(self._whose_turn(), failures, enough=lambda: self._late(until))
+        due = self._whose_turn()
+        if not due and not self.parts.total_known:
+            # Whether the API responds must be seen at one of them at least.
+            due = in_order(entities)[:1]
+        self._request(due, failures, enough=lambda: self._late(until))
         failures.report()
 
     def _total(self) -> EntityUsage | None:
         """The total; None if it cannot be read."""
+        self.parts.total_known = False
         try:
-            return self.api.total(self.parts.compared_at)
+            total = self.api.total(self.parts.compared_at)
         except (KeyRefusedError, StoppedError):
             raise
         except PollError:
             return None
+        self.parts.total_known = True
+        return total
 
     def _is_compared(self, now: float) -> bool:
         """Whether the parts are compared with a total, so that not all must be requested."""

@@ -117,6 +117,12 @@ class Sessions:
             raise
         self._failure = None
 
+    def require_last_poll(self) -> None:
+        """Raise the `PollError` of the last poll, if it failed, or if there was none yet."""
+        failure = self._failure
+        if failure is not None:
+            raise strip_traceback(failure)
+
     def _request_changes(self) -> None:
         requested_at = self._clock()
         first = self._must_begin_anew(requested_at)
@@ -206,9 +212,7 @@ class Sessions:
         Raises:
             PollError: why the last poll failed, if it did.
         """
-        failure = self._failure
-        if failure is not None:
-            raise strip_traceback(failure)
+        self.require_last_poll()
         with self._lock:
             items = tuple(self._known.values())
         return session_bills.without_acus(items, rows=self._table.rows)

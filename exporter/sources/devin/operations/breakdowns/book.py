@@ -59,6 +59,9 @@ class Book:
         """The time of which the sessions that changed in it are to be listed; None for now."""
         cycle, today = windows.cycle, windows.today
         with self._lock:
+            # The cycle may have become known since the last poll of the sessions.
+            self._turn("today", 0, today)
+            self._turn("cycle", 1, cycle)
             coverage = self._coverage
         if cycle is None or coverage.polled_until == -math.inf:
             return None

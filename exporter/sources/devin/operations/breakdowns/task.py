@@ -74,6 +74,7 @@ class Breakdowns:
         poll_interval: float,
         *,
         total: Callable[[], Ledger],
+        require_sessions: Callable[[], None],
         sessions: str,
         totals: tuple[str, ...],
     ) -> Task:
@@ -81,6 +82,7 @@ class Breakdowns:
 
         Args:
             total: has the ACUs of everything that the key sees.
+            require_sessions: raises the `PollError` of the last poll of the sessions, if it failed.
             sessions: the task that polls the sessions.
             totals: the tasks that poll `total`.
         """
@@ -93,7 +95,7 @@ class Breakdowns:
             source=self._client.source,
             interval=poll_interval,
             metrics=METRICS,
-            poll=self.poll,
+            poll=lambda: self.poll(require_sessions),
             snapshot=snapshot,
             next_window_end=lambda now: self._windows(now).next_window_end,
             depends_on=(sessions, cycles.TASK),
@@ -110,10 +112,11 @@ class Breakdowns:
             version=lambda: book.version,
         )
 
-    def poll(self) -> None:
+    def poll(self, require_sessions: Callable[[], None]) -> None:
         """List what is not known yet of the cycle, or all of it once a day. Raises `PollError`."""
         if not self._limit:
             raise SwitchedOffError(OFF)
+        require_sessions()
         now = self._clock()
         windows = self._windows(now)
         if windows.cycle is None or self._book.polled_until == -math.inf:

@@ -311,6 +311,25 @@ def test_the_cycle_is_absent_until_all_of_it_is_listed(
     assert len([each for each in listed.requests if each[1] is not None]) == asked
 
 
+def test_a_cycle_that_is_known_after_the_sessions_is_listed_at_once(
+    polled: Rig, listed: Listed
+) -> None:
+    early = session("1", acus=2.0, age=12 * DAY, quiet=11 * DAY, tags=["early"])
+    listed.rows = [early, session("2", acus=3.0, tags=["a"])]
+    polled.poll("identity", "sessions", "cycles", "session_breakdowns", "enterprise_consumption")
+    assert rows(polled.scrape(), "tag", "cycle") == {"early": 2, "a": 3, "unexplained": 5}
+
+
+def test_while_the_sessions_cannot_be_polled_the_task_fails_with_them(
+    polled: Rig, api: respx.Router
+) -> None:
+    poll(polled)
+    api.get(LIST).respond(500)
+    polled.poll("sessions", "session_breakdowns")
+    assert isinstance(polled.error("session_breakdowns"), type(polled.error("sessions")))
+    assert polled.error("sessions") is not None
+
+
 def test_once_a_day_the_cycle_is_listed_again_so_that_later_merges_are_seen(
     polled: Rig, listed: Listed, clock: Clock
 ) -> None:

@@ -7,6 +7,7 @@ from exporter.demo.endpoints import GATEWAY, V2, V3
 from exporter.sources.devin.billing import cycles
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from exporter.sources.devin.derived import unattributed, unreadable
+from exporter.sources.devin.derived.teams import metrics as teams
 from exporter.sources.devin.members import models, samples
 from tests.failures.rig import (
     INTERVAL,
@@ -72,8 +73,8 @@ def test_one_user_whose_endpoint_always_fails(of: Servers, row: Row) -> None:
         of.heal()
         course = Course(
             lost=own_families(staged, {task}),
-            # What belongs to no known user is not known without him.
-            follow={unattributed.UNATTRIBUTED.name},
+            # What belongs to no known user, and to groups, is not known without him.
+            follow={unattributed.UNATTRIBUTED.name, *(each.name for each in teams.CONSUMPTION)},
             before=before.data,
             broken=broken.data,
             late=late.data,

@@ -17,6 +17,7 @@ from exporter.scheduling.scheduler import SKIPPED
 from exporter.scheduling.store import LAST_SUCCESS
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from exporter.sources.devin.derived import metering, pricing
+from exporter.sources.devin.operations.breakdowns import metrics as breakdowns
 from tests.failures.rig import (
     HOUR,
     NOW,
@@ -273,8 +274,9 @@ def set_by(of: Servers, row: Row, seconds: float) -> None:
             row,
             Course(
                 lost=lost,
-                # Sessions of the last hours are counted, which are others now.
-                follow={"devin_sessions"},
+                # Sessions of the last hours are counted, which are others now, and what they
+                # had consumed when the day began is known no more.
+                follow={"devin_sessions", *(metric.name for metric in breakdowns.METRICS)},
                 before=before.data,
                 broken=absent.data,
                 healed=after.data,

@@ -87,8 +87,10 @@ def test_the_demo_serves_every_family_and_promtool_approves(tmp_path: Path, prom
         assert demo.get("/-/ready").status_code == 200
         assert demo.end() == 0
         log = demo.log.read_text()
-    key, stopping = log.splitlines()
+    *started, stopping = log.splitlines()
+    key, teams = sorted(started, key=lambda line: "teams" in line)
     assert "the key is an enterprise's: a service user's" in key
+    assert f"{DEMO_TEAMS} is in use" in teams
     assert "msg=stopping" in stopping
 
 
@@ -99,6 +101,7 @@ def test_a_thousand_scrapes_cause_no_request_beyond_the_polls(tmp_path: Path) ->
         "DEVIN_POLL_INTERVAL": "3600",
         # With a table to fill, the first poll of the sessions may ask more than once.
         "DEVIN_RECENT_SESSIONS": "0",
+        "DEVIN_SESSION_BREAKDOWN_LIMIT": "0",
     }
     with (
         simulated_api(Size(organizations=2, users=10, days=40), clock) as (_, api),

@@ -167,8 +167,8 @@ class Simulated:
 
     def unchanged(self, scope: str, entity: str) -> bool:
         """Whether the world says of an entity what it was last told to have used."""
-        first = min(days.start for days, _ in self.windows().values())
         today = billing_day(self.clock())
+        first = min((days.start for days, _ in self.windows().values()), default=today)
         days = range(first if "cycle" in self.windows() else today - 62, today + 1)
         told = self.told.get((scope, entity))
         then = self.by_day(scope, entity, days, told) if told else {}

@@ -34,11 +34,13 @@ RIGHTLY_EMPTY = {
     "Gateway: other tokens",  # the same
     "Gateway: other conversations",  # the same
     "Gateway: cost by day",  # the gateway has no history
+    "Gateway: invoices",  # has a query for those of this month, of which there may be none yet
     "Gateway: unreadable values",
     "Unreadable rows",
     "Web configuration",  # there is none
     "A merged pull request",  # of cycles before the exporter ran
     "ACUs by day and product",  # has one for the running day, which may have no use yet
+    "Cost by day and team",  # the same: its cost is recorded a while after the start
 }
 """Of which something must happen first."""
 

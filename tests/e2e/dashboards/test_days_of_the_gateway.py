@@ -35,6 +35,7 @@ MANY_TEAMS, SHOWN = 20, 15
 BOARD = next(Dashboard(path) for path in DASHBOARDS if path.stem == "devin-ai-spend")
 HAPPENS_SELDOM = {
     ("Gateway: cost by day", "A"),
+    ("Gateway: invoices", "B"),
     ("Gateway: other cost", "A"),
     ("Gateway: other requests", "A"),
     ("Gateway: other tokens", "A"),

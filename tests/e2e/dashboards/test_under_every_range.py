@@ -208,6 +208,8 @@ TOO_YOUNG = {
     GATEWAYS_DAYS,
     ("devin-exporter", "Time of a response", "A"),  # of minutes in which there were any
     ("devin-people", "ACUs by day and product", "B"),  # who has not used anything today
+    ("devin-teams", "Cost by day and team", "A"),  # no rules record cost there
+    ("devin-teams", "Cost by day and team", "C"),  # the same
 }
 
 

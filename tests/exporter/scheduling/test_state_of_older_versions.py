@@ -73,8 +73,13 @@ def consumption(polled: Rig) -> str:
     return "".join(line for line in lines if line.startswith("devin_") and "_acus{" in line)
 
 
-def families(text: str) -> set[str]:
-    return {line.partition("{")[0] for line in text.splitlines()}
+def figures(text: str) -> dict[tuple[str, str], float]:
+    found: dict[tuple[str, str], float] = {}
+    for line in text.splitlines():
+        series, _, value = line.rpartition(" ")
+        name, _, labels = series.partition("{")
+        found[name, labels] = float(value)
+    return found
 
 
 def test_each_part_of_the_present_format_is_in_its_file_and_restored(
@@ -103,9 +108,11 @@ def test_what_an_older_version_has_kept_is_served(
     golden = FOLDER / f"format_{number}.txt"
     if os.environ.get("UPDATE_GOLDEN") and number == FORMAT:
         golden.write_text(served)
-    expected = golden.read_text()
-    then = families(expected)
-    assert [line for line in served.splitlines() if families(line) <= then] == expected.splitlines()
+    expected = figures(golden.read_text())
+    then = {name for name, _ in expected}
+    now = {key: value for key, value in figures(served).items() if key[0] in then}
+    # How sums are rounded depends on the version of Python.
+    assert now == pytest.approx(expected, rel=1e-12)
     assert "devin_user_consumption_cycle_acus" in served
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as tables:
         assert tables.execute("PRAGMA user_version").fetchone() == (FORMAT,)

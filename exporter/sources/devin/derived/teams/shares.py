@@ -1,7 +1,7 @@
 """The tasks that publish groups and teams, and their consumption. Derived from the ledgers."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from exporter.errors import EntitiesUnknownError
 from exporter.metrics import Metric, Sample
@@ -198,30 +198,21 @@ class Shares:
 
     def _groups(self, now: float, max_age: float) -> Snapshot:
         known, rows = self.group_rows(now, max_age)
-        taken = self._snapshot(
-            now,
-            max_age,
-            metrics=GROUP_ACUS,
-            rows=rows,
-            sums=self._group_sums,
+        return self._snapshot(
+            now, max_age, known, metrics=GROUP_ACUS, rows=rows, sums=self._group_sums
         )
-        return replace(taken, expires=min(known.expires, taken.expires))
 
     def _teams(self, now: float, max_age: float) -> Snapshot:
         known, rows = self.team_rows(now, max_age)
-        taken = self._snapshot(
-            now,
-            max_age,
-            metrics=TEAM_ACUS,
-            rows=rows,
-            sums=self._team_sums,
+        return self._snapshot(
+            now, max_age, known, metrics=TEAM_ACUS, rows=rows, sums=self._team_sums
         )
-        return replace(taken, expires=min(known.expires, taken.expires))
 
     def _snapshot(
         self,
         now: float,
         max_age: float,
+        known: Known,
         *,
         metrics: Mapping[str, Metric],
         rows: Rows,
@@ -259,4 +250,5 @@ class Shares:
             )
 
         samples = sums.samples.get((of_rows, rows, windows, covered, products), make)
-        return Snapshot(samples, expires=min(each.expires(now, max_age) for each in ledgers))
+        expires = min(known.expires, *(each.expires(now, max_age) for each in ledgers))
+        return Snapshot(samples, expires=expires)

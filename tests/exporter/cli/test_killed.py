@@ -35,7 +35,7 @@ START_TICKS = 80
 STEP_SECONDS = 1_800
 """So much of the simulated enterprise's time passes after every few kills."""
 
-QUIET_SECONDS = 0.5
+QUIET_SECONDS = 2
 """A poll without a request for this long is taken to be over."""
 
 CONSUMPTION = {metric.name for scope in SCOPES for metric in scope.metrics.values()}
@@ -56,8 +56,9 @@ class Moment:
         Returns:
             Whether the process is in a write; it is stopped then.
         """
-        sent, sent_at, others, written = since, time.monotonic(), 0, False
-        while time.monotonic() < sent_at + QUIET_SECONDS:
+        sent, others, written = since, 0, False
+        over_at = time.monotonic() + HANG_SECONDS
+        while time.monotonic() < over_at:
             before, written = written, has_begun(journal)
             others += before and not written
             if self.writes is None and sent - since >= self.requests:
@@ -68,7 +69,7 @@ class Moment:
                     return True
                 os.kill(process, signal.SIGCONT)
             if api.traffic.total() != sent:
-                sent, sent_at = api.traffic.total(), time.monotonic()
+                sent, over_at = api.traffic.total(), time.monotonic() + QUIET_SECONDS
             BETWEEN_LOOKS.wait(0.0005 if self.writes is None else 0.0001)
         return False
 
@@ -190,6 +191,8 @@ def test_killed_at_20_moments_every_restart_shows_what_was_true_and_has_lost_no_
             kept, since = users_with_use(state), api.traffic.total()
             with running(tmp_path, **settings) as started:
                 assert_true(enterprise, started, kept)
+                if moment is OVER:
+                    enterprise.wait_until_shown(started)
                 in_writes += moment.wait(
                     api,
                     since=since,

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench.scrape_servers import SERVERS
 
-ROUNDS = 60
+ROUNDS = 400
 PACED_SECONDS = 20.0
 PATIENCE_SECONDS = 120
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -184,7 +184,7 @@ def measure(series: int, rounds: int) -> None:
             measure_one(file_and_ours, packed=packed, rounds=rounds)
             for server in servers:
                 if server not in file_and_ours:
-                    measure_one([server], packed=packed, rounds=max(3, rounds // 10))
+                    measure_one([server], packed=packed, rounds=max(3, rounds // 100))
             busy.process.send_signal(signal.SIGCONT)
             measure_one([busy], packed=packed, rounds=rounds)
             busy.process.send_signal(signal.SIGSTOP)

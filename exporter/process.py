@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 TERMINATION = frozenset({signal.SIGTERM, signal.SIGINT})
 RECHECK_SECONDS = 0.05
-SWITCH_SECONDS = 0.000_1
-"""A response takes many turns. With 5 ms each, it would wait for a render again and again."""
+SWITCH_SECONDS = 0.000_02
+"""A response takes many turns. With 5 ms each, it would wait long for a render."""
 
 
 @dataclass(frozen=True, slots=True)

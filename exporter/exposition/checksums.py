@@ -4,13 +4,21 @@ A checksum is a polynomial over two elements. Bytes that follow multiply it by a
 product of two polynomials is taken modulo that of CRC-32.
 """
 
+from functools import lru_cache
+
 _POLYNOMIAL = 0xEDB88320
 _ONE = 0x80000000
 _X = 0x40000000
 
 
-def shift_of(length: int) -> int:
-    """What `length` bytes that follow multiply a checksum by; computed once for a text."""
+def combined(first: int, second: int, length: int) -> int:
+    """The checksum of two texts, from the checksum of each and the second's length in bytes."""
+    return _product(_shift(length), first) ^ second
+
+
+@lru_cache(maxsize=256)
+def _shift(length: int) -> int:
+    """What `length` bytes that follow multiply a checksum by."""
     shift, power = _ONE, _X
     bits = 8 * length
     while bits:
@@ -19,11 +27,6 @@ def shift_of(length: int) -> int:
         power = _product(power, power)
         bits >>= 1
     return shift
-
-
-def combined(first: int, second: int, shift: int) -> int:
-    """The checksum of two texts, from the checksum of each and the shift of the second's length."""
-    return _product(shift, first) ^ second
 
 
 def _product(left: int, right: int) -> int:

@@ -4,9 +4,8 @@ import math
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import reduce
 
-from exporter.exposition.checksums import combined, shift_of
+from exporter.exposition.checksums import combined
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 SMALL_BYTES = 2**16
@@ -24,13 +23,11 @@ class Part:
         text: uncompressed.
         deflated: the same as blocks of a deflate stream; any others may come before and after.
         checksum: CRC-32 of `text`.
-        shift: what the length of `text` multiplies the checksum before it by.
     """
 
     text: bytes = b""
     deflated: bytes = b""
     checksum: int = 0
-    shift: int = shift_of(0)
 
     @classmethod
     def of(cls, text: bytes, *, level: int = USUAL) -> "Part":
@@ -39,7 +36,7 @@ class Part:
             return cls()
         stream = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
         deflated = stream.compress(text) + stream.flush(zlib.Z_FULL_FLUSH)
-        return cls(text, deflated, zlib.crc32(text), shift_of(len(text)))
+        return cls(text, deflated, zlib.crc32(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +61,13 @@ class Page:
     def of(cls, parts: Iterable[Part], *, valid_until: float) -> "Page":
         """Put parts together. Nothing is rendered or compressed."""
         parts = tuple(parts)
+        checksum = 0
+        for part in parts:
+            checksum = combined(checksum, part.checksum, len(part.text))
         return cls(
             texts=tuple(_joined(part.text for part in parts)),
             deflated=tuple(_joined((_GZIP_HEADER, *(part.deflated for part in parts)))),
-            checksum=_checksum(0, parts),
+            checksum=checksum,
             size=sum(len(part.text) for part in parts),
             valid_until=valid_until,
         )
@@ -88,22 +88,17 @@ class Page:
         """
         own = tuple(own)
         stream = zlib.compressobj(FAST, wbits=-zlib.MAX_WBITS)
-        checksum = zlib.crc32(last, _checksum(self.checksum, own))
-        size = (self.size + sum(len(part.text) for part in own) + len(last)) & 0xFFFFFFFF
-        following = (
+        following = b"".join((*(part.text for part in own), last))
+        checksum = zlib.crc32(following, self.checksum)
+        size = (self.size + len(following)) & 0xFFFFFFFF
+        end = (
             *(part.deflated for part in own),
             stream.compress(last),
             stream.flush(),
             checksum.to_bytes(4, "little"),
             size.to_bytes(4, "little"),
         )
-        return *self.deflated, b"".join(following)
-
-
-def _checksum(before: int, parts: Iterable[Part]) -> int:
-    return reduce(
-        lambda checksum, part: combined(checksum, part.checksum, part.shift), parts, before
-    )
+        return *self.deflated, b"".join(end)
 
 
 def _joined(parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from exporter.metrics import Metric, Sample
 
+LINES_OF_A_PIECE = 1024
+"""What is joined and encoded at once: no other thread runs meanwhile, so a scrape waits."""
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -68,15 +71,19 @@ def render(samples: Iterable[Sample]) -> Rendered:
             raise ExpositionError(f"{metric.name}{sample.labels} is {sample.value}")
         series[sample.labels] = sample.value
 
-    lines: list[str] = []
-    for family, values in families.items():
-        lines.append(family_header(family))
-        lines.extend(_lines(family, values))
-    text = "".join(lines).encode("utf-8", errors="replace")
+    text = _encoded(line for family, values in families.items() for line in _lines(family, values))
     return Rendered(text, sum(map(len, families.values())))
 
 
+def _encoded(lines: Iterator[str]) -> bytes:
+    pieces: list[bytes] = []
+    while piece := "".join(islice(lines, LINES_OF_A_PIECE)):
+        pieces.append(piece.encode("utf-8", errors="replace"))
+    return b"".join(pieces)
+
+
 def _lines(family: Metric, series: Mapping[tuple[str, ...], float]) -> Iterator[str]:
+    yield family_header(family)
     if not family.labels:
         yield from (f"{family.name} {number_text(value)}\n" for value in series.values())
         return

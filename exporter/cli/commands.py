@@ -192,7 +192,7 @@ def write_history(overrides: Fields, options: BackfillOptions) -> None:
     """
     settings = load(SECTIONS, overrides)
     set_up(level="error", style=settings[LogSettings].format)
-    written = backfill(settings, options, echo=echo)
+    written = backfill(settings, options, echo=echo, timing=Timing())
     echo(f"{written.series} series, {written.samples} samples")
 
 

@@ -21,7 +21,11 @@ from exporter.sources.source import Shared, open_sources
 
 
 def backfill(
-    settings: Settings, options: BackfillOptions, *, echo: Callable[[str], object]
+    settings: Settings,
+    options: BackfillOptions,
+    *,
+    echo: Callable[[str], object],
+    timing: Timing,
 ) -> WriteSummary:
     """Request finished days, continue where an earlier run stopped, and write all of them.
 
@@ -34,7 +38,7 @@ def backfill(
         NoSourceError: if no source with a history is enabled.
     """
     try:
-        return _backfill(settings, options, echo)
+        return _backfill(settings, options, echo, timing)
     except (CheckpointError, PollError) as failure:
         raise HistoryError(str(failure)) from None
     except OSError as failure:
@@ -44,10 +48,10 @@ def backfill(
 
 
 def _backfill(
-    settings: Settings, options: BackfillOptions, echo: Callable[[str], object]
+    settings: Settings, options: BackfillOptions, echo: Callable[[str], object], timing: Timing
 ) -> WriteSummary:
     destination = destination_of(options.output)
-    shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), Timing())
+    shared = Shared(RequestMetrics(CollectorRegistry()), threading.Event(), timing)
     sources = [source for source in SOURCES if source.backfill is not None]
     with ExitStack() as stack:
         opened = stack.enter_context(open_sources(sources, settings, shared))

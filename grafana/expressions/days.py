@@ -29,6 +29,8 @@ UTC on. Other hours are of another day somewhere, so a day without a scrape in t
 FROM, TO = "${__from:date:seconds}", "${__to:date:seconds}"
 DAYS_IN_RANGE = f"[$__range:1d] @ {TO} offset 7h59m"
 """Midnights that stand for the billing days that end within the range, to the minute."""
+DAYS_UP_TO_ITS_END = f"[1d${{__range_s}}s:1d] @ {TO} offset 7h59m"
+"""A day more than the range is long, so one midnight at least."""
 DAYS_BEFORE = f"[1d${{__range_s}}s:1d] @ {FROM} offset 7h59m"
 """A day more than the range is long, as a range of a day and a half may hold the ends of two."""
 LAST_SEVEN_DAYS = "[6d23h59m59s:1d] offset 8h40m"
@@ -74,6 +76,12 @@ def each_day(figure: Scoped, *, by: str = "") -> str:
 def in_range(each: str, function: str = "sum_over_time") -> str:
     """Over the billing days that end within the range."""
     return f"{function}(({each}){DAYS_IN_RANGE})"
+
+
+def in_range_by_mask(each: str, function: str = "sum_over_time") -> str:
+    """The same; for what has a `topk`, as Prometheus 2.53 panics where a range has no midnight."""
+    in_range = f"vector(time()) > {FROM} - {EIGHT_HOURS_LESS_A_MINUTE}"
+    return f"{function}((({each}) and on () ({in_range})){DAYS_UP_TO_ITS_END})"
 
 
 DAYS = in_range(IS_OVER, "count_over_time")

@@ -134,10 +134,10 @@ def of_products_in_range(each_day: str) -> str:
     Absent where a product was used on a day and has no price.
     """
     priced = q.cost_of_day(each_day, q.AT_NOW, window=days.PRICE_OF_DAY_ENDING_AT_EIGHT)
-    unpriced = days.in_range(
+    unpriced = days.in_range_by_mask(
         f"(({each_day}) != 0) unless on (product) ({priced})", "count_over_time"
     )
     return (
-        f"sum by (currency) ({days.in_range(f'sum by (currency) ({priced})')}) "
+        f"sum by (currency) ({days.in_range_by_mask(f'sum by (currency) ({priced})')}) "
         f"unless on () ({unpriced})"
     )

@@ -210,6 +210,23 @@ def may_lack_organization(matcher: promql.Matcher, names: set[str]) -> bool:
     )
 
 
+FIVE_MINUTES = {"__range": "300s", "__range_s": "300", "__interval": "15s"}
+
+
+@boards
+def test_what_may_be_evaluated_at_no_moment_has_no_aggregation_with_a_parameter(path: Path) -> None:
+    """Prometheus 2.53 panics at `topk` in a subquery whose range has none of its steps."""
+    for target in Dashboard(path).targets:
+        of_short_range = promql.parse(interpolate(target.expr, MACROS | FIVE_MINUTES))
+        for *above, node in below(of_short_range):
+            if isinstance(node, promql.AggregateExpr) and node.param is not None:
+                for each in above:
+                    if isinstance(each, promql.SubqueryExpr):
+                        assert each.range, target.name
+                        assert each.step, target.name
+                        assert each.range >= each.step, target.name
+
+
 @boards
 def test_rates_are_taken_of_counters_alone(path: Path) -> None:
     for target in Dashboard(path).targets:

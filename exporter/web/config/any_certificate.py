@@ -5,12 +5,20 @@ handshake before it verifies it, though. So the certificate that a client sends 
 comes: what remains checked is that the client holds its key.
 """
 
+import base64
 import ssl
+
+from exporter.web.config.pem import as_file
 
 _CERTIFICATE_MESSAGE = 11
 _HANDSHAKE = 22
+
+# OpenSSL has these, and Python has no names for them.
+_IGNORE_CRITICAL = 0x10
 _NO_CHECK_TIME = 0x200000
-"""OpenSSL's flag X509_V_FLAG_NO_CHECK_TIME, which Python does not name."""
+_NO_RX_CERTIFICATE_COMPRESSION = 1 << 33
+_ANY_USE = bytes.fromhex("300830060604551d2500")
+"""The object identifier of any use (2.5.29.37.0), in the form that follows a certificate."""
 
 
 def require_any_certificate(context: ssl.SSLContext) -> None:
@@ -26,10 +34,14 @@ def require_any_certificate(context: ssl.SSLContext) -> None:
         if (direction, kind, message) == ("read", _HANDSHAKE, _CERTIFICATE_MESSAGE):
             certificate = first_certificate(data, version=version)
             if certificate:
-                context.load_verify_locations(cadata=certificate)
+                with as_file(_trusted_for_any_use(certificate)) as path:
+                    context.load_verify_locations(path)
 
     context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(_NO_CHECK_TIME)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME | _IGNORE_CRITICAL)
+    # From OpenSSL 3.2 on, a compressed certificate comes in another message, which is not read.
+    context.options |= ssl.Options(_NO_RX_CERTIFICATE_COMPRESSION)
     context._msg_callback = trust  # type: ignore[attr-defined]  # noqa: SLF001
 
 
@@ -40,3 +52,9 @@ def first_certificate(message: bytes, *, version: int) -> bytes:
         body = body[1 + body[0] :]  # the context of the request
     size = int.from_bytes(body[3:6], "big")
     return body[6 : 6 + size]
+
+
+def _trusted_for_any_use(certificate: bytes) -> str:
+    """A certificate as PEM text; OpenSSL does not ask one in this form what it may be used for."""
+    text = base64.encodebytes(certificate + _ANY_USE).decode()
+    return f"-----BEGIN TRUSTED CERTIFICATE-----\n{text}-----END TRUSTED CERTIFICATE-----\n"

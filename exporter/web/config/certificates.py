@@ -1,20 +1,15 @@
 """TLS contexts of the server, from certificates as text."""
 
-import os
 import re
 import ssl
-import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from exporter.web.config.any_certificate import require_any_certificate
 from exporter.web.config.document import TlsServerConfig, WebConfigError
 from exporter.web.config.names import CIPHER_SUITES, CURVES, TLS_1_3_SUITES, VERSIONS
+from exporter.web.config.pem import as_file
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?")
-_OPEN_FILES = Path("/proc/self/fd")
 
 
 def server_context(
@@ -78,7 +73,7 @@ def _choose_curves(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
 
 
 def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    with _readable(certificate) as chain, _readable(key) as private:
+    with as_file(certificate) as chain, as_file(key) as private:
         try:
             # Without a password, OpenSSL would ask for one on the terminal.
             context.load_cert_chain(chain, private, password="")
@@ -111,23 +106,3 @@ def _ask_clients(context: ssl.SSLContext, tls: TlsServerConfig, authorities: str
         raise WebConfigError(
             ("tls_server_config: the authorities of clients are no PEM certificates",)
         ) from None
-
-
-@contextmanager
-def _readable(text: str) -> Iterator[str]:
-    """The path of a file with this text that no other user can read; OpenSSL takes only paths."""
-    descriptor = -1
-    if _OPEN_FILES.exists() and hasattr(os, "memfd_create"):
-        with suppress(OSError):
-            descriptor = os.memfd_create("pem")
-    if descriptor < 0:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            yield file.name
-        return
-    try:
-        os.write(descriptor, text.encode())
-        yield str(_OPEN_FILES / str(descriptor))
-    finally:
-        os.close(descriptor)

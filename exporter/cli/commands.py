@@ -36,7 +36,7 @@ from exporter.process import (
 )
 from exporter.scheduling.task import in_order_of_polls
 from exporter.sources import SOURCES
-from exporter.sources.source import Fields, NoSourceError, Shared, open_sources
+from exporter.sources.source import Fields, Shared, open_sources
 from exporter.web.activation import activated_sockets
 from exporter.web.config.document import WebConfigError, read_document
 from exporter.web.config.loaded import loaded
@@ -96,12 +96,11 @@ def start_exporter(overrides: Fields) -> Running:
         if web.systemd_socket
         else listen(parse_addresses(web.listen_address))
     )
-    try:
-        exporter = Exporter(settings, sockets, Timing())
-    except (NoSourceError, WebConfigError):
+    with ExitStack() as starting:
         for opened in sockets:
-            opened.close()
-        raise
+            starting.callback(opened.close)
+        exporter = Exporter(settings, sockets, Timing())
+        starting.pop_all()
     exporter.start()
     progress = FirstRound(exporter.first_round)
     progress.start()

@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -50,18 +50,18 @@ def works(host: str, port: int) -> bool:
     anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # it is this container's own
     anybody.check_hostname = False
     anybody.verify_mode = ssl.CERT_NONE
-    secure = HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=anybody)
-    secure.connect()
-    try:
-        return _is_good(secure)
-    except (ssl.SSLError, ConnectionError):
-        return True  # it has shown its certificate, and ends it as there is none of ours
+    with closing(HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=anybody)) as secure:
+        secure.connect()
+        try:
+            return _is_good(secure)
+        except (ssl.SSLError, ConnectionError):
+            return True  # it has shown its certificate, and ends it as there is none of ours
 
 
 def _is_good(connection: HTTPConnection) -> bool:
-    connection.request("GET", "/-/healthy")
-    answer: HTTPResponse = connection.getresponse()
-    connection.close()
+    with closing(connection):
+        connection.request("GET", "/-/healthy")
+        answer: HTTPResponse = connection.getresponse()
     wants_a_password = answer.getheader("WWW-Authenticate", "").startswith("Basic")
     return answer.status == OK or (answer.status == UNAUTHORIZED and wants_a_password)
 

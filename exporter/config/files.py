@@ -54,7 +54,7 @@ def stamp_of(path: Path) -> Stamp:
     """The stamp of a file as it is now. Links are followed."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # the latter for a name that no file can have
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 

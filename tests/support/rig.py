@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -109,6 +110,15 @@ def at(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
+@lru_cache(maxsize=50_000)
+def parsed_series(series: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    """The name and labels of a series, which most pages have in common with those before."""
+    (family,) = text_string_to_metric_families(f"{series} 0")
+    (sample,) = family.samples
+    assert sample.timestamp is None, f"{series} has a timestamp"
+    return sample.name, frozenset(sample.labels.items())
+
+
 @dataclass
 class Scrape:
     """A page of metrics, parsed: values by name and labels."""
@@ -119,11 +129,12 @@ class Scrape:
     def of(cls, text: str) -> "Scrape":
         """Parse a page and refuse a series that stands twice."""
         scrape = cls()
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                key = (sample.name, frozenset(sample.labels.items()))
+        for line in text.split("\n"):
+            if line and not line.startswith("#"):
+                series, _, value = line.rpartition(" ")
+                key = parsed_series(series)
                 assert key not in scrape.values, f"{key} stands twice"
-                scrape.values[key] = sample.value
+                scrape.values[key] = float(value)
         return scrape
 
     def one(self, name: str, **labels: str) -> float | None:

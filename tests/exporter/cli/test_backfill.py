@@ -25,7 +25,8 @@ from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from tests.support import loopback
-from tests.support.processes import EXPORTER, environment, finished
+from tests.support.commands import finished
+from tests.support.processes import EXPORTER, environment
 from tests.support.rig import KEY, Clock, rig, simulated_api
 
 SIZE = Size(organizations=3, users=25, days=100)

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from exporter.config.tls import own_authorities, public_authorities
 from tests.support.limits import HANG_SECONDS
-from tests.support.processes import finished
+from tests.support.commands import finished
 
 HOST = "localhost"
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

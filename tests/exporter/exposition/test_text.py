@@ -25,7 +25,8 @@ from exporter.exposition.text import LONGEST, as_name, as_word
 from exporter.sources import SOURCES
 from tests.grafana.panels import DASHBOARDS
 from tests.support import loopback
-from tests.support.processes import finished, running
+from tests.support.commands import finished
+from tests.support.processes import running
 from tests.support.prometheus import find, prometheus
 from tests.support.rig import KEY, Clock, Scrape, simulated_api
 

@@ -17,7 +17,8 @@ from tests.exporter.sources.devin.test_whose_key import (
     refuse,
 )
 from tests.support.fake_api import fake_api, settings
-from tests.support.processes import finished, running
+from tests.support.commands import finished
+from tests.support.processes import running
 from tests.support.rig import PAYLOADS, Clock, Rig, at, payload, rig
 
 URL = "https://api.test"

@@ -12,7 +12,8 @@ from exporter.sources.devin import SOURCE, keys
 from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS
 from exporter.sources.devin.identity import Identity
 from tests.support.fake_api import fake_api, settings
-from tests.support.processes import finished, running
+from tests.support.commands import finished
+from tests.support.processes import running
 from tests.support.rig import PAYLOADS, Clock, Rig, at, make_client, payload, rig
 
 NOW = at("2026-03-20 15:30:00")

@@ -1,5 +1,6 @@
 """The web configuration's file, which is read again when anything changes."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from prometheus_client import CollectorRegistry
 from exporter.web.config.document import WebConfigError
 from exporter.web.config.file import WebConfigFile
 from tests.exporter.web.config.folder import Folder, hash_of
+from tests.support.limits import HANG_SECONDS
+from tests.support.processes import BETWEEN_LOOKS
 from tests.support.rig import Clock
 
 PAIR = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
@@ -132,3 +135,28 @@ def test_sighup_reads_at_once(folder: Folder) -> None:
     folder.write(f"basic_auth_users: {{bob: {hash_of()}}}")
     reading.file.reload()
     assert set(reading.file.current.users) == {"bob"}
+
+
+def test_a_name_that_no_file_can_have_is_refused(folder: Folder) -> None:
+    with pytest.raises(WebConfigError, match="embedded null"):
+        Reading(folder, 'tls_server_config: {cert_file: "a\\0b", key_file: server.key}')
+
+
+def test_a_change_is_seen_while_the_files_are_watched(folder: Folder) -> None:
+    reading = Reading(folder, f"basic_auth_users: {{alice: {hash_of()}}}")
+    reading.file.start()
+    folder.write(f"basic_auth_users: {{bob: {hash_of()}}}")
+    deadline = time.monotonic() + HANG_SECONDS
+    while set(reading.file.current.users) != {"bob"}:
+        assert time.monotonic() < deadline
+        BETWEEN_LOOKS.wait(0.05)
+    reading.file.stop()
+    assert reading.figures() == (1, 1_000)
+
+
+def test_what_is_not_supported_is_noted_whenever_the_file_is_read(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    reading = Reading(folder, PAIR + "http_server_config: {http2: true}")
+    reading.file.reload()
+    assert caplog.text.count("HTTP/2 is not supported; HTTP/1.1 is served") == 2

@@ -225,7 +225,8 @@ class Api(httpx.BaseTransport):
         world = self.world
         if name == "sessions":
             since = float(query["updated_after"])
-            return [_session(spell) for spell in world.sessions(since, self.clock.now)]
+            now = self.clock.now
+            return [_session(spell, world, now) for spell in world.sessions(since, now)]
         if name == "cycles":
             return [{"after": after, "before": before} for after, before in CYCLES]
         if name == "organizations":
@@ -261,15 +262,15 @@ def _member(number: int, organizations: int) -> object:
     }
 
 
-def _session(spell: Spell) -> object:
+def _session(spell: Spell, world: World, now: float) -> object:
     return {
         "session_id": f"s-{spell.user}-{spell.start:.0f}",
-        "org_id": "org-0",
+        "org_id": f"org-{spell.user % world.organizations}",
         "url": "https://app.example.com/s",
         "status": "running",
         "acus_consumed": 1.0,
         "created_at": int(spell.start),
-        "updated_at": int(spell.end),
+        "updated_at": int(min(now, spell.end)),
         "user_id": f"user-{spell.user}",
     }
 

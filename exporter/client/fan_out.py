@@ -36,10 +36,16 @@ class Attempts:
     _ended: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, entity: str, at: float) -> None:
-        """Record when the requests for an entity ended (Unix seconds), with or without success."""
+    def note(self, entity: str, at: float, *, now: float = math.inf) -> None:
+        """Record when an entity was requested (Unix seconds), with or without success.
+
+        Args:
+            now: Unix seconds; what is known from later than `at` and not from later than this
+                stays.
+        """
         with self._lock:
-            self._ended[entity] = at
+            if not at < self._ended.get(entity, -math.inf) <= now:
+                self._ended[entity] = at
 
     def ended(self) -> dict[str, float]:
         """When each entity was last requested (Unix seconds)."""

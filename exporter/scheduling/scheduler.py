@@ -13,6 +13,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import CollectorRegistry
 
+from exporter.client.response import CLOCK_STEP_SECONDS
 from exporter.errors import (
     EntitiesUnknownError,
     KeyRefusedError,
@@ -283,12 +284,16 @@ class Scheduler:
             self._store.refresh_page()
 
     def _max_age(self, task: Task, now: float) -> float:
-        """Seconds: three intervals, or more for long runs; for derived tasks as their inputs."""
+        """Seconds: three intervals, or more for long runs; for derived tasks as their inputs.
+
+        What the present run has received stays until its end; what is older expires meanwhile.
+        """
         if task.poll is None:
             ages = [self._max_age(self._tasks[name], now) for name in task.depends_on]
             return max(ages, default=math.inf)
-        run = self._store.states()[task.name].run_seconds(now)
-        return max(3 * task.interval, 2 * run + task.interval)
+        state = self._store.states()[task.name]
+        of_this_run = state.present_seconds(now) + CLOCK_STEP_SECONDS
+        return max(3 * task.interval, 2 * state.run_seconds() + task.interval, of_this_run)
 
     def _count_skipped(self, event: JobExecutionEvent) -> None:
         self._skipped.labels(event.job_id).inc()

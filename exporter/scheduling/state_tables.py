@@ -13,7 +13,7 @@ from hashlib import sha256
 logger = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x0D_E4_1E_07
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the bytes of a part change. Parts of an older format are read as far as they can
 be; a file of a newer one is left alone, as this version may not write into it."""
 FIRST_CHECKED_FORMAT = 3

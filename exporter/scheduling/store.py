@@ -131,14 +131,16 @@ class TaskState:
             return None
         return not (self.outcome.error or self.snapshot.expired_entities or self.unpublishable)
 
-    def run_seconds(self, now: float) -> float:
-        """How long a run takes that requests everything: the last such run, or the present one."""
-        present = now - self.running_since if self.running_since is not None else 0.0
-        if self.outcome is not None and self.outcome.full_run is not None:
-            return max(self.outcome.full_run, present)
-        if self.running_since is not None or self.outcome is None:
-            return present
-        return self.outcome.duration
+    def run_seconds(self) -> float:
+        """How long a run takes that requests everything: the last such run, or else the last."""
+        if self.outcome is None:
+            return 0.0
+        full_run = self.outcome.full_run
+        return self.outcome.duration if full_run is None else full_run
+
+    def present_seconds(self, now: float) -> float:
+        """How long the present run takes already; 0 while none is running."""
+        return 0.0 if self.running_since is None else now - self.running_since
 
     def progress(self) -> Progress | None:
         """How far the round over its entities has come; None without any, or while it is off."""

@@ -39,7 +39,8 @@ class DevinSettings(Section):
         ge=0.001,
         le=10_000,
         allow_inf_nan=False,
-        description="requests per second that are never exceeded, retries included (`demo`: 200)",
+        description="requests to the v3 API per second that are never exceeded, retries included "
+        "(`demo`: 200)",
     )
     sweep_interval: float = Field(
         default=21_600,

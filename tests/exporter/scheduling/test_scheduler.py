@@ -376,23 +376,64 @@ def test_a_run_that_did_not_request_everything_does_not_say_how_long_data_lives(
     assert bench.store.page.valid_until == double.sent + 2 * 3_600 + INTERVAL
 
 
-def test_data_lives_as_long_as_a_run_that_lasts_longer_than_the_full_run_before(
-    double: Double, clock: Clock
+def test_data_from_before_a_run_expires_by_its_age_however_long_the_run_lasts(
+    double: Double, bench: Bench, clock: Clock
 ) -> None:
-    bench = Bench([double.task()], clock)
     bench.poll()
-    known = double.sent
-    during: list[float] = []
+    seen: list[float | None] = []
 
     def take_an_hour() -> None:
-        double.sent = known
+        for pause in (3 * INTERVAL - 2, 20, 3_600):
+            clock.now += pause
+            bench.scheduler.tick()
+            seen.append(bench.scrape().one("some_value", of="it"))
+
+    double.while_polling = take_an_hour
+    clock.now += 1
+    bench.poll()
+    assert seen == [1.0, None, None]
+    assert bench.scrape().one("some_value", of="it") == 1.0
+
+
+def test_what_a_run_has_received_lives_until_its_end_however_long_it_lasts(
+    double: Double, bench: Bench, clock: Clock
+) -> None:
+    seen: list[float | None] = []
+
+    def take_an_hour() -> None:
+        double.sent, double.value = clock(), 7.0
         clock.now += 3_600
         bench.scheduler.tick()
-        during.append(bench.store.page.valid_until)
+        seen.append(bench.scrape().one("some_value", of="it"))
 
     double.while_polling = take_an_hour
     bench.poll()
-    assert during == [known + 2 * 3_600 + INTERVAL]
+    assert seen == [7.0]
+
+
+def test_a_run_that_failed_half_way_says_how_long_data_lives_until_one_has_requested_everything(
+    double: Double, bench: Bench, clock: Clock
+) -> None:
+    def take_an_hour() -> None:
+        double.sent, double.value = clock(), 7.0
+        bench.stopwatch.now += 3_600
+        clock.now += 3_600
+
+    double.while_polling = take_an_hour
+    double.error = errors.PartialError({"a": errors.NotFoundError("404")}, asked=2, complete=False)
+    bench.poll()
+    received = double.sent
+    seen: list[float | None] = []
+
+    def begin_again() -> None:
+        for pause in (-1, 20):
+            clock.now = received + 2 * 3_600 + INTERVAL + pause
+            bench.scheduler.tick()
+            seen.append(bench.scrape().one("some_value", of="it"))
+
+    double.while_polling = begin_again
+    bench.poll()
+    assert seen == [7.0, None]
 
 
 def test_while_a_long_run_lasts_what_it_has_learned_is_published(

@@ -230,27 +230,46 @@ class Consumption:
             return self._request(scope, ledger, entity, Priority.TOTAL)[1]
 
     def _request_part(
-        self, part: Part, priority: Priority
+        self, part: Part, priority: Priority, changed_from: int | None
     ) -> tuple[EntityUsage | None, EntityUsage]:
-        return self._request(self._scopes[part.ledger], part.ledger, part.entity, priority)
+        scope = self._scopes[part.ledger]
+        return self._request(scope, part.ledger, part.entity, priority, changed_from)
 
     def _request(
-        self, scope: Scope, ledger: Ledger, entity: str, priority: Priority
+        self,
+        scope: Scope,
+        ledger: Ledger,
+        entity: str,
+        priority: Priority,
+        changed_from: int | None = None,
     ) -> tuple[EntityUsage | None, EntityUsage]:
-        """Request the usage of an entity; returns what was known before, and now."""
+        """Request the usage of an entity; returns what was known before, and now.
+
+        Closed days before `changed_from` (a number) are requested only in the sweep.
+        """
         requested_at = self._clock()
         windows = self._windows(requested_at)
         # The API's bounds may be inclusive or not: request a day more on each side.
         days = range(day_number(windows.earliest) - 1, day_number(windows.today.start) + 2)
+        needed = days
+        if changed_from is not None:
+            needed = daily.days_to_request(
+                ledger.accounts().get(entity),
+                days=days,
+                changed_from=changed_from,
+                now=requested_at,
+                sweep_interval=self._sweep_interval,
+            )
+        requested = range(max(days.start, needed.start - 1), days.stop)
         own = self._identity.org_id
-        request = daily.request(scope, entity, days, org_id=own, priority=priority)
+        request = daily.request(scope, entity, requested, org_id=own, priority=priority)
         try:
             response = self._client.get(request)
             self._day_start.observe(daily.starts(response), requested_at=requested_at)
-            account = daily.to_usage(response, requested_at=requested_at, days=days)
-            return ledger.record(entity, account, now=self._clock())
+            account = daily.to_usage(response, requested_at=requested_at, days=needed)
+            return ledger.record(entity, account, days=days, now=self._clock())
         finally:
-            ledger.attempts.note(entity, requested_at)
+            ledger.attempts.note(entity, requested_at, now=self._clock())
 
     def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
         windows = self._windows(now).certain()

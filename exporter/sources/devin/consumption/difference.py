@@ -84,6 +84,11 @@ class Difference:
         """The cells in which something is left to find."""
         return frozenset(self._unexplained)
 
+    @property
+    def changed_from(self) -> int:
+        """The first day with something to find; the first open one if there is nothing."""
+        return min((day for _, day in self._unexplained), default=self.open_from)
+
     def found(self, before: EntityUsage | None, after: EntityUsage) -> bool:
         """Take a part's new response into account; returns whether it has changed."""
         changed = False

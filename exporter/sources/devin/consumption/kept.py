@@ -31,6 +31,7 @@ class _Header(BaseModel):
     newest_day: int | None
     moved_at: float | None = None
     attempted_at: float | None = None
+    closed_days_at: float | None = None
 
 
 class _Comparison(BaseModel):
@@ -60,6 +61,7 @@ def encode_usage(
         newest_day=account.newest_day,
         moved_at=moved_at,
         attempted_at=attempted_at,
+        closed_days_at=None if account.closed_days_at == math.inf else account.closed_days_at,
     )
     columns = (_little_endian(column).tobytes() for column in account.products.values())
     return header.model_dump_json().encode() + b"\n" + b"".join(columns)
@@ -83,7 +85,11 @@ def decode_usage(value: bytes) -> tuple[EntityUsage, float | None, float | None]
             raise ValueError("a number is not finite")
         products[product] = column
     days = range(header.first_day, header.first_day + header.days)
-    usage = EntityUsage(header.requested_at, days, products, header.newest_day)
+    # Up to format 3, each response was for all days.
+    closed_days_at = math.inf if header.closed_days_at is None else header.closed_days_at
+    usage = EntityUsage(
+        header.requested_at, days, products, header.newest_day, closed_days_at=closed_days_at
+    )
     return usage, header.moved_at, header.attempted_at
 
 

@@ -1,8 +1,8 @@
 """Consumption by entity, billing day and product. Pure: no I/O and no clock of its own.
 
 An entity is the enterprise, an organization, a user or a service user. Each good response replaces
-all that was known of its entity, so a restated day takes its new value. It is stored with the time
-of its request, which decides the windows that it covers (see `windows.Window.covers`).
+all days that it was requested for, so a restated day takes its new value. It is stored with the
+time of its request, which decides the windows that it covers (see `windows.Window.covers`).
 """
 
 import math
@@ -42,11 +42,18 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def record(
-        self, entity: str, account: EntityUsage, *, now: float = math.inf
+        self,
+        entity: str,
+        account: EntityUsage,
+        *,
+        days: range | None = None,
+        now: float = math.inf,
     ) -> tuple[EntityUsage | None, EntityUsage]:
         """Replace the usage of an entity, unless that of a later request is known.
 
         Args:
+            days: all days that are to be known; those that the response was not requested for stay
+                as they are known. By default, it is for all.
             now: Unix seconds; what is known from later than that is replaced.
 
         Returns:
@@ -56,6 +63,12 @@ class Ledger:
             before = self._accounts.get(entity)
             if before is not None and account.requested_at < before.requested_at <= now:
                 return before, before
+            if days is not None and days != account.days:
+                closed = range(days.start, account.days.start)
+                if before is None or not before.knows(closed):
+                    # They were forgotten meanwhile. The next request is for all days.
+                    return before or account, before or account
+                account = account.with_closed_days(before, closed)
             self._accounts[entity] = account
             self.used = self.used or any(any(column) for column in account.products.values())
             if before is not None and next(account.changes(before), None) is not None:
@@ -186,7 +199,7 @@ class Ledger:
         # What had expired before the searches began again is not published by them.
         if not failed and known + max_age > self.searched_since:
             known = max(known, self._unless_future(self.searched_at, now))
-        return max(sent, min(known, sent + self.longest_age)) + max_age
+        return max(sent, min(known, account.swept_at + self.longest_age)) + max_age
 
     @staticmethod
     def _unless_future(moment: float, now: float) -> float:

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -22,6 +22,9 @@ LEAST_LOST_IN_VAIN = 8
 """Requests in a row that may find nothing before the rest is left to the sweep: a share of all
 parts, at least so many; and the least for a difference that earlier polls could not explain."""
 
+SIGN, LATE_SIGN, NO_SIGN = range(3)
+"""How likely it is by sessions that an entity has moved; the first of these goes first."""
+
 ROUNDING = 1e-6
 
 
@@ -35,19 +38,6 @@ class Part:
     def __str__(self) -> str:
         """Its id."""
         return self.entity
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """The parts that may explain a difference, the most likely first.
-
-    Attributes:
-        likely: those with a sign that they have moved; all are requested while anything is left.
-        others: all others; requested until too many of them have not moved.
-    """
-
-    likely: Sequence[Part]
-    others: Sequence[Part]
 
 
 @dataclass(slots=True)
@@ -130,7 +120,7 @@ class Parts:
         if self.may_lack_one():
             # A difference may be the use of whoever is in that row.
             return False
-        everyone = all(part.requested_at >= moment for part in parts)
+        everyone = all(part.swept_at >= moment for part in parts)
         return everyone and not any(ledger.failing() for ledger in self.ledgers)
 
     def _accept(
@@ -177,63 +167,71 @@ class Parts:
         share = SHARE_IN_VAIN * sum(len(ledger.accounts()) for ledger in self.ledgers)
         return max(LEAST_LOST_IN_VAIN, int(self.trust * max(LEAST_IN_VAIN, share)))
 
-    def candidates(
+    def likely(
         self,
-        difference: Difference,
         total: EntityUsage,
         *,
         since: float,
         unfinished: bool,
         seen: AbstractSet[str],
-    ) -> Candidates:
-        """Order the parts that were not requested since the total and did not fail.
+        seen_before: AbstractSet[str] = frozenset(),
+    ) -> list[Part]:
+        """The parts with a sign that they have moved, the most likely first.
 
         Args:
             since: when a search was last finished (Unix seconds).
             unfinished: whether there was a search since then that was not finished.
             seen: entities with a sign of use since then.
+            seen_before: those with one shortly before, which may have shown late.
+        """
+        found: list[tuple[bool, int, float, str, Part]] = []
+        for part, account, moved_at in self._to_request(total):
+            entity = part.entity
+            sign = SIGN if entity in seen else LATE_SIGN if entity in seen_before else NO_SIGN
+            if sign < NO_SIGN or moved_at >= since:
+                # A search that was not finished goes on with the others.
+                again = unfinished and account.requested_at >= since
+                found.append((again, sign, -moved_at, entity, part))
+        return [part for *_, part in sorted(found, key=lambda entry: entry[:-1])]
+
+    def others(self, difference: Difference, total: EntityUsage) -> list[Part]:
+        """The parts that have not been requested since the total, the most likely first.
+
+        They are those who used something on a closed day on which something is left to find, then
+        those who have used the products of what is left in the last days, then the others.
         """
         unexplained = difference.unexplained()
         closed = [cell for cell in unexplained if cell[1] < difference.open_from]
         products = {product for product, _ in unexplained}
         today = day_number(total.requested_at)
         recent = range(today - RECENT_DAYS, today + 1)
-        likely: list[tuple[bool, bool, float, Part]] = []
-        others: list[tuple[bool, bool, float, Part]] = []
+        found: list[tuple[bool, bool, float, str, Part]] = []
+        for part, account, _ in self._to_request(total):
+            idle = not any(account.acus(product, recent) for product in products)
+            touched = any(account.acus(p, range(day, day + 1)) for p, day in closed)
+            found.append((not touched, idle, account.requested_at, part.entity, part))
+        return [part for *_, part in sorted(found, key=lambda entry: entry[:-1])]
+
+    def _to_request(self, total: EntityUsage) -> Iterator[tuple[Part, EntityUsage, float]]:
+        """Those not requested since the total who did not fail, and when each has last moved."""
         for ledger in self.ledgers:
             moved, failing = ledger.moved(), frozenset(ledger.failing())
             for entity, account in ledger.accounts().items():
-                if account.requested_at >= total.requested_at or entity in failing:
-                    continue
-                part = Part(ledger, entity)
-                moved_at = moved.get(entity, -math.inf)
-                if entity in seen or moved_at >= since:
-                    # A search that was not finished goes on with the others.
-                    again = unfinished and account.requested_at >= since
-                    likely.append((again, entity not in seen, -moved_at, part))
-                else:
-                    idle = not any(account.acus(product, recent) for product in products)
-                    touched = any(account.acus(p, range(day, day + 1)) for p, day in closed)
-                    others.append((not touched, idle, account.requested_at, part))
-        likely.sort(key=lambda entry: (*entry[:-1], entry[-1].entity))
-        others.sort(key=lambda entry: (*entry[:-1], entry[-1].entity))
-        return Candidates(
-            [part for *_, part in likely],
-            [part for *_, part in others],
-        )
+                if account.requested_at < total.requested_at and entity not in failing:
+                    yield Part(ledger, entity), account, moved.get(entity, -math.inf)
 
 
 def in_turn(ledger: Ledger, now: float, *, interval: float) -> list[str]:
-    """Those whose turn it is, so that everybody is requested within an interval (seconds).
+    """Those whose turn it is, so that everybody is swept within an interval (seconds).
 
     The turns are evenly spread: at any time, a tenth of all may be in the last tenth of the
-    interval, and so on. Whoever was requested for another reason has had their turn.
+    interval, and so on. Whoever was requested for all days for another reason has had their turn.
     """
     accounts = ledger.accounts()
-    ordered = sorted(accounts, key=lambda entity: (accounts[entity].requested_at, entity))
+    ordered = sorted(accounts, key=lambda entity: (accounts[entity].swept_at, entity))
     needed = 0.0
     for place, entity in enumerate(ordered):
-        age = min(now - accounts[entity].requested_at, interval)
+        age = min(now - accounts[entity].swept_at, interval)
         needed = max(needed, place + 1 - len(ordered) * (1 - age / interval))
     # Rounded down, as whoever was requested a fraction too early would move up all others.
     return ordered[: math.floor(needed + ROUNDING)]
@@ -258,6 +256,6 @@ def progress(
     accounts = ledger.accounts()
     unknown = len(entities - accounts.keys())
     total = len(entities | accounts.keys())
-    done = sum(account.requested_at >= began for account in accounts.values())
+    done = sum(account.swept_at >= began for account in accounts.values())
     remaining = unknown / per_second if unknown else interval * (total - done) / max(total, 1)
     return Progress(done, total, remaining, first=unknown > 0)

@@ -4,6 +4,7 @@ What the parts explain of the total's change is not looked for any further. What
 is carried over to the next poll, and the sweep finds it at the latest.
 """
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,7 +19,6 @@ from exporter.sources.devin.consumption.difference import Difference
 from exporter.sources.devin.consumption.ledger import Ledger
 from exporter.sources.devin.consumption.parts import (
     SESSIONS_LATE_SECONDS,
-    Candidates,
     Part,
     Parts,
     in_turn,
@@ -45,7 +45,7 @@ class Api:
         total: returns a recent total that is newer than a moment (Unix seconds), requested if
             need be; raises `PollError`.
         request: requests a part and records it; returns what was known before and now; raises
-            `PollError`.
+            `PollError`. With a day (number), closed days before it need not be requested again.
         seen_since: entities with a sign of use since a moment (Unix seconds).
         windows: the billing windows at a moment.
     """
@@ -53,7 +53,7 @@ class Api:
     clock: Callable[[], float]
     threads: int
     total: Callable[[float], EntityUsage]
-    request: Callable[[Part, Priority], tuple[EntityUsage | None, EntityUsage]]
+    request: Callable[[Part, Priority, int | None], tuple[EntityUsage | None, EntityUsage]]
     seen_since: Callable[[float], AbstractSet[str]]
     windows: Callable[[float], BillingWindows]
 
@@ -151,7 +151,7 @@ class PartsPoll:
     def _whose_turn(self) -> list[str]:
         """Whoever must be requested without a sign of use; those that have failed come last."""
         now = self.api.clock()
-        not_final = self.ledger.not_final(self.published(now), now)
+        not_final = self._not_final(now)
         # The next chance is the next poll.
         within = max(self.sweep_interval - self.interval, 1.0)
         turns = in_turn(self.ledger, now, interval=within)
@@ -163,6 +163,9 @@ class PartsPoll:
             due.pop(entity, None)
         return [*due, *failing]
 
+    def _not_final(self, now: float) -> list[str]:
+        return self.ledger.not_final(self.published(now), now)
+
     def _find_changes(self, failures: _Failures, until: float) -> None:
         total = self._total()
         if total is None:
@@ -172,22 +175,34 @@ class PartsPoll:
         difference = self.parts.compare(total, self.api.windows(total.requested_at))
         finished = True
         if not difference.explained:
-            seen = self.api.seen_since(since - SESSIONS_LATE_SECONDS)
-            candidates = self.parts.candidates(
-                difference, total, since=since, unfinished=unfinished, seen=seen
+            likely = self.parts.likely(
+                total,
+                since=since,
+                unfinished=unfinished,
+                seen=self.api.seen_since(since),
+                seen_before=self.api.seen_since(since - SESSIONS_LATE_SECONDS),
             )
-            finished = self._search(difference, candidates, failures, until)
+            finished = self._search(_Search(difference, math.inf), likely, failures, until)
+        if finished and not difference.explained:
+            search = _Search(difference, self._in_vain())
+            others = self.parts.others(difference, total)
+            finished = self._search(search, others, failures, until)
         self.parts.conclude(difference, total, finished=finished, longest_gap=self._longest_gap)
 
+    def _in_vain(self) -> float:
+        """How many requests in a row may find nothing."""
+        # Whoever is not final is requested anyway, unless the difference is explained.
+        needed = frozenset(self._not_final(self.api.clock())).difference(self.ledger.failing())
+        return math.inf if needed else self.parts.in_vain()
+
     def _search(
-        self, difference: Difference, candidates: Candidates, failures: _Failures, until: float
+        self, search: "_Search", parts: Sequence[Part], failures: _Failures, until: float
     ) -> bool:
-        """Request the candidates until the difference is explained; returns whether that ended."""
-        search = _Search(difference, frozenset(candidates.others), self.parts.in_vain())
+        """Request parts until the difference is explained; returns whether that ended."""
 
         def request(part: Part) -> None:
             try:
-                before, after = self.api.request(part, self.moved_priority)
+                before, after = self.api.request(part, self.moved_priority, search.changed_from)
             except (KeyRefusedError, StoppedError):
                 raise
             except PollError as error:
@@ -196,11 +211,11 @@ class PartsPoll:
                     raise
                 # The poll of its own ledger requests it again and reports the failure.
                 return
-            search.note(part, before, after)
+            search.note(before, after)
 
         try:
             for_each_entity(
-                [*candidates.likely, *candidates.others],
+                parts,
                 request,
                 threads=self.api.threads,
                 enough=lambda: search.ends(late=self._late(until)),
@@ -223,7 +238,7 @@ class PartsPoll:
         enough: Callable[[], bool] = lambda: False,
     ) -> None:
         def request(part: Part) -> None:
-            self.api.request(part, self.priority)
+            self.api.request(part, self.priority, None)
 
         try:
             for_each_entity(
@@ -243,26 +258,30 @@ class _Search:
         interrupted: whether it was late, or failed as the API did.
     """
 
-    def __init__(self, difference: Difference, others: AbstractSet[Part], in_vain: int) -> None:
+    def __init__(self, difference: Difference, in_vain: float) -> None:
         self._difference = difference
-        self._others = others
         self._in_vain = in_vain
         self._misses = 0
         self.interrupted = False
         self._lock = threading.Lock()
 
-    def note(self, part: Part, before: EntityUsage | None, after: EntityUsage) -> None:
+    def note(self, before: EntityUsage | None, after: EntityUsage) -> None:
         """Take a response into account."""
         with self._lock:
             changed = self._difference.found(before, after)
-            if part in self._others:
-                self._misses = 0 if changed else self._misses + 1
+            self._misses = 0 if changed else self._misses + 1
 
     def note_failure(self, error: PollError) -> None:
         """Take a failure into account, of a request or of the whole search."""
         gave_up = isinstance(error, PartialError) and not error.complete
         if gave_up or is_of_the_api(error):
             self.interrupted = True
+
+    @property
+    def changed_from(self) -> int:
+        """The first day (number) of what is left to explain."""
+        with self._lock:
+            return self._difference.changed_from
 
     def ends(self, *, late: bool) -> bool:
         """Whether everything is explained, too many requests have found nothing, or it is late."""

@@ -1,4 +1,4 @@
-"""The usage of one entity by billing day and product, as one response has it. Pure."""
+"""The usage of one entity by billing day and product, as its responses have it. Pure."""
 
 import math
 from array import array
@@ -23,15 +23,18 @@ class DailyUsage:
 
 @dataclass(frozen=True, slots=True)
 class EntityUsage:
-    """The usage of one entity, from one response.
+    """The usage of one entity: from its newest response, and from an older one for closed days.
 
     Attributes:
-        requested_at: Unix seconds at which the request was sent.
-        days: the requested day numbers; a day that the response leaves out is 0.
+        requested_at: Unix seconds at which the newest request was sent. Each day that had ended by
+            then was requested after its end.
+        days: the known day numbers; a day that a response leaves out is 0.
         products: ACUs per product and day, one number for each of `days`.
         newest_day: number of the newest day in the response; None if it has no day.
         confirmed_at: Unix seconds of a later total that proves that nothing has changed since;
             -inf if there is none.
+        closed_days_at: Unix seconds of the older request that the closed days are from; inf if the
+            newest one was for all days.
     """
 
     requested_at: float
@@ -39,6 +42,12 @@ class EntityUsage:
     products: Mapping[str, "array[float]"]
     newest_day: int | None
     confirmed_at: float = -math.inf
+    closed_days_at: float = math.inf
+
+    @property
+    def swept_at(self) -> float:
+        """Unix seconds of the last request for all days."""
+        return min(self.requested_at, self.closed_days_at)
 
     @property
     def known_at(self) -> float:
@@ -86,6 +95,43 @@ class EntityUsage:
                 for place, acus in enumerate(column):
                     sums[place] += acus
         return cls(requested_at, days, products, None)
+
+    def knows(self, days: range) -> bool:
+        """Whether all these days are known."""
+        return self.days.start <= days.start and days.stop <= self.days.stop
+
+    def with_closed_days(self, earlier: "EntityUsage", closed: range) -> "EntityUsage":
+        """The same with the days before it as they were known earlier, which must know them."""
+        products = {
+            product: earlier.column(product, closed) + self.column(product, self.days)
+            for product in {**earlier.products, **self.products}
+        }
+        newest = self.newest_day
+        if newest is None:
+            newest = earlier.newest_day_before(closed.stop)
+        days = range(closed.start, self.days.stop)
+        return EntityUsage(
+            self.requested_at, days, products, newest, closed_days_at=earlier.swept_at
+        )
+
+    def column(self, product: str, days: range) -> "array[float]":
+        """ACUs of one product on each of these days, which must be known."""
+        known = self.products.get(product)
+        if known is None:
+            return array("d", bytes(8 * len(days)))
+        return known[days.start - self.days.start : days.stop - self.days.start]
+
+    def newest_day_before(self, day: int) -> int | None:
+        """The newest day in the response, or else the newest with use, before a day (numbers)."""
+        if self.newest_day is None or self.newest_day < day:
+            return self.newest_day
+        used = (
+            number
+            for column in self.products.values()
+            for number, acus in zip(self.days, column, strict=True)
+            if acus and number < day
+        )
+        return max(used, default=None)
 
     def total(self, window: Window) -> dict[str, float]:
         """ACUs per product over a window's days, whether or not the response covers it."""

@@ -1,9 +1,10 @@
 """The published page over random polls, failures of single entities, boundaries and restatements.
 
-The simulated world answers over a doubled transport that notes when each entity was last told.
-What the page shows must be exactly what the world said then. Windows that such an answer tells now
-must be shown. Those that it does not tell may be shown only if the enterprise's total was told
-later, and the world has not changed what it said of any entity of that kind until then.
+The simulated world answers over a doubled transport that notes when each day of each entity was
+last told. What the page shows must be exactly what the world said then. Windows that an entity's
+last answer tells now must be shown. Those that it does not tell may be shown only if the
+enterprise's total was told later, and the world has not changed what it said of any entity of that
+kind until then.
 """
 
 import json
@@ -52,6 +53,7 @@ class Simulated:
     polled: Rig
     failing: set[str] = field(default_factory=set)
     told: dict[tuple[str, str], float] = field(default_factory=dict)
+    told_days: dict[tuple[str, str], dict[int, float]] = field(default_factory=dict)
     failed: set[tuple[str, str]] = field(default_factory=set)
     compared: dict[str, float] = field(default_factory=dict)
     confirmed: dict[str, float] = field(default_factory=dict)
@@ -85,6 +87,9 @@ class Simulated:
         ids = {LABELS[scope]: entity} if scope else {}
         told = self.answers.consumption(ids, int(query["time_after"]), int(query["time_before"]))
         self.told[scope, entity] = self.clock()
+        # The first day that is asked for may be cut off, as bounds may be inclusive or not.
+        days = range(billing_day(int(query["time_after"])) + 1, billing_day(self.clock()) + 2)
+        self.told_days.setdefault((scope, entity), {}).update(dict.fromkeys(days, self.clock()))
         self.failed.discard((scope, entity))
         return httpx.Response(200, text=json.dumps(told))
 
@@ -142,9 +147,20 @@ class Simulated:
             return self.world.consumption(days, told, org=org)
         return self.world.personal_consumption(self.people[entity], days, told)
 
-    def use(self, scope: str, entity: str, days: range, told: float) -> dict[str, float]:
+    def by_day_as_told(
+        self, scope: str, entity: str, days: range
+    ) -> dict[int, Mapping[str, float]]:
+        """What the world's ledger said of each day when it was last asked for that day."""
+        found: dict[int, Mapping[str, float]] = {}
+        told = self.told_days.get((scope, entity), {})
+        for moment in {told[day] for day in days if day in told}:
+            by_day = self.by_day(scope, entity, days, moment)
+            found |= {day: use for day, use in by_day.items() if told.get(day) == moment}
+        return found
+
+    def use(self, scope: str, entity: str, days: range) -> dict[str, float]:
         """The same, summed over the days."""
-        by_day = self.by_day(scope, entity, days, told)
+        by_day = self.by_day_as_told(scope, entity, days)
         return {
             product: math.fsum(use.get(product, 0.0) for use in by_day.values())
             for product in PRODUCTS
@@ -170,8 +186,7 @@ class Simulated:
         today = billing_day(self.clock())
         first = min((days.start for days, _ in self.windows().values()), default=today)
         days = range(first if "cycle" in self.windows() else today - 62, today + 1)
-        told = self.told.get((scope, entity))
-        then = self.by_day(scope, entity, days, told) if told else {}
+        then = self.by_day_as_told(scope, entity, days)
         now = self.by_day(scope, entity, days, self.clock())
         return all(
             then.get(day, {}).get(product, 0.0)
@@ -194,7 +209,7 @@ class Simulated:
                 personal = scope in {"user_", "service_user_"}
                 if known < tells_from or (personal and window == "previous_cycle"):
                     continue
-                for product, acus in self.use(scope, entity, days, told).items():
+                for product, acus in self.use(scope, entity, days).items():
                     if acus or not personal:
                         wanted[scope, entity, window, product] = acus
         return wanted

@@ -39,6 +39,7 @@ class Enterprise:
     gone: set[str] = field(default_factory=set)
     requests: Counter[str] = field(default_factory=Counter)
     sent: list[float] = field(default_factory=list)
+    first_days: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def today(self) -> int:
@@ -83,6 +84,7 @@ class Enterprise:
             return httpx.Response(200, json=self._other(path))
         kind, _, entity = path.removeprefix(DAILY).strip("/").partition("/")
         first = int(request.url.params["time_after"])
+        self.first_days[path].append(first // DAY)
         return httpx.Response(200, text=json.dumps(_daily(self._use(kind, entity), first)))
 
     def _use(self, kind: str, entity: str) -> Mapping[tuple[str, int], float]:

@@ -58,6 +58,27 @@ def test_whoever_could_never_be_read_is_still_missing_after_a_restart() -> None:
     assert after_restart.missing(NOON, MAX_AGE) == {"ada"}
 
 
+def test_an_older_response_that_arrives_after_a_later_failure_does_not_hide_it() -> None:
+    ledger = Ledger(longest_age=LONGEST_AGE)
+    ledger.attempts.note("ada", NOON + 60, now=NOON + 90)
+    ledger.record("ada", response(), now=NOON + 90)
+    ledger.attempts.note("ada", NOON, now=NOON + 90)
+    assert ledger.failing() == ["ada"]
+    # The clock was ahead, and is right again.
+    ledger.attempts.note("ada", NOON + 30, now=NOON + 31)
+    assert ledger.attempts.last("ada") == NOON + 30
+
+
+def test_closed_days_of_an_older_request_stay_such_after_a_restart() -> None:
+    ledger = Ledger(longest_age=LONGEST_AGE)
+    ledger.record("ada", response())
+    newest = EntityUsage.of([], requested_at=NOON + 300, days=DAYS[-3:])
+    ledger.record("ada", newest, days=DAYS)
+    account = restarted(ledger).accounts()["ada"]
+    assert (account.requested_at, account.swept_at) == (NOON + 300, NOON)
+    assert account == ledger.accounts()["ada"]
+
+
 def usage(acus: float, requested_at: float) -> EntityUsage:
     day = DailyUsage(DAYS.start + 4, acus, {"devin": acus})
     return EntityUsage.of([day], requested_at=requested_at, days=DAYS)

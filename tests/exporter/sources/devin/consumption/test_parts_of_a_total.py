@@ -44,23 +44,65 @@ def test_a_search_that_was_not_finished_goes_on_with_those_it_has_not_requested(
     for after, user in enumerate(("ada", "bob", "eve")):
         ledger.record(user, used(0.0, after=10 + after))
     total = used(5.0, after=60)
-    candidates = parts.candidates(
-        parts.compare(total, WINDOWS),
+    likely = parts.likely(
         total,
         since=NOW + 12,
         unfinished=True,
         seen={"ada", "bob", "eve"},
     )
-    assert [part.entity for part in candidates.likely] == ["ada", "bob", "eve"]
+    assert [part.entity for part in likely] == ["ada", "bob", "eve"]
     ledger.record("ada", used(0.0, after=30))
-    candidates = parts.candidates(
-        parts.compare(total, WINDOWS),
+    likely = parts.likely(
         total,
         since=NOW + 12,
         unfinished=True,
         seen={"ada", "bob", "eve"},
     )
-    assert [part.entity for part in candidates.likely] == ["bob", "ada", "eve"]
+    assert [part.entity for part in likely] == ["bob", "ada", "eve"]
+
+
+def test_sessions_that_changed_since_the_last_search_count_more_than_those_that_may_show_late() -> (
+    None
+):
+    ledger = Ledger()
+    parts = Parts((ledger,))
+    for user in ("ada", "bob", "eve", "kim"):
+        ledger.record(user, used(0.0, after=0))
+    ledger.record("eve", used(1.0, after=10))
+    total = used(5.0, after=60)
+    likely = parts.likely(
+        total,
+        since=NOW + 5,
+        unfinished=False,
+        seen={"bob"},
+        seen_before={"ada", "bob"},
+    )
+    assert [part.entity for part in likely] == ["bob", "ada", "eve"]
+
+
+def test_what_is_left_decides_who_of_the_others_is_requested_first() -> None:
+    ledger = Ledger()
+    parts = Parts((ledger,))
+    for place, (user, product, day) in enumerate(
+        [
+            ("ada", "devin", TODAY - 1),
+            ("bob", "cascade", TODAY - 1),
+            ("eve", "devin", CLOSED - 5),
+            ("kim", "cascade", CLOSED - 5),
+            ("sam", "devin", TODAY - 1),
+        ]
+    ):
+        use = DailyUsage(day, 1.0, {product: 1.0})
+        ledger.record(user, EntityUsage.of([use], requested_at=NOW + place, days=DAYS))
+    uses = [
+        DailyUsage(TODAY - 1, 5.0, {"devin": 2.0, "cascade": 3.0}),
+        DailyUsage(CLOSED - 5, 2.0, {"devin": 1.0, "cascade": 1.0}),
+    ]
+    total = EntityUsage.of(uses, requested_at=NOW + 60, days=DAYS)
+    difference = parts.compare(total, WINDOWS)
+    assert difference.unexplained() == {("cascade", TODAY - 1)}
+    others = [part.entity for part in parts.others(difference, total)]
+    assert others == ["bob", "ada", "eve", "kim", "sam"]
 
 
 @pytest.mark.parametrize("may_lack_one", [False, True])

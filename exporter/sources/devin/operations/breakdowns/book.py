@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from sys import intern
 
 from exporter.client.models import Listing
 from exporter.client.response import CLOCK_STEP_SECONDS
@@ -16,11 +17,12 @@ from exporter.sources.devin.operations.breakdowns import stored
 from exporter.sources.devin.operations.breakdowns.coverage import OVERLAP_SECONDS, Coverage
 from exporter.sources.devin.operations.breakdowns.labels import labels_of
 from exporter.sources.devin.operations.breakdowns.reading import (
+    NOBODY,
     UNKNOWN_START,
     Reading,
     Running,
 )
-from exporter.sources.devin.operations.breakdowns.sums import Rows, WindowSums
+from exporter.sources.devin.operations.breakdowns.sums import OwnerCounts, Rows, WindowSums
 from exporter.sources.devin.operations.session_items import Changes, SessionItem
 
 LIST_AGAIN_AFTER_SECONDS = 3_600.0
@@ -41,6 +43,7 @@ class Book:
         self._coverage = Coverage()
         self._sums: dict[str, WindowSums] = {}
         self._version = 0
+        self._lists_owners_at_once = False
 
     def poll(self, changes: Changes, windows: BillingWindows) -> None:
         """Take over what a poll of the sessions has found, with the windows at that time."""
@@ -68,7 +71,7 @@ class Book:
         if not coverage.covers(cycle):
             start = max(cycle.start, coverage.listed_until)
             return Window(start, coverage.polled_since + OVERLAP_SECONDS)
-        due = today.start + LIST_AGAIN_AFTER_SECONDS <= now
+        due = today.start + LIST_AGAIN_AFTER_SECONDS <= now or self._lists_owners_at_once
         if due and coverage.listed_on != today.days.start:
             return Window(cycle.start, now)
         return None
@@ -88,6 +91,7 @@ class Book:
         """Take note that all of a span was listed on a day (number)."""
         with self._lock:
             self._version += 1
+            self._lists_owners_at_once = False
             coverage = replace(self._coverage, listed_on=day)
             self._coverage = coverage if unreadable else coverage.trusted(span)
 
@@ -113,6 +117,9 @@ class Book:
         coverage, readings = stored.decode(values, written=self._written)
         with self._lock:
             self._coverage, self._readings, self._sums = coverage, readings, {}
+            self._lists_owners_at_once = any(each.owner is None for each in readings.values())
+            if self._lists_owners_at_once:
+                self._coverage = replace(coverage, listed_on=None)
 
     def begin(self, windows: BillingWindows) -> None:
         """Make the sums of what was restored, if there was no poll since."""
@@ -129,11 +136,22 @@ class Book:
         """
         with self._lock:
             coverage, sums = self._coverage, self._sums.get(name)
-            if sums is None or sums.running.zero.window != window.days.start:
-                return None
-            if not coverage.covers(window):
+            if sums is None or not self._are_of(sums, window):
                 return None
             return sums.rows(most, counts=coverage.doubtful_since == math.inf)
+
+    def by_owner(self, name: str, window: Window) -> OwnerCounts | None:
+        """The sessions created in a running window, by owner; None unless all are known."""
+        with self._lock:
+            coverage, sums = self._coverage, self._sums.get(name)
+            if sums is None or sums.lacks_owners or not self._are_of(sums, window):
+                return None
+            return sums.by_owner() if coverage.doubtful_since == math.inf else None
+
+    def _are_of(self, sums: WindowSums, window: Window) -> bool:
+        """Whether sums are those of a window, and all sessions that changed in it are known."""
+        is_same = sums.running.zero.window == window.days.start
+        return is_same and self._coverage.covers(window)
 
     @property
     def polled_until(self) -> float:
@@ -199,6 +217,7 @@ class Book:
             seconds(item.updated_at),
             labels_of(item, written=self._written),
             (day, cycle),
+            intern(item.user_id or item.service_user_id or NOBODY),
         )
         if after == before:
             return

@@ -28,7 +28,7 @@ class SessionLabels:
 
     Attributes:
         by_dimension: in the order of `DIMENSIONS`.
-        pull_requests: the repository and the state of each.
+        pull_requests: the repository (empty where these are not shown) and the state of each.
     """
 
     by_dimension: tuple[tuple[str, ...], ...]
@@ -47,9 +47,9 @@ def labels_of(item: SessionItem, *, written: bool) -> SessionLabels:
         written: whether with tags and repositories, which people have named.
     """
     requests = {each.pr_url: each.pr_state or "" for each in item.pull_requests or ()}
-    named = [(repository_of(url), state) for url, state in requests.items() if written]
+    named = [(repository_of(url) if written else NONE, state) for url, state in requests.items()]
     pull_requests = tuple(
-        (intern(repository if place < MOST_VALUES else OTHER), intern(state))
+        (intern(repository if place < MOST_VALUES or not written else OTHER), intern(state))
         for place, (repository, state) in enumerate(named)
     )
     by_dimension = (

@@ -68,4 +68,5 @@ def _shared(reading: Reading) -> Reading:
             for repository, state in reading.labels.pull_requests
         ),
     )
-    return replace(reading, labels=labels)
+    owner = None if reading.owner is None else intern(reading.owner)
+    return replace(reading, labels=labels, owner=owner)

@@ -5,6 +5,7 @@ A cycle's cost is the sum of its days, each at its own price.
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 
 import pytest
 
@@ -15,8 +16,10 @@ from tests.support.rig import at
 JOB, DAY, EVERY_SECONDS = "devin-exporter", 86_400, 300
 FIRST = at("2026-03-03 08:00:00")
 """The start of the first billing day; days have numbers from here."""
-PREVIOUS, RUNNING, NEXT, TODAY = 2, 12, 22, 17
-"""The days on which the cycles begin, and the running day."""
+CYCLES = (-18, -8, 2, 12, 22)
+"""The days on which billing cycles begin."""
+_, _, PREVIOUS, RUNNING, _ = CYCLES
+TODAY = 17
 END = FIRST + TODAY * DAY + 7 * 3_600
 PRODUCTS = ("devin", "cascade")
 TEAMS, ORGANIZATIONS = ("Web", "Core", ""), ("o1", "o2")
@@ -29,12 +32,17 @@ ROWS: tuple[Key, ...] = (
     *(("organization", each) for each in ORGANIZATIONS),
     *(("team", each) for each in TEAMS),
 )
-WINDOWS = {
-    "yesterday": lambda day: range(day - 1, day),
-    "today": lambda day: range(day, day + 1),
-    "cycle": lambda day: range(RUNNING if day >= RUNNING else PREVIOUS, day + 1),
-    "previous_cycle": lambda day: range(PREVIOUS, RUNNING) if day >= RUNNING else range(PREVIOUS),
-}
+
+
+def windows(day: int) -> dict[str, range]:
+    """The days of each window on a day."""
+    before, start = max((a, b) for a, b in pairwise(CYCLES) if b <= day)
+    return {
+        "yesterday": range(day - 1, day),
+        "today": range(day, day + 1),
+        "cycle": range(start, day + 1),
+        "previous_cycle": range(before, start),
+    }
 
 
 def price(product: str, day: int) -> float:
@@ -74,7 +82,7 @@ def samples(day: int) -> Iterator[tuple[str, str, float]]:
     yield "devin_exporter_build_info", 'version="1",revision="a"', 1
     for org_id in ORGANIZATIONS:
         yield "devin_organization_info", f'org_id="{org_id}",org_name="{org_id}"', 1
-    start, end = (RUNNING, NEXT) if day >= RUNNING else (PREVIOUS, RUNNING)
+    start, end = next((a, b) for a, b in pairwise(CYCLES) if a <= day < b)
     yield "devin_billing_cycle_start_timestamp_seconds", "", FIRST + start * DAY
     yield "devin_billing_cycle_end_timestamp_seconds", "", FIRST + end * DAY
     for product in PRODUCTS:
@@ -89,8 +97,8 @@ def samples(day: int) -> Iterator[tuple[str, str, float]]:
         kind = "" if key[0] == "account" else f"{key[0]}_"
         for product in PRODUCTS[:1] if key[0] == "organization" else PRODUCTS:
             labels = labels_of(key, product)
-            for window, days_of in WINDOWS.items():
-                used = sum(acus(key, product, each) for each in days_of(day))
+            for window, days in windows(day).items():
+                used = sum(acus(key, product, each) for each in days)
                 yield f"devin_{kind}consumption_{window}_acus", labels, used
             money = acus(key, product, day) * price(product, day)
             yield f"{key[0]}:devin_cost_today:sum", f'{labels},currency="USD"', money

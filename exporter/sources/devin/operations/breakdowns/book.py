@@ -7,7 +7,6 @@ import math
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from sys import intern
 
 from exporter.client.models import Listing
 from exporter.client.response import CLOCK_STEP_SECONDS
@@ -16,6 +15,7 @@ from exporter.sources.devin.billing.windows import DAY, BillingWindows, Window, 
 from exporter.sources.devin.operations.breakdowns import stored
 from exporter.sources.devin.operations.breakdowns.coverage import OVERLAP_SECONDS, Coverage
 from exporter.sources.devin.operations.breakdowns.labels import labels_of
+from exporter.sources.devin.operations.breakdowns.pool import Pool
 from exporter.sources.devin.operations.breakdowns.reading import (
     NOBODY,
     UNKNOWN_START,
@@ -43,7 +43,8 @@ class Book:
         self._coverage = Coverage()
         self._sums: dict[str, WindowSums] = {}
         self._version = 0
-        self._lists_owners_at_once = False
+        self._pool = Pool()
+        self._lacks_owners = False
 
     def poll(self, changes: Changes, windows: BillingWindows) -> None:
         """Take over what a poll of the sessions has found, with the windows at that time."""
@@ -68,10 +69,12 @@ class Book:
             coverage = self._coverage
         if cycle is None or coverage.polled_until == -math.inf:
             return None
+        if self._lacks_owners:
+            return Window(cycle.start, now)
         if not coverage.covers(cycle):
             start = max(cycle.start, coverage.listed_until)
             return Window(start, coverage.polled_since + OVERLAP_SECONDS)
-        due = today.start + LIST_AGAIN_AFTER_SECONDS <= now or self._lists_owners_at_once
+        due = today.start + LIST_AGAIN_AFTER_SECONDS <= now
         if due and coverage.listed_on != today.days.start:
             return Window(cycle.start, now)
         return None
@@ -91,7 +94,7 @@ class Book:
         """Take note that all of a span was listed on a day (number)."""
         with self._lock:
             self._version += 1
-            self._lists_owners_at_once = False
+            self._lacks_owners = False
             coverage = replace(self._coverage, listed_on=day)
             self._coverage = coverage if unreadable else coverage.trusted(span)
 
@@ -114,12 +117,12 @@ class Book:
         Raises:
             ValueError: if it cannot be read.
         """
-        coverage, readings = stored.decode(values, written=self._written)
+        pool = Pool()
+        coverage, readings = stored.decode(values, written=self._written, pool=pool)
         with self._lock:
+            self._pool = pool
             self._coverage, self._readings, self._sums = coverage, readings, {}
-            self._lists_owners_at_once = any(each.owner is None for each in readings.values())
-            if self._lists_owners_at_once:
-                self._coverage = replace(coverage, listed_on=None)
+            self._lacks_owners = any(each.owner is None for each in readings.values())
 
     def begin(self, windows: BillingWindows) -> None:
         """Make the sums of what was restored, if there was no poll since."""
@@ -178,6 +181,7 @@ class Book:
     def _forget_before(self, cycle: Window) -> None:
         """Forget the sessions that have not changed in the cycle, nor in the last day."""
         first = min(cycle.start, self._coverage.polled_until - DAY)
+        self._pool = Pool()
         self._readings = {
             known_as: reading
             for known_as, reading in self._readings.items()
@@ -217,10 +221,11 @@ class Book:
             seconds(item.updated_at),
             labels_of(item, written=self._written),
             (day, cycle),
-            intern(item.user_id or item.service_user_id or NOBODY),
+            item.user_id or item.service_user_id or NOBODY,
         )
         if after == before:
             return
+        after = self._pool.shared(after)
         self._readings[item.known_as] = after
         for sums in self._sums.values():
             if before is not None:

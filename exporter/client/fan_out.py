@@ -31,8 +31,13 @@ _API_AT_FAULT = frozenset(
 
 @dataclass(slots=True)
 class Attempts:
-    """When each entity was last requested. Safe to use from several threads."""
+    """When each entity was last requested. Safe to use from several threads.
 
+    Attributes:
+        version: another number after each change.
+    """
+
+    version: int = 0
     _ended: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,6 +50,7 @@ class Attempts:
         """
         with self._lock:
             if not at < self._ended.get(entity, -math.inf) <= now:
+                self.version += 1
                 self._ended[entity] = at
 
     def ended(self) -> dict[str, float]:
@@ -61,6 +67,7 @@ class Attempts:
         """Forget all other entities."""
         kept = frozenset(entities)
         with self._lock:
+            self.version += 1
             self._ended = {entity: at for entity, at in self._ended.items() if entity in kept}
 
     def entities(self) -> frozenset[str]:

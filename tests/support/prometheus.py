@@ -116,8 +116,11 @@ def make_blocks(history: Path, folder: Path, *, promtool: str) -> None:
     assert made.returncode == 0, made.stderr
 
 
-def record_history(binary: str, folder: Path, *, promtool: str, since: float) -> None:
+def record_history(
+    binary: str, folder: Path, *, promtool: str, since: float, until: float | None = None
+) -> None:
     """Record the shipped rules for the past of a data directory, as the documents say."""
+    end = time.time() - 60 if until is None else until
     days = folder / "days.yml"
     days.write_text(RULES.read_text().partition("  - name: devin-alerts")[0])
     with prometheus(binary, folder, "global: {}") as server:
@@ -125,7 +128,7 @@ def record_history(binary: str, folder: Path, *, promtool: str, since: float) ->
             [
                 promtool, "tsdb", "create-blocks-from", "rules", "--max-block-duration=744h",
                 f"--url={server.url}",
-                f"--start={since:.0f}", f"--end={time.time() - 60:.0f}",
+                f"--start={since:.0f}", f"--end={end:.0f}",
                 f"--output-dir={folder / 'data'}", str(days),
             ],
             env=SPARING,

@@ -56,8 +56,11 @@ def check(opened: OpenSource) -> CheckReport:
         (billing.INVOICES, billing.fetch_invoices),
         (keys.ENDPOINT, keys.fetch),
     ):
-        other, _ = request_row(endpoint, partial(fetch, opened.client))
+        other, found = request_row(endpoint, partial(fetch, opened.client))
         rows.append(other)
+        if isinstance(found, billing.Plan):
+            fields = found.unreadable()
+            notes += [f"plan.{each}: is no amount that is known to be RMB" for each in fields]
     return report(rows, notes)
 
 

@@ -5,22 +5,24 @@ it is certain to be RMB: its name ends in `_rmb`, or the field `currency` says s
 without any of them is a failed poll.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, Field, TypeAdapter
+from pydantic import AliasChoices, ConfigDict, Field, TypeAdapter
 
 from exporter.client.endpoint import Endpoint, Request
 from exporter.client.http import Client
 from exporter.client.models import Array, ResponseModel
 from exporter.client.response import Response
 from exporter.errors import PagingError, ShapeError
+from exporter.exposition.text import as_word
 from exporter.metrics import Metric, Sample
 from exporter.scheduling.task import Task
-from exporter.sources.aione.lenient import Lenient, Money, Month, Text, Word
+from exporter.sources.aione.lenient import Lenient, Money, Month, Text, Word, unreadable_fields
 from exporter.sources.aione.optional import OPTIONAL, optional_task
 from exporter.sources.aione.samples import day_of, next_midnight
 from exporter.sources.aione.unreadable import UnreadableValues
@@ -31,6 +33,8 @@ INVOICES_TASK = "aione_invoices"
 PAGE_SIZE = 100
 MOST_PAGES = 100
 RMB = frozenset({"RMB", "CNY"})
+MOST_UNREAD = 10
+_IS_AMOUNT = re.compile("balance|budget|credit")
 
 BALANCE = Metric("aione_balance_rmb", "Balance of the gateway's account, in RMB.")
 BUDGET = Metric("aione_budget_rmb", "Budget of the gateway's plan, in RMB.")
@@ -62,7 +66,9 @@ class _Amounts(ResponseModel):
 
 
 class Plan(_Amounts):
-    """The plan of the account."""
+    """The plan of the account; fields that are not read are kept, so that they can be named."""
+
+    model_config = ConfigDict(extra="allow")
 
     balance_rmb: Lenient[Money] = None
     balance: Lenient[Money] = None
@@ -88,6 +94,19 @@ class Plan(_Amounts):
         ):
             if amount is not None:
                 yield metric(float(amount))
+
+    def unreadable(self) -> Iterator[str]:
+        """The fields of absent amounts: invalid, not known to be RMB, or of an unknown name."""
+        yield from unreadable_fields(self)
+        for name, certain, other in (
+            ("balance", self.balance_rmb, self.balance),
+            ("budget", self.budget_rmb, self.budget),
+            ("budget_left", self.budget_left_rmb, self.budget_left),
+        ):
+            if certain is None and isinstance(other, Decimal) and self._rmb(None, other) is None:
+                yield name
+        unread = [name for name in self.model_extra or () if _IS_AMOUNT.search(name.lower())]
+        yield from (as_word(name) for name in sorted(unread)[:MOST_UNREAD])
 
 
 class Invoice(_Amounts):
@@ -168,9 +187,15 @@ def plan_task(
     client: Client, clock: Callable[[], float], interval: float, unreadable: UnreadableValues
 ) -> Task:
     """The task that publishes balance and budget."""
+
+    def fetch() -> Plan:
+        plan = fetch_plan(client)
+        unreadable.note(PLAN_TASK, (f"plan.{field}" for field in plan.unreadable()))
+        return plan
+
     last = LastResponse(
         clock,
-        fetch=lambda: unreadable.noted(PLAN_TASK, "plan", fetch_plan(client)),
+        fetch=fetch,
         samples=lambda response, now: response.value.figures(),  # noqa: ARG005 - they hold always
     )
     return optional_task(client, PLAN_TASK, last, interval=interval, metrics=PLAN_METRICS)

@@ -25,7 +25,7 @@ from exporter.sources.devin.derived import metering, pricing, unattributed, unre
 from exporter.sources.devin.derived.teams import file as teams_file
 from exporter.sources.devin.derived.teams import metrics as team_metrics
 from exporter.sources.devin.derived.teams.settings import TeamSettings
-from exporter.sources.devin.derived.teams.shares import Shares
+from exporter.sources.devin.derived.teams.shares import TEAM_INPUTS, Shares
 from exporter.sources.devin.members import directory, models
 from exporter.sources.devin.members import samples as member_samples
 from exporter.sources.devin.operations import (
@@ -40,6 +40,7 @@ from exporter.sources.devin.operations import (
     sessions,
 )
 from exporter.sources.devin.operations.breakdowns import metrics as breakdown_metrics
+from exporter.sources.devin.operations.breakdowns.by_team import TeamSessions
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import CheckReport, Fields, OpenSource, Shared, Source
@@ -154,6 +155,14 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
             )
         ),
         *map(DataSet, shares.tasks()),
+        DataSet(
+            TeamSessions(
+                context.breakdowns,
+                shares.team_rows,
+                windows,
+                shows_ids=context.user_policy.shows_ids,
+            ).task(client.source, interval, after=TEAM_INPUTS)
+        ),
         DataSet(plan.task(client.source, interval)),
         DataSet(active.enterprise_task(interval), active_users.ENTERPRISE_ENDPOINTS),
         DataSet(active.organizations_task(interval), active_users.ORG_ENDPOINTS),
@@ -265,6 +274,7 @@ SOURCE = Source(
         *organization_limits.TIER_METRICS,
         *session_table.METRICS,
         *breakdown_metrics.METRICS,
+        *breakdown_metrics.TEAM_METRICS,
         *queue.METRICS,
         *hypervisors.METRICS,
         *guardrails.METRICS,

@@ -102,7 +102,8 @@ CARDS = (
         stat_panel(
             "A merged pull request",
             "Cost of cloud sessions (product devin) of the running cycle for each pull request "
-            "that Devin opened in it and that is merged; above, their ACUs.",
+            "that Devin opened in it and that is merged, at the price as last known; above, their "
+            "ACUs.",
             LOCAL,
             now(
                 days.with_line(
@@ -225,7 +226,8 @@ BOARD = Board(
                 table_panel(
                     "By category",
                     "What sessions created in the running billing cycle were for; the row without "
-                    "a subcategory is what its category holds beyond its subcategories. "
+                    "a subcategory is what its category holds beyond its subcategories. Cost is at "
+                    "the price as last known. "
                     f"{ENTERPRISE_ONLY}",
                     rows(_sessions),
                     rows(_acus),

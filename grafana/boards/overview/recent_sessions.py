@@ -85,10 +85,10 @@ def recent_sessions(*, height: int) -> table.Panel:
         "Recent sessions",
         "The newest sessions of the chosen organizations among those that the exporter lists "
         "(DEVIN_RECENT_SESSIONS of the enterprise), and large ones that still run. ACUs are "
-        "coloured from DEVIN_LARGE_SESSION_ACUS on. State is the detail of the status, else the "
-        "status. Duration is from creation to the last change, as the API gives no "
-        "end. No user is shown for sessions of service users, nor where users are not published; "
-        "a title only with DEVIN_SESSION_TITLES.",
+        "coloured from DEVIN_LARGE_SESSION_ACUS on; their cost is at the price as last known. "
+        "State is the detail of the status, else the status. Duration is from creation to the last "
+        "change, as the API gives no end. No user is shown for sessions of service users, nor "
+        "where users are not published; a title only with DEVIN_SESSION_TITLES.",
         rows(f"{_CREATED} * 1000"),
         rows(NAMED),
         rows(f"{_UPDATED} - on (session_id) {_CREATED}"),

@@ -11,6 +11,7 @@ from grafana.boards.teams.chargeback import (
     FORECASTS,
     NOT_SCOPED,
 )
+from grafana.boards.teams.got import GOT
 from grafana.boards.teams.spent_on import GROUPS, REPOSITORIES, TAGS
 from grafana.builders.board import Board
 from grafana.builders.panels import LOCAL, NO_PRICE, NOTHING, in_currency, stat_panel
@@ -113,7 +114,8 @@ BOARD = Board(
         ("", [CHARGEBACK]),
         ("", [BY_COST_CENTER, FORECASTS]),
         ("", [BY_CYCLE, BY_DAY]),
-        ("What it was spent on, in this cycle", [REPOSITORIES, TAGS]),
+        ("What it was spent on, and what came of it, in this cycle", [GOT]),
+        ("", [REPOSITORIES, TAGS]),
         (
             "Groups and alerts",
             [GROUPS, firing_panel(width=14, height=9, only="DevinTeamNearBudget")],

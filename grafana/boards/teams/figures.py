@@ -103,3 +103,11 @@ PULL_REQUESTS = f"sum by (repository) ({q.latest('devin_repository_prs_cycle')})
 _merged = q.latest("devin_repository_prs_cycle", q.JOB + ', state="merged"')
 MERGED = f"sum by (repository) ({_merged})"
 PER_MERGED = f"{only_named(REPOSITORIES, 'repository')} / on (repository) ({MERGED} > 0)"
+
+SESSIONS_OF_TEAMS = f"max by (team) ({q.latest('devin_team_sessions_cycle')})"
+_of_states = "sum by (team) (max by (team, state) ({}))".format
+PULL_REQUESTS_OF_TEAMS = _of_states(q.latest("devin_team_prs_cycle"))
+MERGED_OF_TEAMS = _of_states(q.latest("devin_team_prs_cycle", q.JOB + ', state="merged"'))
+MERGE_RATE_OF_TEAMS = f"{MERGED_OF_TEAMS} / on (team) ({PULL_REQUESTS_OF_TEAMS} > 0)"
+ACUS_PER_MERGED_OF_TEAMS = f"{CYCLE} / on (team) ({MERGED_OF_TEAMS} > 0)"
+COST_PER_MERGED_OF_TEAMS = f"{COST} / on (team) group_left () ({MERGED_OF_TEAMS} > 0)"

@@ -22,8 +22,8 @@ SIZE = Size(organizations=2, users=4, days=40)
 OWNER = b"https://api.test cog_the_key_of_older_versions"
 FOLDER = Path(__file__).parents[2] / "payloads" / "state"
 FORMATS = range(1, FORMAT + 1)
-EMPTY_HERE = {"team_names"}
-"""No team has a name here."""
+EMPTY_HERE = {"team_names", "team_session_names", "team_pull_request_states"}
+"""There are no teams here."""
 
 
 def sql_of(number: int) -> Path:

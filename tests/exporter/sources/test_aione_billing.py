@@ -86,6 +86,26 @@ def test_an_amount_of_the_plan_is_published_if_it_is_certain_to_be_rmb(
     assert values(polled.scrape(), *names) == {(name,): v for name, v in expected.items()}
 
 
+@pytest.mark.parametrize(
+    ("plan", "field"),
+    [
+        ({"balance_rmb": 7, "budget": 10}, "plan.budget"),
+        ({"balance_rmb": 7, "budget_left": 10, "currency": "USD"}, "plan.budget_left"),
+        ({"balance_rmb": 7, "budget_rmb": "soon"}, "plan.budget_rmb"),
+        ({"budget_rmb": 7, "account_balance_rmb": 3}, "plan.account_balance_rmb"),
+    ],
+)
+def test_an_amount_of_the_plan_that_is_not_read_is_absent_and_named(
+    router: respx.Router, polled: Rig, plan: dict[str, object], field: str
+) -> None:
+    router.get(billing.PLAN.path).respond(json={"name": "pro", **plan})
+    polled.poll(dashboard.TASK, billing.PLAN_TASK)
+    scrape = polled.scrape()
+    assert scrape.one("aione_unreadable_values", field=field) == 1
+    names = [metric.name for metric in billing.PLAN_METRICS]
+    assert list(values(scrape, *names).values()) == [7]
+
+
 @pytest.mark.parametrize("plan", [{}, {"balance": 7}, {"balance": 7, "currency": "USD"}])
 def test_a_plan_without_a_certain_amount_is_a_failed_poll(
     router: respx.Router, polled: Rig, plan: dict[str, object]

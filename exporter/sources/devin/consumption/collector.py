@@ -273,7 +273,8 @@ class Consumption:
 
     def _publish(self, scope: Scope, ledger: Ledger, now: float, max_age: float) -> Snapshot:
         windows = self._windows(now).certain()
-        accounts = ledger.fresh(now, max_age)
+        fresh = ledger.published(now, max_age)
+        accounts = fresh.accounts
         missing = ledger.attempts.entities() - accounts.keys()
         if scope is USER_SCOPE:
             groups = series.by_label(self._policy, self._people, accounts, missing)
@@ -283,7 +284,7 @@ class Consumption:
         newest = max((day for day in days if day is not None), default=None)
         return Snapshot(
             tuple(series.samples(scope, groups, windows, self._zeros_of(scope), now)),
-            expires=ledger.expires(now, max_age),
+            expires=fresh.expires,
             expired_entities=len(missing),
             newest_day=None if newest is None else self._day_start.calendars()[0].start_of(newest),
         )

@@ -16,6 +16,18 @@ from exporter.sources.devin.billing.windows import Window
 from exporter.sources.devin.consumption.usage import EntityUsage
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fresh:
+    """The usage by entity that is young enough to be published.
+
+    Attributes:
+        expires: when the first of it becomes too old (Unix seconds).
+    """
+
+    accounts: dict[str, EntityUsage]
+    expires: float
+
+
 @dataclass(slots=True, eq=False)
 class Ledger:
     """The usage of all entities of one kind. Safe to use from several threads.
@@ -39,6 +51,9 @@ class Ledger:
     used: bool = False
     _accounts: dict[str, EntityUsage] = field(default_factory=dict)
     _moved: dict[str, float] = field(default_factory=dict)
+    _version: int = 0
+    _fresh: tuple[tuple[float, ...], float, Fresh] | None = None
+    _products: tuple[int, frozenset[str]] = (0, frozenset())
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def record(
@@ -69,7 +84,14 @@ class Ledger:
                     # They were forgotten meanwhile. The next request is for all days.
                     return before or account, before or account
                 account = account.with_closed_days(before, closed)
+            if before is not None and (before.days, before.products) == (
+                account.days,
+                account.products,
+            ):
+                # The same object says to all that is derived from it that nothing has moved.
+                account = replace(account, products=before.products)
             self._accounts[entity] = account
+            self._version += 1
             self.used = self.used or any(any(column) for column in account.products.values())
             if before is not None and next(account.changes(before), None) is not None:
                 self._moved[entity] = account.requested_at
@@ -101,6 +123,7 @@ class Ledger:
         with self._lock:
             self._accounts = {e: a for e, a in self._accounts.items() if e in kept}
             self._moved = {e: at for e, at in self._moved.items() if e in kept}
+            self._version += 1
         self.attempts.retain(kept)
 
     def with_use(self, windows: Iterable[Window]) -> frozenset[str]:
@@ -124,19 +147,39 @@ class Ledger:
 
     def fresh(self, now: float, max_age: float) -> dict[str, EntityUsage]:
         """The usage by entity: from fresh responses, and from those that a fresh total covers."""
-        return {
-            entity: self._confirmed(account, now)
-            for entity, account in self.accounts().items()
-            if self._expiry(entity, account, now, max_age) > now
-        }
+        return self.published(now, max_age).accounts
 
     def expires(self, now: float, max_age: float) -> float:
         """When the first of the fresh responses becomes too old (Unix seconds)."""
-        expiries = (
-            self._expiry(entity, account, now, max_age)
-            for entity, account in self.accounts().items()
+        return self.published(now, max_age).expires
+
+    def published(self, now: float, max_age: float) -> Fresh:
+        """What is fresh at a moment; the same object as long as nothing of it changes."""
+        known: tuple[float, ...] = (
+            *(self._version, self.attempts.version, self.longest_age, max_age),
+            *(self.confirmed_at, self.searched_at, self.searched_since),
         )
-        return min((expiry for expiry in expiries if expiry > now), default=math.inf)
+        last = self._fresh
+        if last is not None and last[0] == known and last[1] <= now < last[2].expires:
+            return last[2]
+        found = self._published(now, max_age)
+        if not self._has_future(now):
+            self._fresh = known, now, found
+        return found
+
+    def _published(self, now: float, max_age: float) -> Fresh:
+        expires = math.inf
+        accounts: dict[str, EntityUsage] = {}
+        for entity, account, expiry in self._expiries(now, max_age):
+            if expiry > now:
+                expires = min(expires, expiry)
+                accounts[entity] = self._confirmed(account, now)
+        return Fresh(accounts, expires)
+
+    def _has_future(self, now: float) -> bool:
+        """Whether a response or a total is dated later than now, so that time makes it valid."""
+        sent = (account.requested_at for account in self.accounts().values())
+        return max((self.confirmed_at, self.searched_at, *sent)) > now
 
     def missing(self, now: float, max_age: float) -> frozenset[str]:
         """Entities that were requested and have no fresh response."""
@@ -173,33 +216,37 @@ class Ledger:
 
     def expiring(self, by: float, max_age: float, *, now: float) -> list[str]:
         """Entities whose usage is too old at a moment (Unix seconds), or is already."""
-        return [
-            entity
-            for entity, account in self.accounts().items()
-            if self._expiry(entity, account, now, max_age) <= by
-        ]
+        return [entity for entity, _, expiry in self._expiries(now, max_age) if expiry <= by]
 
-    def products(self) -> Iterator[str]:
-        """The products of all entities, with repetitions."""
-        for account in self.accounts().values():
-            yield from account.products
+    def products(self) -> frozenset[str]:
+        """The products of all entities."""
+        version, products = self._products
+        if version != self._version:
+            version = self._version
+            products = frozenset[str]().union(*(each.products for each in self.accounts().values()))
+            self._products = version, products
+        return products
 
     def _confirmed(self, account: EntityUsage, now: float) -> EntityUsage:
         if not account.requested_at < self.confirmed_at <= now + CLOCK_STEP_SECONDS:
             return account
         return replace(account, confirmed_at=self.confirmed_at)
 
-    def _expiry(self, entity: str, account: EntityUsage, now: float, max_age: float) -> float:
-        """When a response becomes too old (Unix seconds); -inf for one from the future."""
-        sent = account.requested_at
-        if not is_fresh(sent, now, math.inf):
-            return -math.inf
-        failed = self.attempts.last(entity) > sent
-        known = max(sent, self._unless_future(self.confirmed_at, now))
-        # What had expired before the searches began again is not published by them.
-        if not failed and known + max_age > self.searched_since:
-            known = max(known, self._unless_future(self.searched_at, now))
-        return max(sent, min(known, account.swept_at + self.longest_age)) + max_age
+    def _expiries(self, now: float, max_age: float) -> Iterator[tuple[str, EntityUsage, float]]:
+        """When each response becomes too old (Unix seconds); -inf for one from the future."""
+        ended = self.attempts.ended()
+        confirmed, searched = (
+            self._unless_future(moment, now) for moment in (self.confirmed_at, self.searched_at)
+        )
+        for entity, account in self.accounts().items():
+            sent = account.requested_at
+            known = max(sent, confirmed)
+            failed = ended.get(entity, -math.inf) > sent
+            # What had expired before the searches began again is not published by them.
+            if not failed and known + max_age > self.searched_since:
+                known = max(known, searched)
+            valid = max(sent, min(known, account.swept_at + self.longest_age))
+            yield entity, account, (valid + max_age if is_fresh(sent, now, math.inf) else -math.inf)
 
     @staticmethod
     def _unless_future(moment: float, now: float) -> float:

@@ -147,7 +147,7 @@ class Shares:
         """The listed users who may be shown and have their own series."""
         if not self._policy.shows_ids:
             return ()
-        return tuple(filter(self._policy.own, sorted(self._people.user_ids())))
+        return tuple(sorted(filter(self._policy.own, self._people.user_ids())))
 
     def _user_groups(self, now: float, max_age: float) -> Snapshot:
         known, own = self._known(now, max_age), self._own()
@@ -222,11 +222,15 @@ class Shares:
         windows = self._windows(now).certain()
         days = tuple(window.days for window in windows.values())
         ledgers = self._ledgers.users, self._ledgers.service_users
-        users, bots = (ledger.fresh(now, max_age) for ledger in ledgers)
+        users, bots = (ledger.published(now, max_age) for ledger in ledgers)
         of_rows = sums.sums.of(
-            rows.shown, self._users.of(users, days), self._service_users.of(bots, days)
+            rows.shown,
+            self._users.of(users.accounts, days),
+            self._service_users.of(bots.accounts, days),
         )
-        covered = Coverage(users, bots, windows, now).of_rows(rows.shown)
+        extent = self._users.extent.joined(self._service_users.extent)
+        coverage = Coverage(users.accounts, bots.accounts, extent, windows, now)
+        covered = coverage.of_rows(rows.shown)
         products = self._ledgers.products_seen()
 
         def make() -> tuple[Sample, ...]:
@@ -250,5 +254,5 @@ class Shares:
             )
 
         samples = sums.samples.get((of_rows, rows, windows, covered, products), make)
-        expires = min(known.expires, *(each.expires(now, max_age) for each in ledgers))
+        expires = min(known.expires, users.expires, bots.expires)
         return Snapshot(samples, expires=expires)

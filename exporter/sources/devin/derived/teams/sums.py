@@ -100,36 +100,76 @@ class Figures:
         yield from {**dict.fromkeys(products, 0.0), **used}.items()
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Of what all responses of some accounts know.
+
+    Attributes:
+        known_at: when the first of them was known (Unix seconds).
+        first_day: the number of the first day that all of them reach back to.
+    """
+
+    known_at: float = math.inf
+    first_day: int = 0
+
+    @classmethod
+    def of(cls, accounts: Iterable[EntityUsage]) -> "Extent":
+        """That of some accounts."""
+        known_at, first_day = math.inf, 0
+        for account in accounts:
+            known_at = min(known_at, account.known_at)
+            first_day = max(first_day, account.days.start)
+        return cls(known_at, first_day)
+
+    def joined(self, other: "Extent") -> "Extent":
+        """That of both together."""
+        return Extent(min(self.known_at, other.known_at), max(self.first_day, other.first_day))
+
+
 @dataclass(slots=True)
 class WindowFigures:
-    """The figures of the entities of one kind; made once for each response and windows."""
+    """The figures of the entities of one kind; made once for each response and windows.
 
+    Attributes:
+        extent: of all accounts.
+    """
+
+    extent: Extent = field(default_factory=Extent)
+    _accounts: Accounts = field(default_factory=dict)
     _days: tuple[range, ...] = ()
     _known: Mapping[str, Figures] = field(default_factory=dict)
 
     def of(self, accounts: Accounts, days: tuple[range, ...]) -> Mapping[str, Figures]:
         """The figures of all accounts; as long as no response changes, the same object."""
-        before = self._known if days == self._days else {}
+        if accounts is self._accounts and days == self._days:
+            return self._known
+        same_days = days == self._days
+        before = self._known if same_days else {}
         known: dict[str, Figures] = {}
+        parts = {asked: _parts(asked, days) for asked in {each.days for each in accounts.values()}}
         for entity, account in accounts.items():
             figures = before.get(entity)
             if figures is None or figures.source is not account.products:
-                figures = _figures(account, days)
+                figures = _figures(account, parts[account.days])
             known[entity] = figures
-        self._days = days
-        if changed(before, known) or not self._known:
+        self._accounts, self._days, self.extent = accounts, days, Extent.of(accounts.values())
+        if not same_days or changed(before, known):
             self._known = known
         return self._known
 
 
-def _figures(account: EntityUsage, days: tuple[range, ...]) -> Figures:
-    start = account.days.start
-    parts = [slice(max(0, d.start - start), max(0, d.stop - start)) for d in days]
+def _parts(asked: range, days: tuple[range, ...]) -> tuple[tuple[int, int], ...]:
+    """Where the days of each window are among those that were requested."""
+    start = asked.start
+    return tuple((max(0, d.start - start), max(0, d.stop - start)) for d in days)
+
+
+def _figures(account: EntityUsage, parts: tuple[tuple[int, int], ...]) -> Figures:
     by_product = {
-        product: tuple(map(sum, map(column.__getitem__, parts)))
+        product: tuple([sum(column[first:end]) for first, end in parts])
         for product, column in account.products.items()
     }
-    return Figures(account.products, start, by_product)
+    return Figures(account.products, account.days.start, by_product)
 
 
 def changed(before: Mapping[str, Figures], after: Mapping[str, Figures]) -> AbstractSet[str]:
@@ -197,34 +237,31 @@ class Coverage:
     """Which windows the responses cover.
 
     Attributes:
+        extent: of users and service users.
         windows: by name.
         now: Unix seconds.
     """
 
     users: Accounts
     service_users: Accounts
+    extent: Extent
     windows: Mapping[str, Window]
     now: float
 
     def of_rows(self, rows: Mapping[str, Row]) -> Mapping[str, frozenset[str]]:
         """The windows of which all members of a row are known."""
-        everybody = (*self.users.values(), *self.service_users.values())
         all_windows = frozenset(self.windows)
-        if self._covered(everybody) == all_windows:
+        if self._covered(self.extent) == all_windows:
             return dict.fromkeys(rows, all_windows)
-        return {name: self._covered(self._members(row)) for name, row in rows.items()}
+        return {name: self._covered(Extent.of(self._members(row))) for name, row in rows.items()}
 
     def _members(self, row: Row) -> Iterable[EntityUsage]:
         yield from (self.users[each] for each in row.users if each in self.users)
         yield from (self.service_users[b] for b in row.service_users if b in self.service_users)
 
-    def _covered(self, accounts: Iterable[EntityUsage]) -> frozenset[str]:
-        oldest, first_day = math.inf, 0
-        for account in accounts:
-            oldest = min(oldest, account.known_at)
-            first_day = max(first_day, account.days.start)
+    def _covered(self, extent: Extent) -> frozenset[str]:
         return frozenset(
             name
             for name, window in self.windows.items()
-            if first_day <= window.days.start and window.covers(oldest, self.now)
+            if extent.first_day <= window.days.start and window.covers(extent.known_at, self.now)
         )

@@ -15,12 +15,14 @@ from exporter.sources.devin.billing.windows import DAY, BillingWindows, Window, 
 from exporter.sources.devin.operations.breakdowns import stored
 from exporter.sources.devin.operations.breakdowns.coverage import OVERLAP_SECONDS, Coverage
 from exporter.sources.devin.operations.breakdowns.labels import labels_of
+from exporter.sources.devin.operations.breakdowns.pool import Pool
 from exporter.sources.devin.operations.breakdowns.reading import (
+    NOBODY,
     UNKNOWN_START,
     Reading,
     Running,
 )
-from exporter.sources.devin.operations.breakdowns.sums import Rows, WindowSums
+from exporter.sources.devin.operations.breakdowns.sums import OwnerCounts, Rows, WindowSums
 from exporter.sources.devin.operations.session_items import Changes, SessionItem
 
 LIST_AGAIN_AFTER_SECONDS = 3_600.0
@@ -41,6 +43,8 @@ class Book:
         self._coverage = Coverage()
         self._sums: dict[str, WindowSums] = {}
         self._version = 0
+        self._pool = Pool()
+        self._lacks_owners = False
 
     def poll(self, changes: Changes, windows: BillingWindows) -> None:
         """Take over what a poll of the sessions has found, with the windows at that time."""
@@ -65,6 +69,8 @@ class Book:
             coverage = self._coverage
         if cycle is None or coverage.polled_until == -math.inf:
             return None
+        if self._lacks_owners:
+            return Window(cycle.start, now)
         if not coverage.covers(cycle):
             start = max(cycle.start, coverage.listed_until)
             return Window(start, coverage.polled_since + OVERLAP_SECONDS)
@@ -88,6 +94,7 @@ class Book:
         """Take note that all of a span was listed on a day (number)."""
         with self._lock:
             self._version += 1
+            self._lacks_owners = False
             coverage = replace(self._coverage, listed_on=day)
             self._coverage = coverage if unreadable else coverage.trusted(span)
 
@@ -110,9 +117,12 @@ class Book:
         Raises:
             ValueError: if it cannot be read.
         """
-        coverage, readings = stored.decode(values, written=self._written)
+        pool = Pool()
+        coverage, readings = stored.decode(values, written=self._written, pool=pool)
         with self._lock:
+            self._pool = pool
             self._coverage, self._readings, self._sums = coverage, readings, {}
+            self._lacks_owners = any(each.owner is None for each in readings.values())
 
     def begin(self, windows: BillingWindows) -> None:
         """Make the sums of what was restored, if there was no poll since."""
@@ -129,11 +139,22 @@ class Book:
         """
         with self._lock:
             coverage, sums = self._coverage, self._sums.get(name)
-            if sums is None or sums.running.zero.window != window.days.start:
-                return None
-            if not coverage.covers(window):
+            if sums is None or not self._are_of(sums, window):
                 return None
             return sums.rows(most, counts=coverage.doubtful_since == math.inf)
+
+    def by_owner(self, name: str, window: Window) -> OwnerCounts | None:
+        """The sessions created in a running window, by owner; None unless all are known."""
+        with self._lock:
+            coverage, sums = self._coverage, self._sums.get(name)
+            if sums is None or sums.lacks_owners or not self._are_of(sums, window):
+                return None
+            return sums.by_owner() if coverage.doubtful_since == math.inf else None
+
+    def _are_of(self, sums: WindowSums, window: Window) -> bool:
+        """Whether sums are those of a window, and all sessions that changed in it are known."""
+        is_same = sums.running.zero.window == window.days.start
+        return is_same and self._coverage.covers(window)
 
     @property
     def polled_until(self) -> float:
@@ -160,6 +181,7 @@ class Book:
     def _forget_before(self, cycle: Window) -> None:
         """Forget the sessions that have not changed in the cycle, nor in the last day."""
         first = min(cycle.start, self._coverage.polled_until - DAY)
+        self._pool = Pool()
         self._readings = {
             known_as: reading
             for known_as, reading in self._readings.items()
@@ -199,9 +221,11 @@ class Book:
             seconds(item.updated_at),
             labels_of(item, written=self._written),
             (day, cycle),
+            item.user_id or item.service_user_id or NOBODY,
         )
         if after == before:
             return
+        after = self._pool.shared(after)
         self._readings[item.known_as] = after
         for sums in self._sums.values():
             if before is not None:

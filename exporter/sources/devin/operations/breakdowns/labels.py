@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from sys import intern
 
 from exporter.sources.devin.operations.breakdowns.repository import repository_of
 from exporter.sources.devin.operations.session_items import SessionItem
@@ -28,7 +27,7 @@ class SessionLabels:
 
     Attributes:
         by_dimension: in the order of `DIMENSIONS`.
-        pull_requests: the repository and the state of each.
+        pull_requests: the repository (empty where these are not shown) and the state of each.
     """
 
     by_dimension: tuple[tuple[str, ...], ...]
@@ -47,9 +46,9 @@ def labels_of(item: SessionItem, *, written: bool) -> SessionLabels:
         written: whether with tags and repositories, which people have named.
     """
     requests = {each.pr_url: each.pr_state or "" for each in item.pull_requests or ()}
-    named = [(repository_of(url), state) for url, state in requests.items() if written]
+    named = [(repository_of(url) if written else NONE, state) for url, state in requests.items()]
     pull_requests = tuple(
-        (intern(repository if place < MOST_VALUES else OTHER), intern(state))
+        (repository if place < MOST_VALUES or not written else OTHER, state)
         for place, (repository, state) in enumerate(named)
     )
     by_dimension = (
@@ -67,4 +66,4 @@ def _values(texts: Iterable[str]) -> tuple[str, ...]:
     values = sorted({OTHER if text == UNEXPLAINED else text for text in texts})
     if len(values) > MOST_VALUES:
         values = [*values[:MOST_VALUES], OTHER]
-    return tuple(map(intern, values)) or (NONE,)
+    return tuple(values) or (NONE,)

@@ -39,5 +39,23 @@ PULL_REQUESTS = Metric(
     "as last listed.",
     ("repository", "state"),
 )
+TEAM_SESSIONS = {
+    window: Metric(
+        f"devin_team_sessions_{window}",
+        f"Sessions created in {running}, by the team of whoever runs them, by the teams file (the "
+        "empty name is for those in none).",
+        ("team",),
+    )
+    for window, running in _WINDOWS.items()
+}
+TEAM_PULL_REQUESTS = {
+    window: Metric(
+        f"devin_team_prs_{window}",
+        f"Pull requests of the sessions created in {running}, by team and state as last listed.",
+        ("team", "state"),
+    )
+    for window, running in _WINDOWS.items()
+}
+TEAM_METRICS = (*TEAM_SESSIONS.values(), *TEAM_PULL_REQUESTS.values())
 ACU_METRICS = tuple(metric for metrics in ACUS.values() for metric in metrics.values())
 METRICS = (*ACU_METRICS, SESSIONS, PULL_REQUESTS)

@@ -27,6 +27,9 @@ class Start:
 
 UNKNOWN_START = Start(-1, 0.0)
 
+NOBODY = ""
+"""The owner of sessions without one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -38,6 +41,8 @@ class Reading:
         updated_at: Unix seconds.
         starts: its figures at the start of the last day and of the last cycle for which they are
             known, in this order.
+        owner: the id of the user or service user; None if it was kept by a version that did not
+            read it.
     """
 
     acus: float
@@ -45,6 +50,7 @@ class Reading:
     updated_at: float
     labels: SessionLabels
     starts: tuple[Start, Start]
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
-from sys import intern
 
 from pydantic import TypeAdapter
 
 from exporter.scheduling.kept import Entry
 from exporter.sources.devin.operations.breakdowns.coverage import Coverage
-from exporter.sources.devin.operations.breakdowns.labels import SessionLabels
+from exporter.sources.devin.operations.breakdowns.pool import Pool
 from exporter.sources.devin.operations.breakdowns.reading import Reading
 
 COVERAGE = ""
@@ -35,15 +34,20 @@ def entries(
     }
 
 
-def decode(values: Mapping[str, bytes], *, written: bool) -> tuple[Coverage, dict[str, Reading]]:
+def decode(
+    values: Mapping[str, bytes], *, written: bool, pool: Pool
+) -> tuple[Coverage, dict[str, Reading]]:
     """What was encoded.
+
+    Args:
+        pool: shares their values.
 
     Raises:
         ValueError: if any of it cannot be read, or it is with tags and repositories where it should
             be without, or without where it should be with them.
     """
     readings = {
-        known_as: _shared(_READING.validate_json(value))
+        known_as: pool.shared(_READING.validate_json(value))
         for known_as, value in values.items()
         if known_as != COVERAGE
     }
@@ -57,15 +61,3 @@ def decode(values: Mapping[str, bytes], *, written: bool) -> tuple[Coverage, dic
 def _encode_coverage(coverage: Coverage, *, written: bool) -> bytes:
     """The bytes of a coverage; unknown moments are infinite."""
     return json.dumps({**asdict(coverage), "written": written}).encode()
-
-
-def _shared(reading: Reading) -> Reading:
-    """The same, with labels that are one object in all sessions."""
-    labels = SessionLabels(
-        tuple(tuple(map(intern, values)) for values in reading.labels.by_dimension),
-        tuple(
-            (intern(repository), intern(state))
-            for repository, state in reading.labels.pull_requests
-        ),
-    )
-    return replace(reading, labels=labels)

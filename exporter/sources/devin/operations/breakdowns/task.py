@@ -5,7 +5,7 @@ day by day, and again once a day, as pull requests merge after their sessions ha
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from exporter.client.endpoint import Request
 from exporter.client.http import Client
@@ -29,7 +29,7 @@ from exporter.sources.devin.operations.breakdowns.metrics import (
     PULL_REQUESTS,
     SESSIONS,
 )
-from exporter.sources.devin.operations.breakdowns.sums import Rows
+from exporter.sources.devin.operations.breakdowns.sums import OwnerCounts, Rows
 from exporter.sources.devin.operations.session_items import Changes, SessionItem
 
 TASK = "session_breakdowns"
@@ -142,6 +142,27 @@ class Breakdowns:
                 params=bounds,
             )
         )
+
+    @property
+    def polled_until(self) -> float:
+        """When the sessions were last polled (Unix seconds); -inf if never."""
+        return self._book.polled_until
+
+    def by_owner(self, now: float, max_age: float) -> Mapping[str, OwnerCounts]:
+        """Sessions by owner, created in each of the running windows of which all are known.
+
+        Raises:
+            EntitiesUnknownError: while the last poll of the sessions is too old, or there is none.
+        """
+        if not is_fresh(self._book.polled_until, now, max_age):
+            raise EntitiesUnknownError("the sessions are not known")
+        running = self._windows(now)
+        self._book.begin(running)
+        windows = running.certain()
+        found = (
+            (name, self._book.by_owner(name, windows[name])) for name in ACUS if name in windows
+        )
+        return {name: counts for name, counts in found if counts is not None}
 
     def _snapshot(self, ledger: Ledger, now: float, max_age: float) -> Snapshot:
         polled_until = self._book.polled_until

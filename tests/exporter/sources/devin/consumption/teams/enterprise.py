@@ -57,6 +57,7 @@ class Enterprise:
     gone_bots: dict[str, Person] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
     cycles: list[dict[str, int]] = field(default_factory=lambda: list(CYCLES))
+    sessions: list[dict[str, object]] = field(default_factory=list)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """What the API says."""
@@ -90,6 +91,12 @@ class Enterprise:
         }
         if path in lists:
             return httpx.Response(200, json={"items": lists[path], "has_next_page": False})
+        if path == "/v3/enterprise/sessions":
+            return self._changed(request.url.params)
+        return self._use(path)
+
+    def _use(self, path: str) -> httpx.Response:
+        """The ACUs of everybody, or of one."""
         if path == DAILY:
             everybody = (*self.gone.values(), *self.gone_bots.values())
             everybody += (*self.users.values(), *self.bots.values())
@@ -100,6 +107,25 @@ class Enterprise:
         if entity not in people:
             return httpx.Response(404)
         return httpx.Response(200, json=_days(people[entity].use))
+
+    def _changed(self, query: httpx.QueryParams) -> httpx.Response:
+        """The sessions that last changed within the bounds."""
+        bounds = float(query["updated_after"]), float(query.get("updated_before", "inf"))
+        items = [
+            row for row in self.sessions if bounds[0] < float(str(row["updated_at"])) < bounds[1]
+        ]
+        return httpx.Response(200, json={"items": items, "has_next_page": False})
+
+    def begin_session(self, *states: str | None, **owner: str) -> None:
+        """A session that is created now, with a pull request in each of some states."""
+        number, now = len(self.sessions), int(self.clock())
+        requests = [
+            {"pr_url": f"https://git.example.com/a/b/pull/{number}-{place}", "pr_state": state}
+            for place, state in enumerate(states)
+        ]
+        fields = {"session_id": str(number), "org_id": "o", "url": "", "status": "running"}
+        times = {"created_at": now, "updated_at": now, "acus_consumed": 1.0}
+        self.sessions.append({**fields, **times, "tags": [], "pull_requests": requests, **owner})
 
     def fail(self, entity: str) -> None:
         """Have the requests for one user's or service user's use fail."""

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from exporter.sources.devin.billing.windows import Window
 from exporter.sources.devin.consumption.usage import EntityUsage
 from exporter.sources.devin.derived.teams.rows import Row
-from exporter.sources.devin.derived.teams.sums import Coverage, Figures, RowSums, WindowFigures
+from exporter.sources.devin.derived.teams.sums import (
+    Coverage,
+    Extent,
+    Figures,
+    RowSums,
+    WindowFigures,
+)
 
 DAYS = range(20_000, 20_010)
 WINDOWS = (range(20_009, 20_010), range(20_000, 20_009))
@@ -42,10 +48,17 @@ def test_a_total_that_confirms_responses_does_not_make_the_sums_again() -> None:
     first = sums.of(ROWS, of_users.of(users, WINDOWS), of_bots.of(bots, WINDOWS))
     later = {user: replace(account, confirmed_at=9.0) for user, account in users.items()}
     assert sums.of(ROWS, of_users.of(later, WINDOWS), of_bots.of(bots, WINDOWS)) is first
-    later["u5"] = usage(5.0)
+    later = {**later, "u5": usage(5.0)}
     second = sums.of(ROWS, of_users.of(later, WINDOWS), of_bots.of(bots, WINDOWS))
     assert second["a"] is first["a"]
     assert second["b"].by_product == {"devin": (8.0, 72.0)}
+
+
+def test_figures_of_days_before_are_gone_when_all_responses_expire_as_the_day_ends() -> None:
+    users = {user: usage(1.0) for user in USERS}
+    figures = WindowFigures()
+    assert figures.of(users, WINDOWS).keys() == users.keys()
+    assert figures.of({}, (range(20_010, 20_011),)) == {}
 
 
 changes = st.lists(
@@ -75,7 +88,7 @@ def test_sums_are_those_made_anew_whoever_changes_comes_or_goes(
             kind[entity] = usage(acus, product=product)
         if moves:
             rows = {**rows, "a": Row(rows["a"].users ^ {entity}, rows["a"].service_users)}
-        found = sums.of(rows, of_users.of(users, WINDOWS), of_bots.of(bots, WINDOWS))
+        found = sums.of(rows, of_users.of({**users}, WINDOWS), of_bots.of({**bots}, WINDOWS))
         assert values(found) == made_anew(rows, users, bots)
         for name, row in rows.items():
             known = users.keys() >= row.users and bots.keys() >= row.service_users
@@ -92,12 +105,16 @@ def test_a_row_has_the_windows_that_are_known_of_every_member() -> None:
     users = {user: usage(1.0, at=now) for user in USERS}
     rows = {"a": Row(frozenset({"u0", "u1"})), "b": Row(frozenset({"u2"}))}
     both = frozenset(windows)
-    assert Coverage(users, {}, windows, now).of_rows(rows) == {"a": both, "b": both}
+
+    def covered() -> Mapping[str, frozenset[str]]:
+        return Coverage(users, {}, Extent.of(users.values()), windows, now).of_rows(rows)
+
+    assert covered() == {"a": both, "b": both}
     users["u1"] = replace(users["u1"], requested_at=20_008.9 * day)
-    assert Coverage(users, {}, windows, now).of_rows(rows) == {"a": frozenset(), "b": both}
+    assert covered() == {"a": frozenset(), "b": both}
     users["u1"] = replace(users["u1"], confirmed_at=now)
     users["u2"] = replace(users["u2"], days=range(20_009, 20_010))
-    found = Coverage(users, {}, windows, now).of_rows(rows)
+    found = covered()
     assert found["a"] == both
     assert "today" in found["b"]
     assert ("yesterday" in found["b"]) == (windows["yesterday"].days.start >= 20_009)

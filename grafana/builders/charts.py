@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from grafana_foundation_sdk.builders import common, statetimeline, timeseries
 from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders.colours import BLUE, GREY, PRODUCTS
+from grafana.builders.colours import BLUE, GREY, PRODUCTS, SOURCES
 from grafana.builders.overrides import BY_PALETTE, colour, fixed, setting, spoken, unset
 from grafana.builders.panels import EVERY_DAY, NO_DAY, NOTHING_TO_DRAW, framed
 from grafana.builders.queries import Query
@@ -85,7 +86,8 @@ RUNNING = ", so far today"
 
 
 RUNNING_IS = (
-    "The running day is lighter, and shown as far as it has gone; totals hold complete days."
+    "The running day is lighter, and shown as far as it has gone; totals hold complete days. In a "
+    "range shorter than two days, a complete day's bar may stand left of the axis."
 )
 
 
@@ -107,6 +109,34 @@ def by_product(panel: timeseries.Panel) -> timeseries.Panel:
             name = setting("displayName", f"{spoken(product)}{ending}")
             panel = panel.override_by_name(f"{product}{ending}", [colour(shade), name])
     return panel.color_scheme(fixed(GREY))
+
+
+def _renamed(panel: timeseries.Panel, pattern: str, name: str) -> timeseries.Panel:
+    return panel.with_transformation(
+        model.DataTransformerConfig(
+            "renameByRegex", options={"regex": pattern, "renamePattern": name}
+        )
+    )
+
+
+def with_spaces(panel: timeseries.Panel) -> timeseries.Panel:
+    """Series that are named by several words of the API, with spaces in them."""
+    return _renamed(panel, "/_/g", " ")
+
+
+def with_spelt_sources(panel: timeseries.Panel) -> timeseries.Panel:
+    """Series whose names begin with that of a source, which is written as people write it."""
+    for source in SOURCES:
+        panel = _renamed(panel, rf"/^{source}\b/", spoken(source))
+    return panel
+
+
+def by_source(panel: timeseries.Panel) -> timeseries.Panel:
+    """A series for each source, in its colour and as people write it."""
+    for source, shade in SOURCES.items():
+        name = setting("displayName", spoken(source))
+        panel = panel.override_by_name(source, [colour(shade), name])
+    return panel
 
 
 def line_panel(
@@ -138,7 +168,7 @@ def state_panel(
     height: int = 5,
     empty: str = NOTHING_TO_DRAW,
 ) -> statetimeline.Panel:
-    """When something was in which state."""
+    """When something was in which state; the legend has their words, as short ones have no room."""
     return (
         framed(
             statetimeline.Panel(),
@@ -150,6 +180,8 @@ def state_panel(
             empty=empty,
         )
         .interval("1m")
-        .show_value(options.VisibilityMode.AUTO)
-        .fill_opacity(100)  # so that its words stand out from it
+        .show_value(options.VisibilityMode.NEVER)
+        .legend(_legend())
+        .color_scheme(fixed(GREY))  # one that is by value has no words in the legend
+        .fill_opacity(100)
     )

@@ -199,7 +199,7 @@ def ranking_table(
     unit = "" if money else unit
     bar = bar_column(
         ranked.figures,
-        min(220, max(156, 20 * width)),
+        min(220, max(130, 16 * width)),
         *settings,
         unit=unit,
         decimals=decimals,

@@ -6,8 +6,16 @@ from grafana_foundation_sdk.builders import common, statetimeline, timeseries
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders.colours import BLUE, GREY, PRODUCTS, SOURCES
-from grafana.builders.overrides import BY_PALETTE, colour, fixed, setting, spoken, unset
+from grafana.builders.colours import BLUE, GREY, NONE, PRODUCTS, SOURCES
+from grafana.builders.overrides import (
+    BY_PALETTE,
+    colour,
+    fixed,
+    named_states,
+    setting,
+    spoken,
+    unset,
+)
 from grafana.builders.panels import EVERY_DAY, NO_DAY, NOTHING_TO_DRAW, framed
 from grafana.builders.queries import Query
 
@@ -165,10 +173,20 @@ def state_panel(
     title: str,
     about: str,
     *queries: Query,
+    states: Sequence[tuple[str, str]],
     height: int = 5,
     empty: str = NOTHING_TO_DRAW,
 ) -> statetimeline.Panel:
-    """When something was in which state; the legend has their words, as short ones have no room."""
+    """When something was in which of the states, the numbers from 0 on.
+
+    The legend has their words, as a short time has no room for one.
+    """
+    no_sample = model.SpecialValueMap(
+        model.DashboardSpecialValueMapOptions(
+            match=model.SpecialValueMatch.NULL,
+            result=model.ValueMappingResult(text="no sample", color=NONE),
+        )
+    )
     return (
         framed(
             statetimeline.Panel(),
@@ -182,6 +200,7 @@ def state_panel(
         .interval("1m")
         .show_value(options.VisibilityMode.NEVER)
         .legend(_legend())
+        .mappings([named_states(*states), no_sample])
         .color_scheme(fixed(GREY))  # one that is by value has no words in the legend
         .fill_opacity(100)
     )

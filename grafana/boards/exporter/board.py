@@ -25,7 +25,6 @@ from grafana.builders.colours import (
 from grafana.builders.overrides import (
     TASK_NAMES,
     colour,
-    named_states,
 )
 from grafana.builders.panels import LOCAL, as_people_write
 from grafana.builders.queries import over_time
@@ -214,10 +213,11 @@ BOARD = Board(
                         "Tasks over time",
                         "When which task was up.",
                         over_time(UP, "{{task}}"),
+                        states=(("down", BAD_FILL), ("up", GOOD_FILL)),
                         height=17,
                     ),
                     TASK_NAMES,
-                ).mappings([named_states(("down", BAD_FILL), ("up", GOOD_FILL))]),
+                ),
             ],
         ),
         ("Requests", REQUESTS),

@@ -27,7 +27,6 @@ from grafana.builders.overrides import (
     colour,
     coloured_words,
     dashed,
-    named_states,
     setting,
     spoken,
     thresholds,
@@ -194,16 +193,13 @@ BOARD = Board(
                     "Queue's state",
                     f"The vendor's judgement. {ENTERPRISE_ONLY}",
                     over_time(_state, "Queue"),
+                    states=(
+                        ("normal", GOOD_FILL),
+                        ("elevated", WARNING_FILL),
+                        ("high", BAD_FILL),
+                        ("another", UNKNOWN_FILL),
+                    ),
                     height=5,
-                ).mappings(
-                    [
-                        named_states(
-                            ("normal", GOOD_FILL),
-                            ("elevated", WARNING_FILL),
-                            ("high", BAD_FILL),
-                            ("another", UNKNOWN_FILL),
-                        )
-                    ]
                 ),
             ],
         ),

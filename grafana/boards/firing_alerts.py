@@ -1,6 +1,7 @@
 """What fires now: of `ALERTS`, which Prometheus and vmalert write of the rules."""
 
 from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
 from grafana.builders.colours import SEVERITIES
 from grafana.builders.overrides import coloured_words, setting
@@ -56,4 +57,9 @@ def firing_panel(*, width: int, height: int, only: str = OURS) -> table.Panel:
         empty=("alertname", "no alert is known to fire", firing),
         width=width,
         height=height,
+    ).sort_by(
+        [
+            TableSortByFieldState().display_name("Severity"),
+            TableSortByFieldState().display_name("Alert"),
+        ]
     )

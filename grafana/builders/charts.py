@@ -144,7 +144,7 @@ def by_source(panel: timeseries.Panel) -> timeseries.Panel:
     for source, shade in SOURCES.items():
         name = setting("displayName", spoken(source))
         panel = panel.override_by_name(source, [colour(shade), name])
-    return panel
+    return panel.color_scheme(fixed(GREY))
 
 
 def line_panel(

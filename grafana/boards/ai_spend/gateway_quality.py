@@ -22,7 +22,7 @@ from grafana.builders.overrides import (
     fixed,
     thresholds,
 )
-from grafana.builders.panels import FIGURE_SIZE, Panel, stat_panel
+from grafana.builders.panels import FIGURE_SIZE, LABEL_SIZE, Panel, stat_panel
 from grafana.builders.queries import now, over_time
 from grafana.expressions import promql as q
 
@@ -76,7 +76,7 @@ def _badge(title: str, metric: str, usual: str, what: str) -> stat.Panel:
             empty=EMPTY,
         )
         .text_mode(options.BigValueTextMode.NAME)
-        .text(common.VizTextDisplayOptions().value_size(FIGURE_SIZE))
+        .text(common.VizTextDisplayOptions().title_size(LABEL_SIZE).value_size(FIGURE_SIZE))
         .color_mode(options.BigValueColorMode.BACKGROUND_SOLID)
         .color_scheme(fixed(NEUTRAL_FILL))
         .override_by_query("A", [colour(WARNING_FILL)])

@@ -75,7 +75,6 @@ REQUESTS = (
             over_time(f"{_rate(_requests, 'source')} / on (source) {_budget}", "{{source}}"),
             axis="of the budget",
             width=8,
-            many=True,
         )
     ),
     by_source(
@@ -87,7 +86,6 @@ REQUESTS = (
             over_time(_rate("devin_exporter_request_wait_seconds_total", "source"), "{{source}}"),
             axis="requests that wait",
             width=8,
-            many=True,
         )
     ),
     with_legend_table(

@@ -43,6 +43,7 @@ _total_before = _at_its_end(q.USE_PREVIOUS_CYCLE)
 _of_sessions = q.total(q.USE_PREVIOUS_CYCLE, ', product="devin"')
 _per_merged = f"{_of_sessions} / ({_at_its_end(q.MERGED_CYCLE)} > 0)"
 _cost = money.previous_cycle(_total)
+_cost_of_one_before = money.cycle_before(_total_before)
 _forecast = money.forecast(SO_FAR, FORECAST)
 _products = f"sum by (product) ({q.scoped(q.USE_PREVIOUS_CYCLE)}) != 0"
 _cost_of_products = f"{money.products_of_previous(_products)} != 0"
@@ -50,6 +51,10 @@ _users = q.of_users(q.DAILY_USE_OF_USERS, cycles.users_of_previous)
 _top = f"topk({USERS_SHOWN}, {_users})"
 _two_before = cycles.at_previous_end(
     q.USE_PREVIOUS_CYCLE.organization, by="org_id", matchers=q.ORGANIZATION
+)
+
+_rows_of_one_before = money.rows_of_one_before(
+    "organization", "org_id", _two_before, q.ORGANIZATION
 )
 
 
@@ -62,8 +67,7 @@ CARDS = (
         in_currency(
             stat_panel(
                 "Cost of the last cycle",
-                f"{LAST} {money.AT_ITS_PRICE} Beside it the change of ACUs against the cycle "
-                "before.",
+                f"{LAST} {money.AT_ITS_PRICE} Beside it the change against the cycle before.",
                 LOCAL,
                 now(
                     days.with_line(
@@ -78,7 +82,7 @@ CARDS = (
             )
         ),
         Change(
-            ratio=f"({_total} / ({_total_before} > 0) - 1) and on () {q.price_of_product()}",
+            ratio=f"{_cost} / on (currency) ({_cost_of_one_before} > 0) - 1",
             than=_than("the one before"),
             compared=_cost,
             rise_is_good=False,
@@ -110,8 +114,7 @@ CARDS = (
         in_currency(
             stat_panel(
                 "Forecast of this cycle",
-                f"{FORECAST_IS} {money.AT_ITS_PRICE} Beside it the change of ACUs against "
-                "the last cycle.",
+                f"{FORECAST_IS} {money.AT_ITS_PRICE} Beside it the change against the last cycle.",
                 LOCAL,
                 now(_forecast, "at its end"),
                 width=6,
@@ -120,7 +123,7 @@ CARDS = (
             )
         ),
         Change(
-            ratio=f"(({FORECAST}) / ({_total} > 0) - 1) and on () {q.price_of_product()}",
+            ratio=f"({_forecast}) / on (currency) ({_cost} > 0) - 1",
             than=_than("the last one"),
             compared=_forecast,
             rise_is_good=False,
@@ -131,14 +134,14 @@ CARDS = (
 
 BY_ORGANIZATION = table_panel(
     "By organization",
-    f"{LAST} {money.AT_ITS_PRICE} Change is that of ACUs against the cycle before, whose cost is "
-    "at the price as last known. Organizations hold cloud sessions alone; use in "
+    f"{LAST} {money.AT_ITS_PRICE} Change is that of the cost against the cycle before. "
+    "Organizations hold cloud sessions alone; use in "
     "IDE and terminal is tied to users.",
     rows(names.organization_names(CYCLE_BEFORE)),
     rows(COST_BEFORE),
     rows(CYCLE_BEFORE),
-    rows(q.cost(_two_before)),
-    rows(f"{CYCLE_BEFORE} / on (org_id) ({_two_before} > 0) - 1"),
+    rows(_rows_of_one_before),
+    rows(f"({COST_BEFORE}) / on (org_id, currency) ({_rows_of_one_before} > 0) - 1"),
     columns={
         "org_name": wide_column("Organization", 150),
         "Value #B": number_column("Cost, $currency", 120),

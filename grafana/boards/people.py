@@ -212,8 +212,7 @@ BOARD = Board(
                     rows(names.with_service_user_name(f"{_expiry} * 1000", _expiry)),
                     rows(names.with_service_user_name(f"({_expiry} - time()) / 86400", _expiry)),
                     columns={
-                        "service_user_name": wide_column("Service user", 180),
-                        "service_user_id": column("Id", 250),
+                        "service_user_name": wide_column("Service user", 130),
                         "Value #A": column(
                             "Expires", 150, setting("unit", "time:YYYY-MM-DD HH:mm")
                         ),
@@ -232,6 +231,7 @@ BOARD = Board(
                                 ),
                             ),
                         ),
+                        "service_user_id": column("Id", 250),
                     },
                     empty=("service_user_name", "no key is known to expire", _expiry),
                     width=14,

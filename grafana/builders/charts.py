@@ -4,9 +4,18 @@ from collections.abc import Sequence
 
 from grafana_foundation_sdk.builders import common, statetimeline, timeseries
 from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.builders.colours import BLUE, GREY, PRODUCTS
-from grafana.builders.overrides import BY_PALETTE, colour, fixed, setting, spoken, unset
+from grafana.builders.colours import BLUE, GREY, NONE, PRODUCTS, SOURCES
+from grafana.builders.overrides import (
+    BY_PALETTE,
+    colour,
+    fixed,
+    named_states,
+    setting,
+    spoken,
+    unset,
+)
 from grafana.builders.panels import EVERY_DAY, NO_DAY, NOTHING_TO_DRAW, framed
 from grafana.builders.queries import Query
 
@@ -85,7 +94,8 @@ RUNNING = ", so far today"
 
 
 RUNNING_IS = (
-    "The running day is lighter, and shown as far as it has gone; totals hold complete days."
+    "The running day is lighter, and shown as far as it has gone; totals hold complete days. In a "
+    "range shorter than two days, a complete day's bar may stand left of the axis."
 )
 
 
@@ -106,6 +116,34 @@ def by_product(panel: timeseries.Panel) -> timeseries.Panel:
         for ending in ("", RUNNING):
             name = setting("displayName", f"{spoken(product)}{ending}")
             panel = panel.override_by_name(f"{product}{ending}", [colour(shade), name])
+    return panel.color_scheme(fixed(GREY))
+
+
+def _renamed(panel: timeseries.Panel, pattern: str, name: str) -> timeseries.Panel:
+    return panel.with_transformation(
+        model.DataTransformerConfig(
+            "renameByRegex", options={"regex": pattern, "renamePattern": name}
+        )
+    )
+
+
+def with_spaces(panel: timeseries.Panel) -> timeseries.Panel:
+    """Series that are named by several words of the API, with spaces in them."""
+    return _renamed(panel, "/_/g", " ")
+
+
+def with_spelt_sources(panel: timeseries.Panel) -> timeseries.Panel:
+    """Series whose names begin with that of a source, which is written as people write it."""
+    for source in SOURCES:
+        panel = _renamed(panel, rf"/^{source}\b/", spoken(source))
+    return panel
+
+
+def by_source(panel: timeseries.Panel) -> timeseries.Panel:
+    """A series for each source, in its colour and as people write it."""
+    for source, shade in SOURCES.items():
+        name = setting("displayName", spoken(source))
+        panel = panel.override_by_name(source, [colour(shade), name])
     return panel.color_scheme(fixed(GREY))
 
 
@@ -135,10 +173,20 @@ def state_panel(
     title: str,
     about: str,
     *queries: Query,
+    states: Sequence[tuple[str, str]],
     height: int = 5,
     empty: str = NOTHING_TO_DRAW,
 ) -> statetimeline.Panel:
-    """When something was in which state."""
+    """When something was in which of the states, the numbers from 0 on.
+
+    The legend has their words, as a short time has no room for one.
+    """
+    no_sample = model.SpecialValueMap(
+        model.DashboardSpecialValueMapOptions(
+            match=model.SpecialValueMatch.NULL,
+            result=model.ValueMappingResult(text="no sample", color=NONE),
+        )
+    )
     return (
         framed(
             statetimeline.Panel(),
@@ -150,6 +198,9 @@ def state_panel(
             empty=empty,
         )
         .interval("1m")
-        .show_value(options.VisibilityMode.AUTO)
-        .fill_opacity(100)  # so that its words stand out from it
+        .show_value(options.VisibilityMode.NEVER)
+        .legend(_legend())
+        .mappings([named_states(*states), no_sample])
+        .color_scheme(fixed(GREY))  # one that is by value has no words in the legend
+        .fill_opacity(100)
     )

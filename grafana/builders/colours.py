@@ -22,6 +22,7 @@ PRODUCTS = {
     "review": PURPLE,
     "unknown": GREY,
 }
+SOURCES = {"devin": BLUE, "devin_v2": GREY, "aione": AMBER}
 STATUSES = {
     "new": SKY,
     "claimed": SKY,

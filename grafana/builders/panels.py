@@ -215,7 +215,7 @@ def total_panel(
     )
 
 
-T = TypeVar("T", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel)
+T = TypeVar("T", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel, statetimeline.Panel)
 
 
 def as_people_write(panel: T, raw: Iterable[str]) -> T:

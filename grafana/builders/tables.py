@@ -188,6 +188,7 @@ def ranking_table(
     decimals: int = 0,
     money: bool = False,
     by_threshold: dashboard.ThresholdsConfig | None = None,
+    bar_width: int = 160,
     width: int = 8,
     height: int = 9,
 ) -> table.Panel:
@@ -199,7 +200,7 @@ def ranking_table(
     unit = "" if money else unit
     bar = bar_column(
         ranked.figures,
-        min(220, max(156, 20 * width)),
+        bar_width,
         *settings,
         unit=unit,
         decimals=decimals,

@@ -14,6 +14,7 @@ from grafana.expressions.promql import (
     ANY_INSTANCE,
     PREVIOUS_CYCLE_DAYS,
     PREVIOUS_CYCLE_START,
+    START_BEFORE_PREVIOUS,
     Scoped,
     last,
     latest,
@@ -27,6 +28,7 @@ OF_THE_DAY_TO_EIGHT = "[22h] offset -7h59m"
 UP_TO_THIS_DAY = "[40d:1d] offset -16h"
 """At a day's start: midnights that stand for the days up to that one; no cycle is longer."""
 TWO_CYCLES = "[65d:1d]"
+THREE_CYCLES = "[97d:1d]"
 DAYS_SO_FAR = "[40d:1d] offset 7h59m"
 """Now: midnights that stand for the days that are over."""
 THIRTEEN_CYCLES = "[400d:1d] offset 7h59m"
@@ -104,12 +106,23 @@ def users_of_previous(selector: str) -> str:
 
 def of_previous(each: str) -> str:
     """Of the last complete cycle, of days; absent unless every day is known."""
-    read = f"({_by_cycle(each)}){TWO_CYCLES}"
+    return _whole(each, _previous, PREVIOUS_CYCLE_DAYS, TWO_CYCLES)
+
+
+def of_one_before(each: str) -> str:
+    """The same of the cycle before the last complete one."""
+    start = f'count_values("start", {START_BEFORE_PREVIOUS})'
+    length = f"(({PREVIOUS_CYCLE_START} - {START_BEFORE_PREVIOUS}) / 86400)"
+    return _whole(each, start, length, THREE_CYCLES)
+
+
+def _whole(each: str, start: str, length: str, cycles: str) -> str:
+    read = f"({_by_cycle(each)}){cycles}"
     summed, counted = (
-        f"sum without (start) ({function}({read}) and on (start) {_previous})"
+        f"sum without (start) ({function}({read}) and on (start) {start})"
         for function in ("sum_over_time", "count_over_time")
     )
-    return f"({summed} and ({counted} == on () group_left () round({PREVIOUS_CYCLE_DAYS})))"
+    return f"({summed} and ({counted} == on () group_left () round({length})))"
 
 
 def _date(start: str) -> str:

@@ -94,6 +94,12 @@ def previous_cycle(acus: str) -> str:
     return either(_of_account(recorded), q.cost(acus))
 
 
+def cycle_before(acus: str) -> str:
+    """Of the billing cycle before the last complete one."""
+    recorded = cycles.of_one_before(f"sum by (org_id, currency) ({_each_day})")
+    return either(_of_account(recorded), q.cost(acus))
+
+
 def products_of_previous(acus: str) -> str:
     """Of the last complete billing cycle by product."""
     rows = cycles.of_previous(f"sum by (org_id, product, currency) ({_each_day})")
@@ -126,6 +132,12 @@ def rows_of_previous(kind: str, key: str, acus: str, matchers: str = q.JOB) -> s
     """By organization or team, of the last complete cycle."""
     each, _ = _recorded(kind, key, matchers)
     return either(cycles.of_previous(each), q.cost(acus), by=key)
+
+
+def rows_of_one_before(kind: str, key: str, acus: str, matchers: str = q.JOB) -> str:
+    """By organization or team, of the cycle before the last complete one."""
+    each, _ = _recorded(kind, key, matchers)
+    return either(cycles.of_one_before(each), q.cost(acus), by=key)
 
 
 def of_products_in_range(each_day: str) -> str:

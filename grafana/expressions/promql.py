@@ -200,12 +200,20 @@ _END = f"max({latest('devin_billing_cycle_end_timestamp_seconds')})"
 CYCLE_DAYS_LEFT = f"(({_END} - time()) / 86400)"
 CYCLE_DAYS_GONE = f"((time() - {_START}) / 86400)"
 _each_start = f"max({last('devin_billing_cycle_start_timestamp_seconds', '[2h]')})"
-_starts = (
-    f"max by (start) (max_over_time(({_each_start} * on () group_left (start) "
-    f'count_values("start", {_each_start}))[40d:1d]))'
-)
-PREVIOUS_CYCLE_START = f"max({_starts} < scalar({_START}))"
+
+
+def _start_before(start: str, *, days: int) -> str:
+    starts = (
+        f"max by (start) (max_over_time(({_each_start} * on () group_left (start) "
+        f'count_values("start", {_each_start}))[{days}d:1d]))'
+    )
+    return f"max({starts} < scalar({start}))"
+
+
+PREVIOUS_CYCLE_START = _start_before(_START, days=40)
 """Of the last complete cycle; no cycle is longer than 40 days."""
+START_BEFORE_PREVIOUS = _start_before(PREVIOUS_CYCLE_START, days=80)
+"""Of the cycle before that one."""
 PREVIOUS_CYCLE_DAYS = f"(({_START} - {PREVIOUS_CYCLE_START}) / 86400)"
 
 

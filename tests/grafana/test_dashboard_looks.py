@@ -233,7 +233,6 @@ OF_MANY_SERIES = {
     "Requests by endpoint",
     "Requests by status",
     "Time of a response",
-    "Waiting for the budget",
     "Retries and skipped runs",
     "Scrape time",
     "Scrape size",

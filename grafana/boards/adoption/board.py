@@ -1,6 +1,7 @@
 """Adoption: who uses it, how often, and what comes of it."""
 
 from grafana_foundation_sdk.builders import stat
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
 from grafana.boards.adoption.automations_and_scans import AUTOMATIONS, CODE_SCANS
 from grafana.boards.adoption.this_cycle import BREAKDOWNS, COURSE, OUTCOME, SHARES
@@ -145,7 +146,7 @@ BOARD = Board(
                     empty=("user", "nobody is known to be idle", _idle),
                     width=9,
                     height=10,
-                ),
+                ).sort_by([TableSortByFieldState().display_name("User")]),
             ],
         ),
         ("Automations and code scans", [AUTOMATIONS, *CODE_SCANS]),

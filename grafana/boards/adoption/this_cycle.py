@@ -1,5 +1,9 @@
 """What the running cycle has brought: sessions and pull requests of whoever is chosen."""
 
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import bargauge, timeseries
+
 from grafana.builders.charts import line_panel
 from grafana.builders.colours import BLUE, GREEN, GREY, VERMILION
 from grafana.builders.overrides import ORIGINS, colour, spoken
@@ -7,6 +11,7 @@ from grafana.builders.panels import ADDED_UP, LOCAL, as_people_write, ranking_pa
 from grafana.builders.queries import now, over_time
 from grafana.expressions import promql as q
 
+P = TypeVar("P", bargauge.Panel, timeseries.Panel)
 AT_STEPS_END = "[$__interval] offset -$__interval"
 """Forward, so that what has just begun is there, however long the steps are."""
 
@@ -19,6 +24,12 @@ _pull_requests = {
     "Closed": (q.CLOSED_CYCLE, VERMILION),
     "Open": (q.OPEN_CYCLE, GREY),
 }
+
+
+def _in_their_colours(panel: P) -> P:
+    for state, (_, shade) in _pull_requests.items():
+        panel = panel.override_by_name(state, [colour(shade)])
+    return panel
 
 
 def _share_of_sessions(figure: q.Scoped) -> str:
@@ -119,13 +130,15 @@ BREAKDOWNS = (
         ),
         width=6,
     ),
-    ranking_panel(
-        "Pull requests",
-        "Pull requests that Devin opened in the running billing cycle, and where they stand. "
-        f"{ADDED_UP}",
-        LOCAL,
-        *(now(q.total(figure), state) for state, (figure, _) in _pull_requests.items()),
-        width=6,
+    _in_their_colours(
+        ranking_panel(
+            "Pull requests",
+            "Pull requests that Devin opened in the running billing cycle, and where they stand. "
+            f"{ADDED_UP}",
+            LOCAL,
+            *(now(q.total(figure), state) for state, (figure, _) in _pull_requests.items()),
+            width=6,
+        )
     ),
     as_people_write(
         ranking_panel(
@@ -141,20 +154,21 @@ BREAKDOWNS = (
     ),
 )
 
-COURSE = line_panel(
-    "Pull requests in the cycle",
-    "Pull requests that Devin opened in the running billing cycle of each moment. The API has no "
-    "past of them, so there is none to backfill: the lines begin when the exporter first ran, and "
-    f"nothing can be shown of cycles before. {ADDED_UP}",
-    LOCAL,
-    *(
-        over_time(q.total(figure, window=AT_STEPS_END), state)
-        for state, (figure, _) in _pull_requests.items()
-    ),
-    axis="pull requests",
-    width=15,
-    height=10,
-    empty="no pull request is known in this range: the API has no past of them",
-).interval("5m")
-for _state, (_, _shade) in _pull_requests.items():
-    COURSE = COURSE.override_by_name(_state, [colour(_shade)])
+COURSE = _in_their_colours(
+    line_panel(
+        "Pull requests in the cycle",
+        "Pull requests that Devin opened in the running billing cycle of each moment. The API has "
+        "no past of them, so there is none to backfill: the lines begin when the exporter first "
+        "ran, and nothing can be shown of cycles before. "
+        f"{ADDED_UP}",
+        LOCAL,
+        *(
+            over_time(q.total(figure, window=AT_STEPS_END), state)
+            for state, (figure, _) in _pull_requests.items()
+        ),
+        axis="pull requests",
+        width=15,
+        height=10,
+        empty="no pull request is known in this range: the API has no past of them",
+    ).interval("5m")
+)

@@ -7,7 +7,7 @@ from grafana.builders.charts import RUNNING, RUNNING_IS, bar_panel, by_product, 
 from grafana.builders.panels import LOCAL, NO_PRICE, NOTHING, in_currency, stat_panel
 from grafana.builders.queries import now, over_time, rows
 from grafana.builders.tables import Ranked, ranking_table
-from grafana.builders.variables import OF_ORGANIZATIONS
+from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 from grafana.expressions import days, money, names
 from grafana.expressions import promql as q
 
@@ -48,7 +48,7 @@ BOARD = Board(
     uid="devin-ai-spend",
     about="Cost and use of Devin beside those of the AIone gateway, each in its own currency and "
     "by its own days.",
-    variables=OF_ORGANIZATIONS,
+    variables=[*OF_ORGANIZATIONS, CURRENCY_VARIABLE],
     sections=[
         (
             "",
@@ -62,7 +62,9 @@ BOARD = Board(
                         now(
                             days.with_line(
                                 money.today(),
-                                days.as_text(f"sum({_yesterday})", "so far; $1 yesterday"),
+                                days.as_text(
+                                    f"sum({_yesterday})", "so far; $1 $currency yesterday"
+                                ),
                                 "so far",
                             ),
                             "{{line}}",

@@ -89,6 +89,11 @@ def _first(
     return Stack([ranking, rest])
 
 
+def _of_its_range(metric: str) -> str:
+    length = days.as_text(f"{_shown('aione_range_seconds')} / 86400", "last $1 days")
+    return days.with_line(_shown(metric), length, "its range")
+
+
 TEAMS = "teams (by name, or by id where none is known)"
 COST_CARDS: tuple[Panel, ...] = (
     stat_panel(
@@ -110,14 +115,7 @@ COST_CARDS: tuple[Panel, ...] = (
         "Gateway: cost",
         f"Cost in RMB. {OF_ITS_RANGE} {NOT_SCOPED}",
         RMB,
-        now(
-            days.with_line(
-                _shown("aione_cost_rmb"),
-                days.as_text(f"{_shown('aione_range_seconds')} / 86400", "last $1 days"),
-                "its range",
-            ),
-            "{{line}}",
-        ),
+        now(_of_its_range("aione_cost_rmb"), "{{line}}"),
         width=6,
         empty=EMPTY,
     ).decimals(2),
@@ -157,14 +155,14 @@ def _today_and_yesterday(what: str) -> str:
     )
 
 
-def _number(title: str, about: str, metric: str, line: str, *, unit: str = LOCAL) -> stat.Panel:
+def _number(title: str, about: str, metric: str, *, unit: str = LOCAL) -> stat.Panel:
     return stat_panel(
-        title, f"{about} {OF_ITS_RANGE}", unit, now(_shown(metric), line), empty=EMPTY
+        title, f"{about} {OF_ITS_RANGE}", unit, now(_of_its_range(metric), "{{line}}"), empty=EMPTY
     ).decimals(0)
 
 
 USE: tuple[Panel, ...] = (
-    _number("Gateway: requests", "Requests.", "aione_requests", "its range").span(4),
+    _number("Gateway: requests", "Requests.", "aione_requests").span(4),
     stat_panel(
         "Gateway: requests today",
         "Requests of the running day so far; above, of the last complete one.",
@@ -179,12 +177,11 @@ USE: tuple[Panel, ...] = (
         now(_today_and_yesterday("tokens"), "{{line}}"),
         empty=EMPTY,
     ),
-    _number("Gateway: conversations", "Conversations.", "aione_conversations", "its range"),
+    _number("Gateway: conversations", "Conversations.", "aione_conversations"),
     _number(
         "Gateway: characters",
         "Characters in conversations.",
         "aione_characters",
-        "its range",
         unit="short",
     ).decimals(1),
 )

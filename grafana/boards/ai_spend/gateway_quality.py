@@ -20,10 +20,9 @@ from grafana.builders.overrides import (
     colour,
     dashed,
     fixed,
-    named_states,
     thresholds,
 )
-from grafana.builders.panels import Panel, stat_panel
+from grafana.builders.panels import FIGURE_SIZE, LABEL_SIZE, Panel, stat_panel
 from grafana.builders.queries import now, over_time
 from grafana.expressions import promql as q
 
@@ -77,7 +76,7 @@ def _badge(title: str, metric: str, usual: str, what: str) -> stat.Panel:
             empty=EMPTY,
         )
         .text_mode(options.BigValueTextMode.NAME)
-        .text(common.VizTextDisplayOptions().title_size(28))
+        .text(common.VizTextDisplayOptions().title_size(LABEL_SIZE).value_size(FIGURE_SIZE))
         .color_mode(options.BigValueColorMode.BACKGROUND_SOLID)
         .color_scheme(fixed(NEUTRAL_FILL))
         .override_by_query("A", [colour(WARNING_FILL)])
@@ -121,6 +120,7 @@ STATUS: tuple[Panel, ...] = (
         "Which status the gateway reported when, a row for each.",
         over_time(_present("aione_capacity_status", USUAL_CAPACITY), "Capacity: {{status}}"),
         over_time(_present("aione_service_status", USUAL_SERVICE), "Service: {{status}}"),
+        states=(("as usual", GOOD_FILL), ("not as usual", WARNING_FILL)),
         height=6,
-    ).mappings([named_states(("as usual", GOOD_FILL), ("not as usual", WARNING_FILL))]),
+    ),
 )

@@ -256,6 +256,7 @@ BOARD = Board(
                     empty=("no user with a limit is known to have used anything", _near_limit),
                     unit="percentunit",
                     by_threshold=CLOSENESS,
+                    bar_width=125,
                     width=8,
                     height=14,
                 ),

@@ -49,14 +49,24 @@ _each_organization = q.last(
 )
 BY_DAY = f"sum by (org_id) ({_each_organization})"
 
+
+def _change_per_day(this: str, before: str) -> str:
+    of_mean_days = (
+        f"({this}) / on () group_left () {q.CYCLE_DAYS_GONE}",
+        f"({before}) / on () group_left () {q.PREVIOUS_CYCLE_DAYS}",
+    )
+    return "sum by (org_id) ({}) / on (org_id) (sum by (org_id) ({}) > 0) - 1".format(*of_mean_days)
+
+
 CLOSENESS = thresholds(GOOD, (0.8, WARNING), (1, BAD), below=NONE)
 
 BY_ORGANIZATION = (
     table_panel(
         "Cost by organization",
         "Of the running billing cycle so far, and of the whole cycle before. "
-        f"{money.AT_ITS_PRICE} Change is that of the mean day of each. By day: ACUs of each "
-        "complete day of the last 30 (with fixed dates: of those). Used is this cycle's ACUs "
+        f"{money.AT_ITS_PRICE} Change is that of the mean day's cost in each, or of its ACUs where "
+        "no cost is known. By day: ACUs of each complete day of the last 30 (with fixed dates: of "
+        "those). Used is this cycle's ACUs "
         "against the organization's limits: cloud sessions against the limit shown, IDE and CLI "
         "use against the local one. What organizations lack stands under «Not attributed».",
         rows(names.organization_names(THIS_CYCLE)),
@@ -67,8 +77,11 @@ BY_ORGANIZATION = (
         rows(LIMIT),
         rows(_used(q.UNDER_CLOUD_LIMIT, LIMIT)),
         rows(
-            f"({THIS_CYCLE} / on () group_left () {q.CYCLE_DAYS_GONE}) / on (org_id) "
-            f"({CYCLE_BEFORE} / on () group_left () {q.PREVIOUS_CYCLE_DAYS} > 0) - 1"
+            money.either(
+                _change_per_day(COST_OF_THIS, COST_BEFORE),
+                _change_per_day(THIS_CYCLE, CYCLE_BEFORE),
+                by="org_id",
+            )
         ),
         rows(_used(q.UNDER_LOCAL_LIMIT, LOCAL_LIMIT)),
         columns={

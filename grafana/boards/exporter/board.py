@@ -1,7 +1,6 @@
 """Exporter: whether the figures can be trusted now, and why not."""
 
 from grafana_foundation_sdk.builders import timeseries
-from grafana_foundation_sdk.models import common as options
 
 from grafana.boards.exporter.api_data import DAY_START, UNREADABLE
 from grafana.boards.exporter.source_comparison import INVALID, TWO_COUNTS
@@ -9,7 +8,14 @@ from grafana.boards.exporter.tasks import CARDS, TASKS, UP
 from grafana.boards.exporter.web_configuration import WEB_CONFIGURATION
 from grafana.boards.firing_alerts import firing_panel
 from grafana.builders.board import Board, Stack
-from grafana.builders.charts import line_panel, state_panel, with_legend_table
+from grafana.builders.charts import (
+    by_source,
+    line_panel,
+    state_panel,
+    with_legend_table,
+    with_spaces,
+    with_spelt_sources,
+)
 from grafana.builders.colours import (
     AMBER,
     BAD_FILL,
@@ -17,9 +23,8 @@ from grafana.builders.colours import (
     GOOD_FILL,
 )
 from grafana.builders.overrides import (
+    TASK_NAMES,
     colour,
-    dashed,
-    named_states,
 )
 from grafana.builders.panels import LOCAL, as_people_write
 from grafana.builders.queries import over_time
@@ -38,6 +43,7 @@ def _by_instance(title: str, about: str, unit: str, metric: str, axis: str) -> t
 
 _requests = "devin_exporter_api_requests_total"
 """The label that holds the template of a request's path."""
+_budget = 'sum by (source) (devin_exporter_request_budget_per_second{job="$job"})'
 _failures = (
     'sum by (task, reason) (rate(devin_exporter_task_failures_total{job="$job"}'
     "[$__rate_interval])) * 3600 > 0"
@@ -49,46 +55,46 @@ _parts = (
 )
 
 REQUESTS = (
-    line_panel(
-        "Requests by status",
-        "Responses per second by status, or by the reason why there was none.",
-        "reqps",
-        over_time(_rate(_requests, "source, status"), "{{source}}: {{status}}"),
-        axis="requests",
-        width=8,
-        many=True,
+    with_spelt_sources(
+        line_panel(
+            "Requests by status",
+            "Responses per second by status, or by the reason why there was none.",
+            LOCAL,
+            over_time(_rate(_requests, "source, status"), "{{source}}: {{status}}"),
+            axis="requests per second",
+            width=8,
+            many=True,
+        )
     ),
-    line_panel(
-        "Request budget",
-        "Requests per second against DEVIN_REQUESTS_PER_SECOND.",
-        "reqps",
-        over_time(_rate(_requests, "source"), "{{source}}: sent"),
-        over_time(
-            'sum by (source) (devin_exporter_request_budget_per_second{job="$job"})',
-            "{{source}}: budget",
-        ),
-        axis="requests",
-        width=8,
-    )
-    .override_by_regexp("/sent$/", [colour(BLUE)])
-    .override_by_regexp("/budget$/", [colour(AMBER), dashed()]),
-    line_panel(
-        "Waiting for the budget",
-        "Seconds per second that requests waited, all together: above 1 there is always one that "
-        "waits.",
-        "none",
-        over_time(_rate("devin_exporter_request_wait_seconds_total", "source"), "{{source}}"),
-        axis="requests that wait",
-        width=8,
-        many=True,
+    by_source(
+        line_panel(
+            "Request budget",
+            "Requests sent, as a share of those that the source may get in a second "
+            "(DEVIN_REQUESTS_PER_SECOND).",
+            "percentunit",
+            over_time(f"{_rate(_requests, 'source')} / on (source) {_budget}", "{{source}}"),
+            axis="of the budget",
+            width=8,
+        )
+    ),
+    by_source(
+        line_panel(
+            "Waiting for the budget",
+            "Seconds per second that requests waited, all together: above 1 there is always one "
+            "that waits.",
+            "none",
+            over_time(_rate("devin_exporter_request_wait_seconds_total", "source"), "{{source}}"),
+            axis="requests that wait",
+            width=8,
+        )
     ),
     with_legend_table(
         line_panel(
             "Requests by endpoint",
             "Requests sent per second, retries included.",
-            "reqps",
+            LOCAL,
             over_time(_rate(_requests, "path"), "{{path}}"),
-            axis="requests",
+            axis="requests per second",
             width=12,
             height=13,
             many=True,
@@ -127,23 +133,25 @@ PROCESS = (
     WEB_CONFIGURATION,
 )
 
-RETRIES = line_panel(
-    "Retries and skipped runs",
-    "Requests sent again, by what the attempt before failed with; and runs that were due while the "
-    "one before was still running. Per hour.",
-    LOCAL,
-    over_time(
-        f"{_rate('devin_exporter_api_retries_total', 'reason')} * 3600 > 0",
-        "retry after {{reason}}",
-    ),
-    over_time(
-        f"{_rate('devin_exporter_task_skipped_total', 'task')} * 3600 > 0",
-        "skipped {{task}}",
-    ),
-    axis="per hour",
-    width=8,
-    many=True,
-    empty="no retry and no skipped run is on record in this range",
+RETRIES = with_spaces(
+    line_panel(
+        "Retries and skipped runs",
+        "Requests sent again, by what the attempt before failed with; and runs that were due while "
+        "the one before was still running. Per hour.",
+        LOCAL,
+        over_time(
+            f"{_rate('devin_exporter_api_retries_total', 'reason')} * 3600 > 0",
+            "retry after {{reason}}",
+        ),
+        over_time(
+            f"{_rate('devin_exporter_task_skipped_total', 'task')} * 3600 > 0",
+            "skipped {{task}}",
+        ),
+        axis="per hour",
+        width=8,
+        many=True,
+        empty="no retry and no skipped run is on record in this range",
+    )
 )
 
 UNATTRIBUTED = as_people_write(
@@ -178,16 +186,18 @@ BOARD = Board(
                 Stack(
                     [
                         firing_panel(width=10, height=6),
-                        line_panel(
-                            "Failed attempts",
-                            "Attempts that failed, per hour, by task and reason.",
-                            LOCAL,
-                            over_time(_failures, "{{task}}: {{reason}}"),
-                            axis="per hour",
-                            width=10,
-                            height=6,
-                            many=True,
-                            empty="no failed attempt is on record in this range",
+                        with_spaces(
+                            line_panel(
+                                "Failed attempts",
+                                "Attempts that failed, per hour, by task and reason.",
+                                LOCAL,
+                                over_time(_failures, "{{task}}: {{reason}}"),
+                                axis="per hour",
+                                width=10,
+                                height=6,
+                                many=True,
+                                empty="no failed attempt is on record in this range",
+                            )
                         ),
                     ]
                 ),
@@ -196,14 +206,16 @@ BOARD = Board(
         (
             "",
             [
-                state_panel(
-                    "Tasks over time",
-                    "When which task was up.",
-                    over_time(UP, "{{task}}"),
-                    height=13,
-                )
-                .show_value(options.VisibilityMode.NEVER)
-                .mappings([named_states(("down", BAD_FILL), ("up", GOOD_FILL))]),
+                as_people_write(
+                    state_panel(
+                        "Tasks over time",
+                        "When which task was up.",
+                        over_time(UP, "{{task}}"),
+                        states=(("down", BAD_FILL), ("up", GOOD_FILL)),
+                        height=17,
+                    ),
+                    TASK_NAMES,
+                ),
             ],
         ),
         ("Requests", REQUESTS),

@@ -3,7 +3,14 @@
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
 
 from grafana.builders.colours import BAD, BAD_FILL, GOOD, NONE, TEXT, WARNING
-from grafana.builders.overrides import BY_THRESHOLD, named_states, setting, thresholds
+from grafana.builders.overrides import (
+    BY_THRESHOLD,
+    TASK_NAMES,
+    named_states,
+    setting,
+    thresholds,
+    words,
+)
 from grafana.builders.panels import LOCAL, NOTHING, stat_panel
 from grafana.builders.queries import now, rows
 from grafana.builders.tables import column, filled, number_column, table_panel, wide_column
@@ -20,6 +27,7 @@ def _age(metric: str) -> str:
     return f"time() - {_by_task(metric, 'min')}"
 
 
+_build, _metered = q.latest("devin_exporter_build_info"), q.latest("devin_metered")
 UP = _by_task("devin_exporter_task_up", "min")
 MISSING = _by_task("devin_exporter_task_entities_missing")
 _newest_day = _age("devin_exporter_data_timestamp_seconds")
@@ -36,7 +44,7 @@ TASKS = table_panel(
     rows(MISSING),
     rows(_newest_day),
     columns={
-        "task": wide_column("Task", 195),
+        "task": wide_column("Task", 195, setting("mappings", [words(*TASK_NAMES)])),
         "Value #A": column(
             "Up",
             60,
@@ -51,7 +59,9 @@ TASKS = table_panel(
     empty=("task", "no task is known", UP),
     width=14,
     height=12,
-).sort_by([TableSortByFieldState().display_name("Up")])
+).sort_by(
+    [TableSortByFieldState().display_name("Up"), TableSortByFieldState().display_name("Task")]
+)
 
 CARDS = (
     stat_panel(
@@ -102,8 +112,8 @@ CARDS = (
         "not metered the API says 0 ACUs of work that was done, and no consumption is published.",
         "none",
         now(
-            f"max by (version, revision) ({q.latest('devin_exporter_build_info')}) * on () "
-            f"group_left () (max({q.latest('devin_metered')}) or on () vector(2))",
+            f'label_replace(max by (version, revision) ({_build}), "revision", "", "revision", '
+            f'"unknown") * on () group_left () (max({_metered}) or on () vector(2))',
             "{{version}} {{revision}}",
         ),
         width=4,

@@ -60,13 +60,15 @@ _top = f"topk({USERS_SHOWN}, {_single_users})"
 _week_before = f"sum({q.latest('devin_previous_week_active_users', q.WHOLE_ENTERPRISE)})"
 
 
-def _priced(change: Change) -> Change:
-    """Nothing where no price is known."""
-    known = q.price_of_product(at=q.AT_NOW)
+def _change_of_cost() -> Change:
+    """Of recorded costs, else of ACUs where all have one price; no word where there is no price."""
+    cost = change_of_days(money.COST_YESTERDAY, rise_is_good=False)
+    acus = change_of_days(q.USE_YESTERDAY, rise_is_good=False)
+    at_one_price = f"({acus.ratio}) and on () {q.price(q.AT_NOW)}"
     return replace(
-        change,
-        compared=f"({change.compared}) and on () {known}",
-        ratio=f"({change.ratio}) and on () {known}",
+        acus,
+        ratio=money.either(cost.ratio, at_one_price),
+        compared=f"({acus.compared}) and on () {q.price_of_product(at=q.AT_NOW)}",
     )
 
 
@@ -86,7 +88,7 @@ CARDS = (
             ),
             over_range=True,
         ),
-        _priced(change_of_days(q.USE_YESTERDAY, rise_is_good=False)),
+        _change_of_cost(),
         of_range,
     ),
     with_change(

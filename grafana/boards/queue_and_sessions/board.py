@@ -27,7 +27,6 @@ from grafana.builders.overrides import (
     colour,
     coloured_words,
     dashed,
-    named_states,
     setting,
     spoken,
     thresholds,
@@ -194,16 +193,13 @@ BOARD = Board(
                     "Queue's state",
                     f"The vendor's judgement. {ENTERPRISE_ONLY}",
                     over_time(_state, "Queue"),
-                    height=4,
-                ).mappings(
-                    [
-                        named_states(
-                            ("normal", GOOD_FILL),
-                            ("elevated", WARNING_FILL),
-                            ("high", BAD_FILL),
-                            ("another", UNKNOWN_FILL),
-                        )
-                    ]
+                    states=(
+                        ("normal", GOOD_FILL),
+                        ("elevated", WARNING_FILL),
+                        ("high", BAD_FILL),
+                        ("another", UNKNOWN_FILL),
+                    ),
+                    height=5,
                 ),
             ],
         ),
@@ -234,6 +230,7 @@ BOARD = Board(
                     ranked=OF_ORGANIZATION,
                     empty=("no session is known to wait for a person", _named(WAITING)),
                     width=7,
+                    height=10,
                 ),
                 ranking_table(
                     "Held up, by organization",
@@ -244,6 +241,7 @@ BOARD = Board(
                     ranked=OF_ORGANIZATION,
                     empty=("no session is known to be held up", _named(*HELD_UP)),
                     width=7,
+                    height=10,
                 ),
                 table_panel(
                     "By status and detail",
@@ -252,17 +250,17 @@ BOARD = Board(
                     columns={
                         "status": column(
                             "Status",
-                            120,
+                            105,
                             *filled(setting("mappings", [coloured_words(STATUS_FILLS)])),
                         ),
                         "status_detail": wide_column(
-                            "Detail", 180, *filled(setting("mappings", [coloured_words(DETAILS)]))
+                            "Detail", 145, *filled(setting("mappings", [coloured_words(DETAILS)]))
                         ),
-                        "Value #A": number_column("Sessions", 110),
+                        "Value #A": number_column("Sessions", 105),
                     },
                     empty=("status_detail", "no session is known", _sessions("")),
                     width=10,
-                    height=9,
+                    height=10,
                 ).sort_by([TableSortByFieldState().display_name("Sessions").desc(True)]),  # noqa: FBT003
             ],
         ),

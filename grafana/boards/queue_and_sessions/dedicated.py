@@ -1,5 +1,7 @@
 """What dedicated deployments have: hypervisors, and violations of guardrails."""
 
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
+
 from grafana.builders.charts import line_panel
 from grafana.builders.overrides import setting, words
 from grafana.builders.panels import ENTERPRISE_ONLY, LOCAL, Panel, as_people_write
@@ -45,12 +47,12 @@ DEDICATED: tuple[Panel, ...] = (
         f"In the running billing cycle, by guardrail and by what was done. {ENTERPRISE_ONLY}",
         rows(_violations),
         columns={
-            "guardrail_name": wide_column("Guardrail", 200),
-            "action_taken": column("Action", 110, setting("mappings", [words(*ACTIONS)])),
+            "guardrail_name": wide_column("Guardrail", 150),
+            "action_taken": column("Action", 90, setting("mappings", [words(*ACTIONS)])),
             "Value #A": number_column("Violations", 110),
         },
         empty=("guardrail_name", "no violation is known", _violations),
         width=10,
         height=9,
-    ),
+    ).sort_by([TableSortByFieldState().display_name("Violations").desc(True)]),  # noqa: FBT003
 )

@@ -56,15 +56,17 @@ def another_process(code: str, *arguments: str) -> Iterator[int]:
 
 
 @contextmanager
-def serving(status: int, *, context: ssl.SSLContext | None = None, **headers: str) -> Iterator[int]:
+def serving(
+    status: int, *, context: ssl.SSLContext | None = None, authenticate: str | None = None
+) -> Iterator[int]:
     """Answer with a status, in TLS if there is a context; gives the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if status:
                 self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
+                if authenticate is not None:
+                    self.send_header("WWW-Authenticate", authenticate)
                 self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -137,9 +139,9 @@ def test_what_a_process_has_started_belongs_to_it() -> None:
 
 
 def test_who_asks_for_a_password_works_and_who_asks_for_anything_else_does_not() -> None:
-    with serving(401, **{"WWW-Authenticate": 'Basic realm="metrics"'}) as port:
+    with serving(401, authenticate='Basic realm="metrics"') as port:
         assert works(LOOPBACK, port)
-    with serving(401, **{"WWW-Authenticate": "Bearer"}) as port:
+    with serving(401, authenticate="Bearer") as port:
         assert not works(LOOPBACK, port)
 
 

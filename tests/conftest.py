@@ -15,7 +15,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 pytest_plugins = [
-    "tests.support.assertions",
+    "tests.failures.assertions",
     "tests.support.environment",
     "tests.exporter.web.serving",
 ]

@@ -4,6 +4,12 @@ import pytest
 
 from exporter.sources import SOURCES
 from exporter.sources.devin import identity
+from tests.failures.assertions import (
+    assert_aged_and_back,
+    assert_as_the_row_says,
+    assert_never_answered,
+    assert_series,
+)
 from tests.failures.rig import (
     HOUR,
     INTERVAL,
@@ -17,12 +23,6 @@ from tests.failures.rig import (
     stage,
 )
 from tests.failures.rows import ONE_ENDPOINT, WHOLE_API, OneEndpoint, WholeApi
-from tests.support.assertions import (
-    assert_aged_and_back,
-    assert_as_the_row_says,
-    assert_never_answered,
-    assert_series,
-)
 from tests.support.faulty_server import ELSEWHERE, PLAIN_HTTP
 
 

@@ -9,6 +9,7 @@ from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from exporter.sources.devin.derived import unattributed, unreadable
 from exporter.sources.devin.derived.teams import metrics as teams
 from exporter.sources.devin.members import models, samples
+from tests.failures.assertions import assert_as_the_row_says, assert_series
 from tests.failures.rig import (
     INTERVAL,
     KEYS,
@@ -22,7 +23,6 @@ from tests.failures.rig import (
     stage,
 )
 from tests.failures.rows import MAIN, Row
-from tests.support.assertions import assert_as_the_row_says, assert_series
 from tests.support.faulty_server import JsonObject, changed, status
 from tests.support.processes import STARTED, finished
 from tests.support.rig import Scrape

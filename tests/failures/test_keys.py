@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from exporter.demo.endpoints import V3
+from tests.failures.assertions import assert_aged_and_back, assert_as_the_row_says, assert_series
 from tests.failures.rig import (
     HOUR,
     KEYS,
@@ -18,7 +19,6 @@ from tests.failures.rig import (
     stage,
 )
 from tests.failures.rows import Row
-from tests.support.assertions import assert_aged_and_back, assert_as_the_row_says, assert_series
 from tests.support.faulty_server import only
 
 NOBODY = 65_534

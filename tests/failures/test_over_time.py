@@ -18,6 +18,7 @@ from exporter.scheduling.store import LAST_SUCCESS
 from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from exporter.sources.devin.derived import metering, pricing
 from exporter.sources.devin.operations.breakdowns import metrics as breakdowns
+from tests.failures.assertions import assert_aged_and_back, assert_as_the_row_says, assert_series
 from tests.failures.rig import (
     HOUR,
     NOW,
@@ -37,7 +38,6 @@ from tests.failures.rig import (
     stage,
 )
 from tests.failures.rows import MAIN, Row
-from tests.support.assertions import assert_aged_and_back, assert_as_the_row_says, assert_series
 from tests.support.faulty_server import held, slow, status
 from tests.support.rig import at
 

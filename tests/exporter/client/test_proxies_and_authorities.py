@@ -6,9 +6,9 @@ from threading import Event
 import pytest
 
 from exporter.demo.endpoints import GATEWAY, V2, V3
+from tests.failures.assertions import assert_never_answered
 from tests.failures.rig import Servers, assert_no_part_of_a_key, polled, polled_tasks, stage
 from tests.failures.rows import MAIN, Row
-from tests.support.assertions import assert_never_answered
 from tests.support.faulty_server import UNKNOWN_NAME, Proxy, bound
 
 

@@ -12,10 +12,10 @@ from exporter.demo.endpoints import GATEWAY, V2, V3
 from exporter.web.connections import ConnectionLimits
 from exporter.web.open_files import MOST_CONNECTIONS
 from tests.exporter.web.serving import serving
+from tests.failures.assertions import assert_as_the_row_says, assert_series
 from tests.failures.rig import Servers, course_of, polled, polled_tasks, stage
 from tests.failures.rows import Row
 from tests.support import loopback
-from tests.support.assertions import assert_as_the_row_says, assert_series
 from tests.support.processes import BETWEEN_LOOKS, EXPORTER, running
 from tests.support.rig import Scrape
 

@@ -16,7 +16,7 @@ import pytest
 from exporter.cli.history.destination import StreamDestination
 from exporter.cli.history.requests import HistoryError, open_checkpoint
 from exporter.demo.people import Size
-from tests.exporter.cli.test_export import DAYS, on
+from tests.exporter.cli.history.test_export import DAYS, on
 from tests.support import loopback
 from tests.support.commands import finished
 from tests.support.rig import KEY, Clock, simulated_api

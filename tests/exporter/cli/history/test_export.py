@@ -22,7 +22,7 @@ from exporter.demo.people import Person, Size
 from exporter.demo.responses import Responses
 from exporter.demo.world import SessionTotals, World
 from exporter.exposition.focus import COLUMNS
-from tests.exporter.cli.focus_rules import wrong_columns, wrong_in
+from tests.exporter.cli.history.focus_rules import wrong_columns, wrong_in
 from tests.support.commands import finished
 from tests.support.rig import KEY, Clock, simulated_api
 

@@ -14,8 +14,8 @@ import pytest
 from exporter.cli.history.destination import destination_of
 from exporter.client.checkpoint import Checkpoint, CheckpointError
 from exporter.demo.people import Size
-from tests.support.limits import HANG_SECONDS
 from tests.support.commands import finished
+from tests.support.limits import HANG_SECONDS
 from tests.support.processes import EXPORTER, environment
 from tests.support.rig import KEY, Clock, simulated_api
 from tests.support.special_files import FULL, NULL, memory_device

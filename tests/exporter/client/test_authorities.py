@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from exporter.config.tls import own_authorities, public_authorities
-from tests.support.limits import HANG_SECONDS
 from tests.support.commands import finished
+from tests.support.limits import HANG_SECONDS
 
 HOST = "localhost"
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

@@ -16,8 +16,8 @@ from tests.exporter.sources.devin.test_whose_key import (
     SELF,
     refuse,
 )
-from tests.support.fake_api import fake_api, settings
 from tests.support.commands import finished
+from tests.support.fake_api import fake_api, settings
 from tests.support.processes import running
 from tests.support.rig import PAYLOADS, Clock, Rig, at, payload, rig
 

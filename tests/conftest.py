@@ -98,17 +98,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTheir
 
 MEASURED = Path(__file__).parent / "exporter"
 """Whose tests coverage is measured of: they run the product in their own process."""
+MEASURED_PROCESSES = MEASURED / "cli"
+"""Whose tests are measured in the processes that they start, too: it doubles what a start costs."""
+REPEATING = {
+    "test_breakdowns_over_random_histories.py",
+    "test_consumption_equals_the_ledger.py",
+    "test_fuzzed_responses.py",
+    "test_page_over_random_histories.py",
+    "test_random_histories.py",
+}
+"""What goes thousands of times through lines that others cover; it would take twice as long."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
-    """Measure nothing of the other tests: it would make all that they start half as slow again."""
+    """Measure nothing of the other tests, nor what they start: it would take twice as long."""
     measuring = Coverage.current()
-    if measuring is None or item.path.is_relative_to(MEASURED):
+    if measuring is None or item.path.is_relative_to(MEASURED_PROCESSES):
         return (yield)
-    measuring.stop()
+    measured = item.path.is_relative_to(MEASURED) and item.path.name not in REPEATING
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        if measured:
+            return (yield)
+        measuring.stop()
         try:
             return (yield)
         finally:

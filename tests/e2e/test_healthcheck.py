@@ -1,50 +1,22 @@
 """The image's health check, asked of processes as they may run in a container."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import trustme
 
 from tests.exporter.web.config.folder import Folder, hash_of
-from tests.support.processes import EXPORTER, finished, running
+from tests.support.commands import finished
+from tests.support.processes import EXPORTER, running
 from tests.support.prometheus import ROOT, free_address
 
 SCRIPT = ROOT / "exporter" / "cli" / "healthcheck.py"
 SMALL = {"DEMO_ORGANIZATIONS": "1", "DEMO_USERS": "3", "DEMO_DAYS": "40"}
 HUNG_SECONDS = 120
-SERVER = """
-import json, socket, ssl, sys
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Route
-
-status, headers, certificate, authority = json.loads(sys.argv[1])
-
-def healthy(request):
-    return Response(status_code=status, headers=headers)
-
-config = uvicorn.Config(
-    Starlette(routes=[Route("/-/healthy", healthy)]),
-    ssl_certfile=certificate,
-    ssl_ca_certs=authority,
-    ssl_cert_reqs=ssl.CERT_REQUIRED if authority else ssl.CERT_NONE,
-    log_config=None,
-)
-listening = socket.create_server(("127.0.0.1", 0))
-print("listening", flush=True)
-uvicorn.Server(config).run(sockets=[listening])
-"""
-"""What answers as an exporter with a web configuration does: in TLS, for who has a password."""
-
-
 ELSEWHERE = {"WEB_LISTEN_ADDRESS": ":2", "http_proxy": "http://127.0.0.1:3"}
 """The check's own environment, which says nothing of where the exporter listens."""
 
@@ -60,41 +32,6 @@ def checked(process: int) -> tuple[int, str]:
         check=False,
     )
     return ended.returncode, ended.stderr
-
-
-@contextmanager
-def serving(
-    status: int = 200,
-    *,
-    certificate: str | None = None,
-    authority: str | None = None,
-    **headers: str,
-) -> Iterator[int]:
-    """Run a server that answers so; gives its process."""
-    told = [status, headers, certificate, authority]
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER, json.dumps(told)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        try:
-            assert server.stdout is not None
-            assert server.stdout.readline() == b"listening\n"
-            yield server.pid
-        finally:
-            server.kill()
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def certificate(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "certificate.pem"
-    authority.issue_cert("exporter.test").private_key_and_cert_chain_pem.write_to_path(path)
-    return str(path)
 
 
 ADDRESSES: dict[str, tuple[Sequence[str], dict[str, str]]] = {
@@ -137,25 +74,6 @@ def test_a_process_that_hangs_is_ill(tmp_path: Path) -> None:
         assert checked(exporter.process.pid) == (0, "")
 
 
-def test_it_speaks_tls_where_the_exporter_does(certificate: str) -> None:
-    with serving(certificate=certificate) as server:
-        assert checked(server) == (0, "")
-    with serving(503, certificate=certificate) as server:
-        assert checked(server)[0] == 1
-
-
-def test_what_asks_for_a_certificate_or_a_password_works(
-    certificate: str, authority: trustme.CA, tmp_path: Path
-) -> None:
-    clients = tmp_path / "clients.pem"
-    authority.cert_pem.write_to_path(clients)
-    with serving(certificate=certificate, authority=str(clients)) as server:
-        assert checked(server) == (0, "")
-    wants_a_password = {"WWW-Authenticate": 'Basic realm="metrics"'}
-    with serving(401, **wants_a_password) as server:
-        assert checked(server) == (0, "")
-
-
 def test_a_locked_exporter_is_healthy_as_a_command_says_too(tmp_path: Path) -> None:
     (tmp_path / "web").mkdir()
     folder = Folder.at(tmp_path / "web")
@@ -172,14 +90,6 @@ def test_a_locked_exporter_is_healthy_as_a_command_says_too(tmp_path: Path) -> N
             ended = finished("healthcheck", str(number))
             assert (ended.returncode, ended.stderr) == (1, "nobody listens here\n")
     assert finished("healthcheck", "x").returncode == 2
-
-
-@pytest.mark.parametrize("status", [401, 404, 503])
-def test_another_server_is_no_exporter(status: int) -> None:
-    with serving(status) as server:
-        ended, reason = checked(server)
-    assert ended == 1
-    assert reason.endswith("no `/-/healthy` there\n")
 
 
 def test_a_socket_that_never_answers_is_ill() -> None:

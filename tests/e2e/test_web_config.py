@@ -19,8 +19,9 @@ import pytest
 from tests.exporter.web.config.clients import REFUSALS, trusting
 from tests.exporter.web.config.folder import PASSWORD, Folder, hash_of
 from tests.support import loopback
+from tests.support.commands import finished
 from tests.support.limits import HANG_SECONDS
-from tests.support.processes import BETWEEN_LOOKS, EXPORTER, Running, finished, running
+from tests.support.processes import BETWEEN_LOOKS, EXPORTER, Running, running
 from tests.support.prometheus import NEWER, find, free_address, prometheus, served
 
 SMALL = {"DEMO_USERS": "5", "DEMO_ORGANIZATIONS": "1", "DEMO_DAYS": "5"}

@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.exporter.web.config.folder import Folder
 from tests.support.commands import finished
 
 LOOPBACK = "127.0.0.1"
+NONE: Mapping[str, str] = {}
 ANOTHER_PROCESS = """
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -57,7 +58,7 @@ def another_process(code: str, *arguments: str) -> Iterator[int]:
 
 @contextmanager
 def serving(
-    status: int, *, context: ssl.SSLContext | None = None, authenticate: str | None = None
+    status: int, *, context: ssl.SSLContext | None = None, headers: Mapping[str, str] = NONE
 ) -> Iterator[int]:
     """Answer with a status, in TLS if there is a context; gives the port."""
 
@@ -65,8 +66,8 @@ def serving(
         def do_GET(self) -> None:
             if status:
                 self.send_response(status)
-                if authenticate is not None:
-                    self.send_header("WWW-Authenticate", authenticate)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -139,9 +140,9 @@ def test_what_a_process_has_started_belongs_to_it() -> None:
 
 
 def test_who_asks_for_a_password_works_and_who_asks_for_anything_else_does_not() -> None:
-    with serving(401, authenticate='Basic realm="metrics"') as port:
+    with serving(401, headers={"WWW-Authenticate": 'Basic realm="metrics"'}) as port:
         assert works(LOOPBACK, port)
-    with serving(401, authenticate="Bearer") as port:
+    with serving(401, headers={"WWW-Authenticate": "Bearer"}) as port:
         assert not works(LOOPBACK, port)
 
 

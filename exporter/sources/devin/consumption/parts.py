@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -22,9 +22,6 @@ LEAST_LOST_IN_VAIN = 8
 """Requests in a row that may find nothing before the rest is left to the sweep: a share of all
 parts, at least so many; and the least for a difference that earlier polls could not explain."""
 
-SIGN, LATE_SIGN, NO_SIGN = range(3)
-"""How likely it is by sessions that an entity has moved; the first of these goes first."""
-
 ROUNDING = 1e-6
 
 
@@ -38,6 +35,19 @@ class Part:
     def __str__(self) -> str:
         """Its id."""
         return self.entity
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The parts that may explain what is left of a difference, the most likely first.
+
+    Attributes:
+        likely: those that moved before or may have; all are requested while anything is left.
+        others: all others; requested until too many of them have not moved.
+    """
+
+    likely: Sequence[Part]
+    others: Sequence[Part]
 
 
 @dataclass(slots=True)
@@ -167,50 +177,58 @@ class Parts:
         share = SHARE_IN_VAIN * sum(len(ledger.accounts()) for ledger in self.ledgers)
         return max(LEAST_LOST_IN_VAIN, int(self.trust * max(LEAST_IN_VAIN, share)))
 
-    def likely(
-        self,
-        total: EntityUsage,
-        *,
-        since: float,
-        unfinished: bool,
-        seen: AbstractSet[str],
-        seen_before: AbstractSet[str] = frozenset(),
+    def with_sign(
+        self, total: EntityUsage, *, since: float, unfinished: bool, seen: AbstractSet[str]
     ) -> list[Part]:
-        """The parts with a sign that they have moved, the most likely first.
+        """The parts with a sign of use since the last search, the most likely first.
 
         Args:
             since: when a search was last finished (Unix seconds).
             unfinished: whether there was a search since then that was not finished.
             seen: entities with a sign of use since then.
-            seen_before: those with one shortly before, which may have shown late.
         """
-        found: list[tuple[bool, int, float, str, Part]] = []
+        found: list[tuple[bool, float, str, Part]] = []
         for part, account, moved_at in self._to_request(total):
-            entity = part.entity
-            sign = SIGN if entity in seen else LATE_SIGN if entity in seen_before else NO_SIGN
-            if sign < NO_SIGN or moved_at >= since:
+            if part.entity in seen:
                 # A search that was not finished goes on with the others.
                 again = unfinished and account.requested_at >= since
-                found.append((again, sign, -moved_at, entity, part))
-        return [part for *_, part in sorted(found, key=lambda entry: entry[:-1])]
+                found.append((again, -moved_at, part.entity, part))
+        return _in_order(found)
 
-    def others(self, difference: Difference, total: EntityUsage) -> list[Part]:
-        """The parts that have not been requested since the total, the most likely first.
+    def without_sign(
+        self,
+        difference: Difference,
+        total: EntityUsage,
+        *,
+        since: float,
+        unfinished: bool,
+        seen_before: AbstractSet[str],
+    ) -> Candidates:
+        """The parts not requested since the total, those first who may have used what is left.
 
         They are those who used something on a closed day on which something is left to find, then
         those who have used the products of what is left in the last days, then the others.
+
+        Args:
+            seen_before: entities with a sign of use shortly before `since`, which may show late.
         """
         unexplained = difference.unexplained()
         closed = [cell for cell in unexplained if cell[1] < difference.open_from]
         products = {product for product, _ in unexplained}
         today = day_number(total.requested_at)
         recent = range(today - RECENT_DAYS, today + 1)
-        found: list[tuple[bool, bool, float, str, Part]] = []
-        for part, account, _ in self._to_request(total):
+        likely: list[tuple[bool, bool, bool, float, str, Part]] = []
+        others: list[tuple[bool, bool, bool, float, str, Part]] = []
+        for part, account, moved_at in self._to_request(total):
             idle = not any(account.acus(product, recent) for product in products)
             touched = any(account.acus(p, range(day, day + 1)) for p, day in closed)
-            found.append((not touched, idle, account.requested_at, part.entity, part))
-        return [part for *_, part in sorted(found, key=lambda entry: entry[:-1])]
+            again = unfinished and account.requested_at >= since
+            key = (not touched, again, idle)
+            if moved_at >= since or part.entity in seen_before:
+                likely.append((*key, -moved_at, part.entity, part))
+            else:
+                others.append((*key, account.requested_at, part.entity, part))
+        return Candidates(_in_order(likely), _in_order(others))
 
     def _to_request(self, total: EntityUsage) -> Iterator[tuple[Part, EntityUsage, float]]:
         """Those not requested since the total who did not fail, and when each has last moved."""
@@ -219,6 +237,10 @@ class Parts:
             for entity, account in ledger.accounts().items():
                 if account.requested_at < total.requested_at and entity not in failing:
                     yield Part(ledger, entity), account, moved.get(entity, -math.inf)
+
+
+def _in_order(found: Iterable[tuple[*tuple[bool | float | str, ...], Part]]) -> list[Part]:
+    return [part for *_, part in sorted(found, key=lambda entry: entry[:-1])]
 
 
 def in_turn(ledger: Ledger, now: float, *, interval: float) -> list[str]:

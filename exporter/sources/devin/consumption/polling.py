@@ -173,20 +173,24 @@ class PartsPoll:
         since = max(self.parts.searched_at, self.parts.round_began)
         unfinished = self.parts.compared_at > self.parts.searched_at
         difference = self.parts.compare(total, self.api.windows(total.requested_at))
-        finished = True
+        all_of_them, finished = _Search(difference, math.inf), True
         if not difference.explained:
-            likely = self.parts.likely(
+            parts = self.parts.with_sign(
+                total, since=since, unfinished=unfinished, seen=self.api.seen_since(since)
+            )
+            finished = self._search(all_of_them, parts, failures, until)
+        if finished and not difference.explained:
+            candidates = self.parts.without_sign(
+                difference,
                 total,
                 since=since,
                 unfinished=unfinished,
-                seen=self.api.seen_since(since),
                 seen_before=self.api.seen_since(since - SESSIONS_LATE_SECONDS),
             )
-            finished = self._search(_Search(difference, math.inf), likely, failures, until)
-        if finished and not difference.explained:
-            search = _Search(difference, self._in_vain())
-            others = self.parts.others(difference, total)
-            finished = self._search(search, others, failures, until)
+            finished = self._search(all_of_them, candidates.likely, failures, until)
+            if finished:
+                some = _Search(difference, self._in_vain())
+                finished = self._search(some, candidates.others, failures, until)
         self.parts.conclude(difference, total, finished=finished, longest_gap=self._longest_gap)
 
     def _in_vain(self) -> float:

@@ -44,65 +44,43 @@ def test_a_search_that_was_not_finished_goes_on_with_those_it_has_not_requested(
     for after, user in enumerate(("ada", "bob", "eve")):
         ledger.record(user, used(0.0, after=10 + after))
     total = used(5.0, after=60)
-    likely = parts.likely(
-        total,
-        since=NOW + 12,
-        unfinished=True,
-        seen={"ada", "bob", "eve"},
-    )
-    assert [part.entity for part in likely] == ["ada", "bob", "eve"]
+
+    def in_order() -> list[str]:
+        found = parts.with_sign(total, since=NOW + 12, unfinished=True, seen={"ada", "bob", "eve"})
+        return [part.entity for part in found]
+
+    assert in_order() == ["ada", "bob", "eve"]
     ledger.record("ada", used(0.0, after=30))
-    likely = parts.likely(
-        total,
-        since=NOW + 12,
-        unfinished=True,
-        seen={"ada", "bob", "eve"},
-    )
-    assert [part.entity for part in likely] == ["bob", "ada", "eve"]
+    assert in_order() == ["bob", "ada", "eve"]
 
 
-def test_sessions_that_changed_since_the_last_search_count_more_than_those_that_may_show_late() -> (
-    None
-):
+def test_what_is_left_decides_who_of_those_without_a_sign_is_requested_first() -> None:
     ledger = Ledger()
     parts = Parts((ledger,))
-    for user in ("ada", "bob", "eve", "kim"):
-        ledger.record(user, used(0.0, after=0))
-    ledger.record("eve", used(1.0, after=10))
-    total = used(5.0, after=60)
-    likely = parts.likely(
-        total,
-        since=NOW + 5,
-        unfinished=False,
-        seen={"bob"},
-        seen_before={"ada", "bob"},
-    )
-    assert [part.entity for part in likely] == ["bob", "ada", "eve"]
 
+    def record(user: str, product: str, *days: int, after: float) -> None:
+        uses = [DailyUsage(day, 1.0, {product: 1.0}) for day in days]
+        ledger.record(user, EntityUsage.of(uses, requested_at=NOW + after, days=DAYS))
 
-def test_what_is_left_decides_who_of_the_others_is_requested_first() -> None:
-    ledger = Ledger()
-    parts = Parts((ledger,))
-    for place, (user, product, day) in enumerate(
-        [
-            ("ada", "devin", TODAY - 1),
-            ("bob", "cascade", TODAY - 1),
-            ("eve", "devin", CLOSED - 5),
-            ("kim", "cascade", CLOSED - 5),
-            ("sam", "devin", TODAY - 1),
-        ]
-    ):
-        use = DailyUsage(day, 1.0, {product: 1.0})
-        ledger.record(user, EntityUsage.of([use], requested_at=NOW + place, days=DAYS))
+    for after, user in enumerate(("ada", "bob", "eve", "kim", "sam", "zoe")):
+        product = "cascade" if user in {"bob", "kim", "zoe"} else "devin"
+        record(user, product, CLOSED if user == "kim" else TODAY - 1, after=after)
+    # These have moved since the last search; the session of `sam` may show late.
+    record("ada", "devin", TODAY - 1, TODAY, after=30)
+    record("zoe", "cascade", TODAY - 1, TODAY, after=31)
     uses = [
-        DailyUsage(TODAY - 1, 5.0, {"devin": 2.0, "cascade": 3.0}),
-        DailyUsage(CLOSED - 5, 2.0, {"devin": 1.0, "cascade": 1.0}),
+        DailyUsage(CLOSED, 1.0, {"cascade": 1.0}),
+        DailyUsage(TODAY - 1, 5.0, {"devin": 3.0, "cascade": 2.0}),
+        DailyUsage(TODAY, 5.0, {"devin": 1.0, "cascade": 4.0}),
     ]
     total = EntityUsage.of(uses, requested_at=NOW + 60, days=DAYS)
     difference = parts.compare(total, WINDOWS)
-    assert difference.unexplained() == {("cascade", TODAY - 1)}
-    others = [part.entity for part in parts.others(difference, total)]
-    assert others == ["bob", "ada", "eve", "kim", "sam"]
+    assert difference.unexplained() == {("cascade", TODAY)}
+    found = parts.without_sign(
+        difference, total, since=NOW + 25, unfinished=False, seen_before={"sam"}
+    )
+    assert [part.entity for part in found.likely] == ["zoe", "ada", "sam"]
+    assert [part.entity for part in found.others] == ["bob", "kim", "eve"]
 
 
 @pytest.mark.parametrize("may_lack_one", [False, True])

@@ -161,7 +161,7 @@ def _data_sets(opened: OpenSource) -> list[DataSet]:
                 shares.team_rows,
                 windows,
                 shows_ids=context.user_policy.shows_ids,
-            ).task(client.source, interval, after=TEAM_INPUTS)
+            ).task(client.source, interval, after=(*TEAM_INPUTS, sessions.TASK))
         ),
         DataSet(plan.task(client.source, interval)),
         DataSet(active.enterprise_task(interval), active_users.ENTERPRISE_ENDPOINTS),

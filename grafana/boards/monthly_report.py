@@ -6,6 +6,7 @@ from grafana.boards.cost.by_organization import COST_BEFORE, CYCLE_BEFORE
 from grafana.boards.cost.forecast import FORECAST, FORECAST_IS, SO_FAR
 from grafana.builders.board import Board
 from grafana.builders.colours import PRODUCTS
+from grafana.builders.overrides import setting, words
 from grafana.builders.panels import (
     LOCAL,
     NO_PRICE,
@@ -16,14 +17,18 @@ from grafana.builders.panels import (
     with_change,
 )
 from grafana.builders.queries import now, rows
-from grafana.builders.tables import Ranked, number_column, ranking_table, table_panel, wide_column
+from grafana.builders.tables import (
+    bar_column,
+    number_column,
+    table_panel,
+    wide_column,
+)
 from grafana.builders.variables import CURRENCY_VARIABLE, OF_ORGANIZATIONS
 from grafana.expressions import cycles, days, money, names
 from grafana.expressions import promql as q
 
 USERS_SHOWN = 15
 LAST = "Of the last complete billing cycle."
-LAST_PRICE = "At the price as last known."
 
 
 def _at_its_end(figure: q.Scoped) -> str:
@@ -56,6 +61,15 @@ _two_before = cycles.at_previous_end(
 _rows_of_one_before = money.rows_of_one_before(
     "organization", "org_id", _two_before, q.ORGANIZATION
 )
+
+
+def _change(last: str, before: str) -> str:
+    return f"sum by (org_id) ({last}) / on (org_id) (sum by (org_id) ({before}) > 0) - 1"
+
+
+def _priced(cost: str, acus: str, label: str) -> str:
+    """A row for each in any case: Grafana names values after queries where several answer."""
+    return f"({cost}) or on ({label}) (({acus}) * NaN)"
 
 
 def _than(what: str) -> str:
@@ -134,14 +148,20 @@ CARDS = (
 
 BY_ORGANIZATION = table_panel(
     "By organization",
-    f"{LAST} {money.AT_ITS_PRICE} Change is that of the cost against the cycle before. "
-    "Organizations hold cloud sessions alone; use in "
-    "IDE and terminal is tied to users.",
+    f"{LAST} {money.AT_ITS_PRICE} Change is that of the cost against the cycle before, or of ACUs "
+    "where no cost is known. Organizations hold cloud sessions alone; use in IDE and terminal is "
+    "tied to users.",
     rows(names.organization_names(CYCLE_BEFORE)),
     rows(COST_BEFORE),
     rows(CYCLE_BEFORE),
     rows(_rows_of_one_before),
-    rows(f"({COST_BEFORE}) / on (org_id, currency) ({_rows_of_one_before} > 0) - 1"),
+    rows(
+        money.either(
+            _change(COST_BEFORE, _rows_of_one_before),
+            _change(CYCLE_BEFORE, _two_before),
+            by="org_id",
+        )
+    ),
     columns={
         "org_name": wide_column("Organization", 150),
         "Value #B": number_column("Cost, $currency", 120),
@@ -155,29 +175,39 @@ BY_ORGANIZATION = table_panel(
     height=10,
 ).sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
 
-BY_PRODUCT = ranking_table(
+BY_PRODUCT = table_panel(
     "By product",
     f"{LAST} {money.AT_ITS_PRICE}",
-    rows(_cost_of_products),
-    ranked=Ranked(label="product", names="Product", figures="Cost", words=[*PRODUCTS]),
-    empty=("no cost of a product is known", _cost_of_products),
-    money=True,
+    rows(_products),
+    rows(_priced(_cost_of_products, _products, "product")),
+    columns={
+        "product": wide_column("Product", 110, setting("mappings", [words(*PRODUCTS)])),
+        "Value #A": bar_column("ACUs", 160, unit="locale"),
+        "Value #B": number_column("Cost, $currency", 130),
+    },
+    empty=("product", "no use of a product is known", _products),
     width=10,
     height=10,
-)
+).sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
 
-TOP_USERS = ranking_table(
+TOP_USERS = table_panel(
     "Top users",
-    f"{LAST} {LAST_PRICE} The {USERS_SHOWN} users with most, of those whose use is on record; with "
-    "organizations chosen: their members, with all that they used. Reads the recording rule of "
+    f"{LAST} The {USERS_SHOWN} users with most, of those whose use is on record; with "
+    "organizations chosen: their members, with all that they used. The cost is at the price as "
+    "last known, and empty where products have prices of their own. Reads the recording rule of "
     "deploy/prometheus/rules.yml.",
-    rows(q.cost(names.with_user_name(_top, _users))),
-    ranked=Ranked(label="user", names="User", figures="Cost"),
-    empty=("no cost of a user in that cycle is known", q.cost(_top)),
-    money=True,
+    rows(names.with_user_name(_top, _top)),
+    rows(_priced(q.cost(_top), _top, "user_id")),
+    columns={
+        "user": wide_column("User", 150),
+        "Value #A": bar_column("ACUs", 160, unit="locale"),
+        "Value #B": number_column("Cost, $currency", 130),
+    },
+    hidden=("user_id",),
+    empty=("user", "no user's use in that cycle is known", _users),
     width=24,
     height=17,
-)
+).sort_by([TableSortByFieldState().display_name("ACUs").desc(True)])  # noqa: FBT003
 
 BOARD = Board(
     uid="devin-monthly-report",

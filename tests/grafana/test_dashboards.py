@@ -22,7 +22,8 @@ from exporter.sources.aione import samples
 from grafana.boards.ai_spend import gateway_quality
 from grafana.build import documents, main
 from grafana.builders.board import BILLING_TIMEZONE, BOARDS, TAG
-from grafana.builders.panels import BILLING_DAY, GATEWAY_DAY
+from grafana.builders.overrides import TASK_NAMES
+from grafana.builders.panels import BILLING_DAY, CURRENCY, GATEWAY_DAY, RISE
 from tests.grafana.panels import DASHBOARDS, FOLDER, Dashboard, Target, interpolate
 from tests.grafana.queries import (
     COUNTERS,
@@ -273,3 +274,23 @@ def test_the_provisioned_folder_holds_the_dashboards() -> None:
 def test_the_gateways_usual_statuses_are_those_that_are_published() -> None:
     assert gateway_quality.USUAL_CAPACITY == samples.USUAL_CAPACITY
     assert gateway_quality.USUAL_SERVICE == samples.USUAL_SERVICE
+
+
+def test_every_task_has_a_name_as_people_write_it() -> None:
+    page = ROOT / "tests" / "golden" / "recorded_answers_become_this_page.txt"
+    tasks = set(re.findall(r'task="(\w+)"', page.read_text(encoding="utf-8")))
+    assert tasks
+    assert tasks <= set(TASK_NAMES)
+
+
+def test_the_change_of_a_cost_is_that_of_recorded_costs() -> None:
+    found = 0
+    for path in DASHBOARDS:
+        by_panel: dict[str, dict[str, str]] = {}
+        for target in Dashboard(path).targets:
+            by_panel.setdefault(target.panel, {})[target.ref] = target.expr
+        for queries in by_panel.values():
+            if CURRENCY in queries and RISE in queries:
+                found += 1
+                assert "account:devin_cost_yesterday:sum" in queries[RISE]
+    assert found > 2

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders import timeseries
 
 from grafana.boards.exporter.api_data import DAY_START, UNREADABLE
 from grafana.boards.exporter.source_comparison import INVALID, TWO_COUNTS
-from grafana.boards.exporter.tasks import CARDS, TASKS, UP
+from grafana.boards.exporter.tasks import CARDS, TASKS
 from grafana.boards.exporter.web_configuration import WEB_CONFIGURATION
 from grafana.boards.firing_alerts import firing_panel
 from grafana.builders.board import Board, Stack
@@ -48,6 +48,7 @@ _failures = (
     'sum by (task, reason) (rate(devin_exporter_task_failures_total{job="$job"}'
     "[$__rate_interval])) * 3600 > 0"
 )
+_up_all_along = 'min by (task) (min_over_time(devin_exporter_task_up{job="$job"}[$__interval]))'
 _slow = _rate("devin_exporter_api_request_duration_seconds_bucket", "path, le")
 _parts = (
     f"max by (scope) ({q.latest('devin_exporter_unattributed_cycle_acus')}) / on () group_left () "
@@ -209,8 +210,8 @@ BOARD = Board(
                 as_people_write(
                     state_panel(
                         "Tasks over time",
-                        "When which task was up.",
-                        over_time(UP, "{{task}}"),
+                        "When which task was up; down also where it was so for a part of a step.",
+                        over_time(_up_all_along, "{{task}}"),
                         states=(("down", BAD_FILL), ("up", GOOD_FILL)),
                         height=17,
                     ),

@@ -27,7 +27,11 @@ def _age(metric: str) -> str:
     return f"time() - {_by_task(metric, 'min')}"
 
 
-_build, _metered = q.latest("devin_exporter_build_info"), q.latest("devin_metered")
+_metered = q.latest("devin_metered")
+_known_revision = (
+    f"label_replace(max by (version, revision) ({q.latest('devin_exporter_build_info')}), "
+    '"revision", "", "revision", "unknown")'
+)
 UP = _by_task("devin_exporter_task_up", "min")
 MISSING = _by_task("devin_exporter_task_entities_missing")
 _newest_day = _age("devin_exporter_data_timestamp_seconds")
@@ -112,9 +116,9 @@ CARDS = (
         "not metered the API says 0 ACUs of work that was done, and no consumption is published.",
         "none",
         now(
-            f'label_replace(max by (version, revision) ({_build}), "revision", "", "revision", '
-            f'"unknown") * on () group_left () (max({_metered}) or on () vector(2))',
-            "{{version}} {{revision}}",
+            f'label_join({_known_revision}, "line", " ", "version", "revision") * on () '
+            f"group_left () (max({_metered}) or on () vector(2))",
+            "{{line}}",
         ),
         width=4,
     ).mappings([named_states(("not metered", WARNING), ("metered", TEXT), ("unknown", TEXT))]),

@@ -544,7 +544,7 @@ def test_devins_cost_beside_the_gateways_equals_the_ledger(server: Server, scene
     today = max(uses)
     shown = see(seen, panel("devin-ai-spend", "Devin today"))
     assert one(shown) == pytest.approx(summed(uses, [today]) * PRICE, abs=1e-6)
-    before = re.fullmatch(r"so far; ([\d,.]+) yesterday", line(shown))
+    before = re.fullmatch(r"so far; ([\d,.]+) USD yesterday", line(shown))
     assert before
     assert rmb(before[1]) == pytest.approx(summed(uses, [today - 1]) * PRICE, abs=0.006)
     begun = day_number(scene.world.cycles(scene.now)[0][0])

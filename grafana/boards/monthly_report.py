@@ -116,7 +116,7 @@ CARDS = (
             "Cost of cloud sessions (product devin) of the last complete cycle for each pull "
             "request that Devin opened in it and that was merged when it ended. The API has no "
             "past of pull requests: it is known of cycles that ended while the exporter ran. "
-            f"{LAST_PRICE}",
+            "At the price as last known.",
             LOCAL,
             now(q.cost_of_sessions(_per_merged), "of the last cycle"),
             width=6,

@@ -98,7 +98,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTheir
 
 MEASURED = Path(__file__).parent / "exporter"
 """Whose tests coverage is measured of: they run the product in their own process."""
-MEASURED_PROCESSES = MEASURED / "cli"
+MEASURED_PROCESSES = (MEASURED / "cli", MEASURED / "web")
 """Whose tests are measured in the processes that they start, too: it doubles what a start costs."""
 REPEATING = {
     "test_breakdowns_over_random_histories.py",
@@ -114,7 +114,7 @@ REPEATING = {
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
     """Measure nothing of the other tests, nor what they start: it would take twice as long."""
     measuring = Coverage.current()
-    if measuring is None or item.path.is_relative_to(MEASURED_PROCESSES):
+    if measuring is None or any(item.path.is_relative_to(place) for place in MEASURED_PROCESSES):
         return (yield)
     measured = item.path.is_relative_to(MEASURED) and item.path.name not in REPEATING
     with pytest.MonkeyPatch.context() as environment:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.exporter.commands import finished
 from tests.exporter.web.config.folder import Folder, hash_of
-from tests.support.commands import finished
 from tests.support.processes import EXPORTER, running
 from tests.support.prometheus import ROOT, free_address
 

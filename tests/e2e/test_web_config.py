@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.exporter.commands import finished
 from tests.exporter.web.config.clients import REFUSALS, trusting
 from tests.exporter.web.config.folder import PASSWORD, Folder, hash_of
 from tests.support import loopback
-from tests.support.commands import finished
 from tests.support.limits import HANG_SECONDS
 from tests.support.processes import BETWEEN_LOOKS, EXPORTER, Running, running
 from tests.support.prometheus import NEWER, find, free_address, prometheus, served

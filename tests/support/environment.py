@@ -178,11 +178,12 @@ def server(
 
 
 def hurried(configuration: str, exporter: str) -> str:
-    """A configuration for this exporter that does not keep a test waiting for two scrapes."""
+    """A configuration for this exporter that keeps no test waiting for scrapes and evaluations."""
     for shipped, here in (
         ("exporter:9877", exporter),
         ("scrape_interval: 15s", "scrape_interval: 5s"),
         ("scrape_timeout: 10s", "scrape_timeout: 5s"),
+        ("evaluation_interval: 1m", "evaluation_interval: 10s"),
     ):
         assert shipped in configuration
         configuration = configuration.replace(shipped, here)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.healthcheck import main, tree, works
+from tests.exporter.commands import finished
 from tests.exporter.web.config.folder import Folder
-from tests.support.commands import finished
 
 LOOPBACK = "127.0.0.1"
 NONE: Mapping[str, str] = {}

@@ -9,7 +9,7 @@ from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.scheduling.task import in_order_of_polls
-from tests.support.commands import finished
+from tests.exporter.commands import finished
 from tests.support.rig import KEY, Clock, Scrape, rig, simulated_api
 
 SIZE = Size(organizations=2, users=8, days=60)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from exporter.config.tls import own_authorities, public_authorities
-from tests.support.commands import finished
+from tests.exporter.commands import finished
 from tests.support.limits import HANG_SECONDS
 
 HOST = "localhost"

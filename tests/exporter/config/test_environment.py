@@ -8,8 +8,8 @@ import pytest
 from exporter.config.kubernetes import describes_a_service
 from exporter.config.settings import load
 from exporter.demo.settings import DemoSettings
+from tests.exporter.commands import finished
 from tests.failures.rows import Row
-from tests.support.commands import finished
 from tests.support.processes import running
 
 KEY = "cog_the_key_of_the_tests"

@@ -23,9 +23,9 @@ from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.exposition.text import LONGEST, as_name, as_word
 from exporter.sources import SOURCES
+from tests.exporter.commands import finished
 from tests.grafana.panels import DASHBOARDS
 from tests.support import loopback
-from tests.support.commands import finished
 from tests.support.processes import running
 from tests.support.prometheus import find, prometheus
 from tests.support.rig import KEY, Clock, Scrape, simulated_api

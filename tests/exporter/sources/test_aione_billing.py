@@ -13,7 +13,7 @@ from exporter.demo.people import Size
 from exporter.errors import PagingError, PollError, ShapeError
 from exporter.sources.aione import SOURCE, billing, dashboard, keys
 from tests.conftest import Golden
-from tests.support.commands import finished
+from tests.exporter.commands import finished
 from tests.support.rig import Clock, Rig, Scrape, at, payload, rig_of, simulated_api
 
 URL = "https://gateway.test"

@@ -19,7 +19,7 @@ from exporter.demo.people import Size
 from exporter.sources import SOURCES, aione
 from exporter.sources.aione import billing, keys
 from exporter.sources.source import Source
-from tests.support.commands import finished
+from tests.exporter.commands import finished
 from tests.support.processes import running
 from tests.support.rig import (
     Clock,

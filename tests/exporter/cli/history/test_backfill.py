@@ -24,8 +24,8 @@ from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
+from tests.exporter.commands import finished
 from tests.support import loopback
-from tests.support.commands import finished
 from tests.support.processes import EXPORTER, environment
 from tests.support.rig import KEY, Clock, rig, simulated_api
 

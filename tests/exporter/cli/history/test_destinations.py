@@ -14,7 +14,7 @@ import pytest
 from exporter.cli.history.destination import destination_of
 from exporter.client.checkpoint import Checkpoint, CheckpointError
 from exporter.demo.people import Size
-from tests.support.commands import finished
+from tests.exporter.commands import finished
 from tests.support.limits import HANG_SECONDS
 from tests.support.processes import EXPORTER, environment
 from tests.support.rig import KEY, Clock, simulated_api

@@ -23,7 +23,7 @@ from exporter.demo.responses import Responses
 from exporter.demo.world import SessionTotals, World
 from exporter.exposition.focus import COLUMNS
 from tests.exporter.cli.history.focus_rules import wrong_columns, wrong_in
-from tests.support.commands import finished
+from tests.exporter.commands import finished
 from tests.support.rig import KEY, Clock, simulated_api
 
 SIZE = Size(organizations=3, users=20, days=60)

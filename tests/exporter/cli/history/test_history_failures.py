@@ -17,8 +17,8 @@ from exporter.cli.history.destination import StreamDestination
 from exporter.cli.history.requests import HistoryError, open_checkpoint
 from exporter.demo.people import Size
 from tests.exporter.cli.history.test_export import DAYS, on
+from tests.exporter.commands import finished
 from tests.support import loopback
-from tests.support.commands import finished
 from tests.support.rig import KEY, Clock, simulated_api
 
 SIZE = Size(organizations=2, users=6, days=60)

@@ -20,7 +20,7 @@ from exporter.sources.devin import SOURCE, activity
 from exporter.sources.devin.derived import pricing
 from exporter.sources.devin.operations import queue
 from exporter.sources.devin.operations.breakdowns import metrics as breakdowns
-from tests.support.commands import finished
+from tests.exporter.commands import finished
 from tests.support.processes import running
 from tests.support.rig import KEY, Clock, Rig, Scrape, at, payload, rig, simulated_api
 

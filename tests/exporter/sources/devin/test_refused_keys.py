@@ -8,6 +8,7 @@ import respx
 
 from exporter.errors import InterceptedError
 from exporter.sources.devin.identity import OLDER_ENDPOINT
+from tests.exporter.commands import finished
 from tests.exporter.sources.devin.test_whose_key import (
     BILLING,
     CYCLES,
@@ -16,7 +17,6 @@ from tests.exporter.sources.devin.test_whose_key import (
     SELF,
     refuse,
 )
-from tests.support.commands import finished
 from tests.support.fake_api import fake_api, settings
 from tests.support.processes import running
 from tests.support.rig import PAYLOADS, Clock, Rig, at, payload, rig

@@ -11,7 +11,7 @@ import respx
 from exporter.sources.devin import SOURCE, keys
 from exporter.sources.devin.data_set import ENTERPRISE_ENDPOINTS
 from exporter.sources.devin.identity import Identity
-from tests.support.commands import finished
+from tests.exporter.commands import finished
 from tests.support.fake_api import fake_api, settings
 from tests.support.processes import running
 from tests.support.rig import PAYLOADS, Clock, Rig, at, make_client, payload, rig

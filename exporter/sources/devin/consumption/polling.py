@@ -189,7 +189,7 @@ class PartsPoll:
             )
             finished = self._search(all_of_them, candidates.likely, failures, until)
             if finished:
-                some = _Search(difference, self._in_vain())
+                some = _Search(difference, self._in_vain(), all_days=True)
                 finished = self._search(some, candidates.others, failures, until)
         self.parts.conclude(difference, total, finished=finished, longest_gap=self._longest_gap)
 
@@ -262,8 +262,9 @@ class _Search:
         interrupted: whether it was late, or failed as the API did.
     """
 
-    def __init__(self, difference: Difference, in_vain: float) -> None:
+    def __init__(self, difference: Difference, in_vain: float, *, all_days: bool = False) -> None:
         self._difference = difference
+        self._all_days = all_days
         self._in_vain = in_vain
         self._misses = 0
         self.interrupted = False
@@ -282,10 +283,10 @@ class _Search:
             self.interrupted = True
 
     @property
-    def changed_from(self) -> int:
-        """The first day (number) of what is left to explain."""
+    def changed_from(self) -> int | None:
+        """The first day (number) of what is left to explain; None if all days are requested."""
         with self._lock:
-            return self._difference.changed_from
+            return None if self._all_days else self._difference.changed_from
 
     def ends(self, *, late: bool) -> bool:
         """Whether everything is explained, too many requests have found nothing, or it is late."""

@@ -31,10 +31,13 @@ URL = "https://api.test"
 STARTS = ("2026-04-03 06:00:00", "2026-10-30 06:00:00")
 """Shortly before a cycle's end; in autumn the clocks of Los Angeles go back on the way."""
 MAX_AGE = 3 * 3_600.0
-SWEEP = 6 * 3_600.0
+SWEEP = 3 * 86_400.0
+"""So long that polls that follow each other request closed days only once."""
+
 PRODUCTS = ("devin", "cascade", "terminal", "review")
 DAILY = "/v3/enterprise/consumption/daily"
 CYCLES = "/v3/enterprise/consumption/cycles"
+SESSIONS = "/v3/enterprise/sessions"
 SCOPES = {
     "": ("enterprise_consumption", ""),
     "organization_": ("organization_consumption", "organizations/"),
@@ -80,6 +83,8 @@ class Simulated:
             "/v3/enterprise/members/idp-users": self.answers.idp_users,
             "/v3/enterprise/members/service-users": self.answers.service_users,
         }
+        if path == SESSIONS:
+            return httpx.Response(200, json=_list(list(self.sessions())))
         if path in lists:
             return httpx.Response(200, json=_list(lists[path]()))
         scope, entity = self.entity_of(path)
@@ -92,6 +97,21 @@ class Simulated:
         self.told_days.setdefault((scope, entity), {}).update(dict.fromkeys(days, self.clock()))
         self.failed.discard((scope, entity))
         return httpx.Response(200, text=json.dumps(told))
+
+    def sessions(self) -> Iterator[dict[str, object]]:
+        """A session of everybody that has just changed, so that everybody may have moved."""
+        now = int(self.clock())
+        for number, person in enumerate(self.people.values()):
+            yield {
+                "session_id": f"s{number}",
+                "org_id": sorted(self.orgs)[number % len(self.orgs)],
+                "url": "https://app.example.com/s",
+                "status": "running",
+                "acus_consumed": 1.0,
+                "created_at": now,
+                "updated_at": now,
+                ("service_user_id" if person.service else "user_id"): person.id,
+            }
 
     def entity_of(self, path: str) -> tuple[str, str]:
         """The scope and the entity that a consumption path names."""
@@ -236,7 +256,10 @@ def _list(items: object) -> dict[str, object]:
 def simulated(day_start: DayStart, start: float) -> Iterator[Simulated]:
     clock = Clock(start)
     size = Size(organizations=2, users=5, days=70, calendar=Calendar(day_start))
-    with rig(URL, clock, poll_interval="3600") as polled, respx.mock as router:
+    with (
+        rig(URL, clock, poll_interval="3600", sweep_interval=str(SWEEP)) as polled,
+        respx.mock as router,
+    ):
         made = Simulated(clock, World(size, start=start), polled)
         router.route().mock(side_effect=made.answer)
         yield made
@@ -248,7 +271,7 @@ STEPS = st.lists(
         st.tuples(st.just("boundary"), st.sampled_from([-1, 0, 5, 1_800, 3_600])),
         st.tuples(st.just("cycle's end"), st.sampled_from([-1, 0, 5, 1_800, 3_600])),
         st.tuples(st.just("poll"), st.sampled_from([[scope] for scope in SCOPES])),
-        st.tuples(st.just("poll everything"), st.integers(0, 10**6)),
+        st.tuples(st.just("poll everything"), st.just(0) | st.integers(0, 10**6)),
         st.tuples(st.just("cycles"), st.booleans()),
     ),
     min_size=1,
@@ -275,6 +298,7 @@ def play(made: Simulated, what: str, argument: object) -> None:
                 for number, (scope, entity) in enumerate(everybody)
                 if mask >> number & 1
             }
+            made.polled.poll("sessions")
             made.poll(*SCOPES)
             made.failing.clear()
         case "cycles", bool(good):

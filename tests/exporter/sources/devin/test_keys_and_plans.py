@@ -65,7 +65,8 @@ BEHIND = {
         "devin_user_cycle_limit_",
     ),
     "ViewAccountSessions": families("devin_recent_session_")
-    | {"devin_sessions", *(metric.name for metric in breakdowns.METRICS)},
+    | {"devin_sessions", *(metric.name for metric in breakdowns.METRICS)}
+    | {metric.name for metric in breakdowns.TEAM_METRICS},
     "ViewAccountMembership": families(
         "devin_user",
         "devin_service_user",
@@ -73,6 +74,8 @@ BEHIND = {
         "devin_group_consumption_",
         "devin_team_consumption_",
         "devin_team_member_",
+        "devin_team_prs_",
+        "devin_team_sessions_",
     )
     - {"devin_user_cycle_limit_acus"},
     "ManageOrganizations": families("devin_organization")

@@ -98,7 +98,7 @@ CARDS = (
         Change(
             ratio=f"{_cost} / on (currency) ({_cost_of_one_before} > 0) - 1",
             than=_than("the one before"),
-            compared=_cost,
+            compared=f"({_total}) and on () {q.price_of_product()}",
             rise_is_good=False,
         ),
         now,
@@ -139,7 +139,7 @@ CARDS = (
         Change(
             ratio=f"({_forecast}) / on (currency) ({_cost} > 0) - 1",
             than=_than("the last one"),
-            compared=_forecast,
+            compared=f"({FORECAST}) and on () {q.price_of_product()}",
             rise_is_good=False,
         ),
         now,

@@ -106,23 +106,22 @@ def users_of_previous(selector: str) -> str:
 
 def of_previous(each: str) -> str:
     """Of the last complete cycle, of days; absent unless every day is known."""
-    return _whole(each, _previous, PREVIOUS_CYCLE_DAYS, TWO_CYCLES)
+    length = f"on () group_left () round({PREVIOUS_CYCLE_DAYS})"
+    return _whole(each, _previous, length, TWO_CYCLES)
 
 
 def of_one_before(each: str) -> str:
     """The same of the cycle before the last complete one."""
     start = f'count_values("start", {START_BEFORE_PREVIOUS})'
-    length = f"(({PREVIOUS_CYCLE_START} - {START_BEFORE_PREVIOUS}) / 86400)"
-    return _whole(each, start, length, THREE_CYCLES)
+    lengths = f"max_over_time(({_by_cycle(_length)}){THREE_CYCLES})"
+    return _whole(each, start, f"on (start) group_left () {lengths}", THREE_CYCLES)
 
 
 def _whole(each: str, start: str, length: str, cycles: str) -> str:
-    read = f"({_by_cycle(each)}){cycles}"
-    summed, counted = (
-        f"sum without (start) ({function}({read}) and on (start) {start})"
-        for function in ("sum_over_time", "count_over_time")
-    )
-    return f"({summed} and ({counted} == on () group_left () round({length})))"
+    """Short, as some servers take no query of more than 16 KiB."""
+    read = f"(({_by_cycle(each)}){cycles})"
+    known = f"sum_over_time{read} and (count_over_time{read} == {length})"
+    return f"sum without (start) (({known}) and on (start) {start})"
 
 
 def _date(start: str) -> str:

@@ -294,3 +294,9 @@ def test_the_change_of_a_cost_is_that_of_recorded_costs() -> None:
                 found += 1
                 assert "account:devin_cost_yesterday:sum" in queries[RISE]
     assert found > 2
+
+
+def test_no_query_is_longer_than_victoria_metrics_takes() -> None:
+    for path in DASHBOARDS:
+        for target in Dashboard(path).targets:
+            assert len(target.expr) < 15_000, target.name

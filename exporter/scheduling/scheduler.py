@@ -13,7 +13,6 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import CollectorRegistry
 
-from exporter.client.response import CLOCK_STEP_SECONDS
 from exporter.errors import (
     EntitiesUnknownError,
     KeyRefusedError,
@@ -284,16 +283,11 @@ class Scheduler:
             self._store.refresh_page()
 
     def _max_age(self, task: Task, now: float) -> float:
-        """Seconds: three intervals, or more for long runs; for derived tasks as their inputs.
-
-        What the present run has received stays until its end; what is older expires meanwhile.
-        """
+        """Seconds for which data is fresh; for derived tasks as long as all their inputs may be."""
         if task.poll is None:
             ages = [self._max_age(self._tasks[name], now) for name in task.depends_on]
             return max(ages, default=math.inf)
-        state = self._store.states()[task.name]
-        of_this_run = state.present_seconds(now) + CLOCK_STEP_SECONDS
-        return max(3 * task.interval, 2 * state.run_seconds() + task.interval, of_this_run)
+        return self._store.states()[task.name].max_age(now)
 
     def _count_skipped(self, event: JobExecutionEvent) -> None:
         self._skipped.labels(event.job_id).inc()

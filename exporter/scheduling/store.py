@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from exporter.client.response import CLOCK_STEP_SECONDS
 from exporter.errors import strip_traceback
 from exporter.exposition.page import Page, Part
 from exporter.exposition.render import Rendered, render
@@ -87,6 +88,11 @@ class Outcome:
     last_success: float | None
     full_run: float | None
 
+    @property
+    def full_seconds(self) -> float:
+        """How long a run takes that requests everything: the last such run, or else this one."""
+        return self.duration if self.full_run is None else self.full_run
+
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
@@ -131,16 +137,15 @@ class TaskState:
             return None
         return not (self.outcome.error or self.snapshot.expired_entities or self.unpublishable)
 
-    def run_seconds(self) -> float:
-        """How long a run takes that requests everything: the last such run, or else the last."""
-        if self.outcome is None:
-            return 0.0
-        full_run = self.outcome.full_run
-        return self.outcome.duration if full_run is None else full_run
+    def max_age(self, now: float) -> float:
+        """Seconds for which data is fresh: three intervals, or more for long runs.
 
-    def present_seconds(self, now: float) -> float:
-        """How long the present run takes already; 0 while none is running."""
-        return 0.0 if self.running_since is None else now - self.running_since
+        What the present run has received stays until its end; what is older expires meanwhile.
+        """
+        interval = self.task.interval
+        present = 0.0 if self.running_since is None else now - self.running_since
+        last = self.outcome.full_seconds if self.outcome else 0.0
+        return max(3 * interval, 2 * last + interval, present + CLOCK_STEP_SECONDS)
 
     def progress(self) -> Progress | None:
         """How far the round over its entities has come; None without any, or while it is off."""

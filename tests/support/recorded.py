@@ -68,7 +68,10 @@ def _fields_filled(value: object) -> int:
     if isinstance(value, ListPage):
         return _fields_filled(value.items)
     if isinstance(value, ResponseModel):
-        values = [getattr(value, name) for name in value.model_fields_set]
+        values = [
+            getattr(value, name)
+            for name in type(value).model_fields.keys() & value.model_fields_set
+        ]
         rows = [each for each in values if isinstance(each, tuple) and _has_models(each)]
         if rows and not any(map(_fields_filled, rows)):
             return 0

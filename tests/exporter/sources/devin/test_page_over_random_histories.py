@@ -205,7 +205,8 @@ class Simulated:
         """Whether the world says of an entity what it was last told to have used."""
         today = billing_day(self.clock())
         first = min((days.start for days, _ in self.windows().values()), default=today)
-        days = range(first if "cycle" in self.windows() else today - 62, today + 1)
+        # Where no cycle is known, there are 61 days before today in a response.
+        days = range(first if "cycle" in self.windows() else today - 61, today + 1)
         then = self.by_day_as_told(scope, entity, days)
         now = self.by_day(scope, entity, days, self.clock())
         return all(

@@ -35,7 +35,7 @@ BUDGET = Metric(
 )
 WAITED = Metric(
     "devin_exporter_request_wait_seconds_total",
-    "Time that requests waited for the budget.",
+    "Time that requests waited for the rate limit.",
     ("source",),
     "counter",
 )
@@ -47,7 +47,7 @@ QUEUED = Metric(
 )
 WAITING = Metric(
     "devin_exporter_api_requests_waiting",
-    "Requests that wait for the budget or for one in flight to end, by their priority.",
+    "Requests that wait for the rate limit or for one in flight to end, by their priority.",
     ("source", "priority"),
 )
 METRICS = (REQUESTS, DURATION, RETRIES, BUDGET, WAITED, QUEUED, WAITING)

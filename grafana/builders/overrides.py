@@ -82,12 +82,12 @@ SPELT = {
     "m": "M",
     "l": "L",
     "xl": "XL",
-    "aione": "AIone",
+    "aione": "AIone gateway",
     "devin_v2_usage": "Devin v2 usage",
-    "aione_dashboard": "AIone dashboard",
-    "aione_invoices": "AIone invoices",
-    "aione_keys": "AIone keys",
-    "aione_plan": "AIone plan",
+    "aione_dashboard": "Gateway dashboard",
+    "aione_invoices": "Gateway invoices",
+    "aione_keys": "Gateway keys",
+    "aione_plan": "Gateway plan",
 }
 CATEGORIES = (
     "bug_fixing",

@@ -249,7 +249,7 @@ class Check:
                     most += requests / each.task.interval
                     least += requests / max(each.task.interval, slowest)
         budget = self._settings.requests_per_second * HOUR
-        held = f", held down to {budget:.0f} by the budget" if most > budget else ""
+        held = f", held down to {budget:.0f} by the rate limit" if most > budget else ""
         self._notes.append(
             f"the present settings cost about {least:.0f} requests an hour while nobody uses "
             f"anything, and up to {most:.0f} while everybody does{held}, for "

@@ -69,18 +69,18 @@ REQUESTS = (
     ),
     by_source(
         line_panel(
-            "Request budget",
+            "Rate limit in use",
             "Requests sent, as a share of those that the source may get in a second "
             "(DEVIN_REQUESTS_PER_SECOND).",
             "percentunit",
             over_time(f"{_rate(_requests, 'source')} / on (source) {_budget}", "{{source}}"),
-            axis="of the budget",
+            axis="of the rate limit",
             width=8,
         )
     ),
     by_source(
         line_panel(
-            "Waiting for the budget",
+            "Waiting for the rate limit",
             "Seconds per second that requests waited, all together: above 1 there is always one "
             "that waits.",
             "none",
@@ -174,7 +174,7 @@ UNATTRIBUTED = as_people_write(
 
 BOARD = Board(
     uid="devin-exporter",
-    about="Tasks, ages, errors, requests and budget of the exporter itself.",
+    about="Tasks, ages, errors, requests and rate limit of the exporter itself.",
     variables=[CARRIED_ORGANIZATION_VARIABLE],
     range="now-24h",
     refresh="1m",
@@ -232,7 +232,7 @@ BOARD = Board(
             "Tasks over time",
             "Failed attempts",
         ],
-        "DevinRequestBudgetExhausted": ["Waiting for the budget"],
+        "DevinRequestBudgetExhausted": ["Waiting for the rate limit"],
         "DevinUnattributedHigh": ["Not attributed"],
     },
 )

@@ -153,3 +153,20 @@ def of_products_in_range(each_day: str) -> str:
         f"sum by (currency) ({days.in_range_by_mask(f'sum by (currency) ({priced})')}) "
         f"unless on () ({unpriced})"
     )
+
+
+def change_per_day(cost: tuple[str, str], acus: tuple[str, str], *, by: str) -> str:
+    """The change of the mean day's cost of a cycle against the one before, or that of its ACUs.
+
+    Args:
+        cost: of this cycle and of the one before.
+        acus: the same; where no cost is known.
+        by: the label of the rows.
+    """
+
+    def change(this: str, before: str) -> str:
+        mean = f"sum by ({by}) (({this}) / on () group_left () {q.CYCLE_DAYS_GONE})"
+        mean_before = f"sum by ({by}) (({before}) / on () group_left () {q.PREVIOUS_CYCLE_DAYS})"
+        return f"{mean} / on ({by}) ({mean_before} > 0) - 1"
+
+    return either(change(*cost), change(*acus), by=by)

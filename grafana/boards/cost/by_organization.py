@@ -50,14 +50,6 @@ _each_organization = q.last(
 BY_DAY = f"sum by (org_id) ({_each_organization})"
 
 
-def _change_per_day(this: str, before: str) -> str:
-    of_mean_days = (
-        f"({this}) / on () group_left () {q.CYCLE_DAYS_GONE}",
-        f"({before}) / on () group_left () {q.PREVIOUS_CYCLE_DAYS}",
-    )
-    return "sum by (org_id) ({}) / on (org_id) (sum by (org_id) ({}) > 0) - 1".format(*of_mean_days)
-
-
 CLOSENESS = thresholds(GOOD, (0.8, WARNING), (1, BAD), below=NONE)
 
 BY_ORGANIZATION = (
@@ -77,10 +69,8 @@ BY_ORGANIZATION = (
         rows(LIMIT),
         rows(_used(q.UNDER_CLOUD_LIMIT, LIMIT)),
         rows(
-            money.either(
-                _change_per_day(COST_OF_THIS, COST_BEFORE),
-                _change_per_day(THIS_CYCLE, CYCLE_BEFORE),
-                by="org_id",
+            money.change_per_day(
+                (COST_OF_THIS, COST_BEFORE), (THIS_CYCLE, CYCLE_BEFORE), by="org_id"
             )
         ),
         rows(_used(q.UNDER_LOCAL_LIMIT, LOCAL_LIMIT)),

@@ -50,8 +50,9 @@ CHARGEBACK = (
     table_panel(
         "Chargeback by team",
         f"By the teams file (DEVIN_TEAMS_FILE). Of the running billing cycle so far, and of the "
-        f"whole cycle before. {money.AT_ITS_PRICE} Change is that of the mean day of each. By day: "
-        "ACUs of each complete day of the last 30. Used is the share of the team's budget in the "
+        f"whole cycle before. {money.AT_ITS_PRICE} Change is that of the mean day's cost in each, "
+        "or of its ACUs where no cost is known. By day: ACUs of each complete day of the last 30. "
+        "Used is the share of the team's budget in the "
         f"running cycle. {_ROWS} {NOT_SCOPED}",
         rows(f.named(_NAMES)),
         rows(f.named(f.COST)),

@@ -34,10 +34,7 @@ _mean = (
     f"(count_over_time(({_each_day}){days.LAST_SEVEN_DAYS}) == {days.DAYS_OF_FORECAST}))"
 )
 FORECAST = f"({CYCLE} + {_mean} * on () group_left () {q.CYCLE_DAYS_LEFT})"
-CHANGE = (
-    f"({CYCLE} / on () group_left () {q.CYCLE_DAYS_GONE}) / on (team) "
-    f"({PREVIOUS} / on () group_left () {q.PREVIOUS_CYCLE_DAYS} > 0) - 1"
-)
+CHANGE = money.change_per_day((COST, COST_BEFORE), (CYCLE, PREVIOUS), by="team")
 
 BY_DAY = f"sum by (team) ({q.last(_YESTERDAY, days.OF_DAY_FROM_HERE)})"
 _cost_of_day = (

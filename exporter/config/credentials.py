@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from exporter.config.files import read_regular
+from exporter.config.files import Stamp, read_regular, stamp_of
 from exporter.errors import CredentialError
 
 Key = Callable[[], str]
@@ -41,7 +41,7 @@ class FileKey:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._read_at: tuple[int, int, int] | None = None
+        self._stamp: Stamp = None
         self._key = ""
 
     def __call__(self) -> str:
@@ -52,18 +52,17 @@ class FileKey:
         """
         with self._lock:
             try:
-                stat = self._path.stat()
-                version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-                if version != self._read_at:
+                stamp = stamp_of(self._path)
+                if stamp is None or stamp != self._stamp:
                     text = read_regular(self._path, most_bytes=LARGEST_FILE_BYTES)
                     self._key = check_key(text)
-                    self._read_at = version
+                    self._stamp = stamp
             except OSError as failure:
                 raise CredentialError(
                     f"the key's file cannot be read: {failure.strerror}"
                 ) from None
             except ValueError as failure:
-                self._read_at = None
+                self._stamp = None
                 fault = "is no text" if isinstance(failure, UnicodeDecodeError) else failure
                 raise CredentialError(f"the key's file {fault}") from None
             return self._key

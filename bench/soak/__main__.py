@@ -1,6 +1,6 @@
 """A soak: hours of the exporter's life in minutes, among all that can go wrong.
 
-`PYTHONPATH=.:tests python bench/soak/__main__.py [--minutes N] [--seed N] [--speed N]
+`python -m bench.soak [--minutes N] [--seed N] [--speed N]
 [--allocator {plain,shipped}]`: the exporter with all three sources and the simulated APIs, each a
 process of its own, live by one clock that runs `speed` times faster than the machine's. It starts
 on the evening before a billing cycle ends, so that 00:00 and 08:00 UTC and the cycle's end are

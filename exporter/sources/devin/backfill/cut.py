@@ -96,7 +96,7 @@ class Cut:
             raise ExportError(unpriced(sorted(found)))
 
     def amounts(self, checkpoint: Checkpoint) -> Iterator[tuple[Payer, Amount]]:
-        """The parts, those that cannot be told apart added up, then what no part has."""
+        """The parts, those that cannot be distinguished added up, then what no part has."""
         left: defaultdict[tuple[str, int], Decimal] = defaultdict(Decimal)
         for product, day, acus in self._used(checkpoint, self.whole):
             left[product, day] += acus

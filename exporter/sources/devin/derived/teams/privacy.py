@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 
 
 class Crowds:
-    """The users who cannot be told apart by the rows that are shown.
+    """The users who cannot be distinguished by the rows that are shown.
 
     Args:
         users: all of them.

@@ -18,7 +18,7 @@ OTHER = "other"
 UNEXPLAINED = "unexplained"
 
 MOST_VALUES = 50
-"""The tags or pull requests of one session that are told apart; `other` stands for the rest."""
+"""The tags or pull requests of one session that are distinguished; `other` stands for the rest."""
 
 
 @dataclass(frozen=True, slots=True)

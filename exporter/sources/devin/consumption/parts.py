@@ -16,11 +16,14 @@ SESSIONS_LATE_SECONDS = 180.0
 """How long after a session has changed the list of sessions may show it."""
 
 RECENT_DAYS = 7
-LEAST_IN_VAIN = 16
-SHARE_IN_VAIN = 0.04
-LEAST_LOST_IN_VAIN = 8
-"""Requests in a row that may find nothing before the rest is left to the sweep: a share of all
-parts, at least so many; and the least for a difference that earlier polls could not explain."""
+
+SHARE_PER_POLL, LEAST_PER_POLL = 0.0005, 2.0
+SHARE_AT_ONCE, LEAST_AT_ONCE = 0.005, 16.0
+"""Requests without any sign of use that may find nothing: what each poll adds, and the most of one
+poll. Each is a share of all parts, at least so many."""
+
+FOUND_ALLOWS = 20.0
+"""How many more of them each change allows that one of them finds."""
 
 ROUNDING = 1e-6
 
@@ -43,7 +46,7 @@ class Candidates:
 
     Attributes:
         likely: those that moved before or may have; all are requested while anything is left.
-        others: all others; requested until too many of them have not moved.
+        others: all others; requested while some of them have moved (see `Parts.allowance`).
     """
 
     likely: Sequence[Part]
@@ -63,7 +66,7 @@ class Parts:
         accepted: differences on closed days that belong to no part: after they had been seen,
             every part was requested, and the total of that day is still the same.
         round_total: the total with which the present round of requests to every part began.
-        trust: 1 while differences are explained, halved by each search that ends in vain.
+        allowance: how many requests without any sign of use may find nothing.
     """
 
     ledgers: tuple[Ledger, ...]
@@ -72,7 +75,7 @@ class Parts:
     comparing: threading.RLock = field(default_factory=threading.RLock)
     total_known: bool = False
     accepted: dict[Cell, float] = field(default_factory=dict)
-    trust: float = 1.0
+    allowance: float = math.inf
     round_total: EntityUsage | None = None
 
     @property
@@ -166,16 +169,16 @@ class Parts:
         """
         if not (finished or difference.explained):
             return
-        self.trust = 1.0 if difference.explained else self.trust / 2
         for ledger in self.ledgers:
             ledger.searched(total.requested_at, longest_gap=longest_gap)
             if difference.explained:
                 ledger.confirmed_at = total.requested_at
 
-    def in_vain(self) -> int:
-        """How many requests in a row may find nothing."""
-        share = SHARE_IN_VAIN * sum(len(ledger.accounts()) for ledger in self.ledgers)
-        return max(LEAST_LOST_IN_VAIN, int(self.trust * max(LEAST_IN_VAIN, share)))
+    def allow_more(self) -> None:
+        """Add to the allowance what one more poll may request without any sign of use."""
+        size = sum(len(ledger.accounts()) for ledger in self.ledgers)
+        more = max(LEAST_PER_POLL, SHARE_PER_POLL * size)
+        self.allowance = min(self.allowance + more, max(LEAST_AT_ONCE, SHARE_AT_ONCE * size))
 
     def with_sign(
         self, total: EntityUsage, *, since: float, unfinished: bool, seen: AbstractSet[str]
@@ -220,11 +223,13 @@ class Parts:
         likely: list[tuple[bool, bool, bool, float, str, Part]] = []
         others: list[tuple[bool, bool, bool, float, str, Part]] = []
         for part, account, moved_at in self._to_request(total):
-            idle = not any(account.acus(product, recent) for product in products)
+            used = {product for product in account.products if account.acus(product, recent)}
+            idle = used.isdisjoint(products)
             touched = any(account.acus(p, range(day, day + 1)) for p, day in closed)
             again = unfinished and account.requested_at >= since
             key = (not touched, again, idle)
-            if moved_at >= since or part.entity in seen_before:
+            uses_others_alone = idle and bool(used)
+            if (moved_at >= since or part.entity in seen_before) and not uses_others_alone:
                 likely.append((*key, -moved_at, part.entity, part))
             else:
                 others.append((*key, account.requested_at, part.entity, part))

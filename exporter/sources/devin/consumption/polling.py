@@ -18,6 +18,7 @@ from exporter.sources.devin.billing.windows import BillingWindows, Window
 from exporter.sources.devin.consumption.difference import Difference
 from exporter.sources.devin.consumption.ledger import Ledger
 from exporter.sources.devin.consumption.parts import (
+    FOUND_ALLOWS,
     SESSIONS_LATE_SECONDS,
     Part,
     Parts,
@@ -173,6 +174,7 @@ class PartsPoll:
         since = max(self.parts.searched_at, self.parts.round_began)
         unfinished = self.parts.compared_at > self.parts.searched_at
         difference = self.parts.compare(total, self.api.windows(total.requested_at))
+        self.parts.allow_more()
         all_of_them, finished = _Search(difference, math.inf), True
         if not difference.explained:
             parts = self.parts.with_sign(
@@ -189,15 +191,22 @@ class PartsPoll:
             )
             finished = self._search(all_of_them, candidates.likely, failures, until)
             if finished:
-                some = _Search(difference, self._in_vain(), all_days=True)
-                finished = self._search(some, candidates.others, failures, until)
+                finished = self._search_others(difference, candidates.others, failures, until)
         self.parts.conclude(difference, total, finished=finished, longest_gap=self._longest_gap)
 
-    def _in_vain(self) -> float:
-        """How many requests in a row may find nothing."""
+    def _search_others(
+        self, difference: Difference, parts: Sequence[Part], failures: _Failures, until: float
+    ) -> bool:
+        """Request parts without any sign of use, as long as some of them have moved."""
         # Whoever is not final is requested anyway, unless the difference is explained.
         needed = frozenset(self._not_final(self.api.clock())).difference(self.ledger.failing())
-        return math.inf if needed else self.parts.in_vain()
+        if needed:
+            everybody = _Search(difference, math.inf, all_days=True)
+            return self._search(everybody, parts, failures, until)
+        some = _Search(difference, self.parts.allowance, all_days=True)
+        finished = self._search(some, parts, failures, until)
+        self.parts.allowance = some.allowance
+        return finished
 
     def _search(
         self, search: "_Search", parts: Sequence[Part], failures: _Failures, until: float
@@ -259,14 +268,14 @@ class _Search:
     """The search for whoever explains a difference. Safe to use from several threads.
 
     Attributes:
+        allowance: how many more requests may find nothing.
         interrupted: whether it was late, or failed as the API did.
     """
 
-    def __init__(self, difference: Difference, in_vain: float, *, all_days: bool = False) -> None:
+    def __init__(self, difference: Difference, allowance: float, *, all_days: bool = False) -> None:
         self._difference = difference
         self._all_days = all_days
-        self._in_vain = in_vain
-        self._misses = 0
+        self.allowance = allowance
         self.interrupted = False
         self._lock = threading.Lock()
 
@@ -274,7 +283,7 @@ class _Search:
         """Take a response into account."""
         with self._lock:
             changed = self._difference.found(before, after)
-            self._misses = 0 if changed else self._misses + 1
+            self.allowance += FOUND_ALLOWS if changed else -1.0
 
     def note_failure(self, error: PollError) -> None:
         """Take a failure into account, of a request or of the whole search."""
@@ -290,7 +299,7 @@ class _Search:
 
     def ends(self, *, late: bool) -> bool:
         """Whether everything is explained, too many requests have found nothing, or it is late."""
-        over = self._difference.explained or self._misses > self._in_vain
+        over = self._difference.explained or self.allowance < 1.0
         if late and not over:
             self.interrupted = True
         return over or late

@@ -22,18 +22,31 @@ def used(acus: float, *, after: float) -> EntityUsage:
 WINDOWS = billing_windows(NOW, cycle=None, previous_cycle=None)
 
 
-def test_only_a_search_that_ended_in_vain_shortens_the_next_one() -> None:
+def test_a_poll_adds_a_little_to_the_requests_that_may_find_nothing() -> None:
     ledger = Ledger()
     parts = Parts((ledger,))
-    for n in range(1_000):
+    for n in range(8_000):
         ledger.record(f"user-{n}", used(0.0, after=0))
+    parts.allow_more()
+    assert parts.allowance == 40
+    parts.allowance = 1.0
+    parts.allow_more()
+    assert parts.allowance == 5
+    ledger.retain(["user-1"])
+    for _ in range(20):
+        parts.allow_more()
+    assert parts.allowance == 16
+
+
+def test_only_a_search_that_ended_keeps_figures_fresh() -> None:
+    ledger = Ledger()
+    parts = Parts((ledger,))
+    ledger.record("ada", used(0.0, after=0))
     total = used(5.0, after=20)
     difference = parts.compare(total, WINDOWS)
     parts.conclude(difference, total, finished=False, longest_gap=900.0)
-    assert parts.in_vain() == 40
     assert ledger.searched_at < NOW
     parts.conclude(difference, total, finished=True, longest_gap=900.0)
-    assert parts.in_vain() == 20
     assert ledger.searched_at == NOW + 20
     assert ledger.confirmed_at < NOW
 
@@ -65,7 +78,8 @@ def test_what_is_left_decides_who_of_those_without_a_sign_is_requested_first() -
     for after, user in enumerate(("ada", "bob", "eve", "kim", "sam", "zoe")):
         product = "cascade" if user in {"bob", "kim", "zoe"} else "devin"
         record(user, product, CLOSED if user == "kim" else TODAY - 1, after=after)
-    # These have moved since the last search; the session of `sam` may show late.
+    record("new", "devin", after=6)
+    # These have moved since the last search; the sessions of `sam` and `new` may show late.
     record("ada", "devin", TODAY - 1, TODAY, after=30)
     record("zoe", "cascade", TODAY - 1, TODAY, after=31)
     uses = [
@@ -77,10 +91,11 @@ def test_what_is_left_decides_who_of_those_without_a_sign_is_requested_first() -
     difference = parts.compare(total, WINDOWS)
     assert difference.unexplained() == {("cascade", TODAY)}
     found = parts.without_sign(
-        difference, total, since=NOW + 25, unfinished=False, seen_before={"sam"}
+        difference, total, since=NOW + 25, unfinished=False, seen_before={"sam", "new"}
     )
-    assert [part.entity for part in found.likely] == ["zoe", "ada", "sam"]
-    assert [part.entity for part in found.others] == ["bob", "kim", "eve"]
+    # Whoever uses other products alone is not likely to have used what is left.
+    assert [part.entity for part in found.likely] == ["zoe", "new"]
+    assert [part.entity for part in found.others] == ["bob", "kim", "eve", "sam", "ada"]
 
 
 @pytest.mark.parametrize("may_lack_one", [False, True])

@@ -119,6 +119,33 @@ def test_a_restated_day_is_found_among_those_who_used_something_on_it(
     assert {cycle_of(polled, f"user-{user}") for user in range(100, 110)} == {1.5}
 
 
+def test_a_search_without_signs_goes_on_while_it_finds_changes(
+    large: tuple[Enterprise, Rig],
+) -> None:
+    api, polled = large
+    polled.poll(*TASKS)
+    users = [f"user-{number}" for number in range(0, USERS, 8)]
+    for user in users:
+        api.uses(user, 2.0)
+    poll(polled)
+    assert [cycle_of(polled, user) for user in users] == [2.0] * len(users)
+
+
+def test_a_search_without_signs_ends_where_too_little_is_to_be_found(
+    large: tuple[Enterprise, Rig],
+) -> None:
+    api, polled = large
+    polled.poll(*TASKS)
+    api.uses("user-120", 2.0)
+    before = api.asked(f"{DAILY}/users/")
+    poll(polled)
+    turns = USERS * INTERVAL // (SWEEP - INTERVAL)
+    # One for each thread may be on its way when the search ends.
+    assert api.asked(f"{DAILY}/users/") - before <= 16 + 8 + turns
+    assert cycle_of(polled, "user-120") is None
+    assert polled.scrape().one(UNATTRIBUTED, scope="users") == 2.0
+
+
 def test_everybody_is_requested_within_the_sweep_interval(large: tuple[Enterprise, Rig]) -> None:
     api, polled = large
     polled.poll(*TASKS)

@@ -1,14 +1,20 @@
-"""What of the enterprise's total its parts do not show yet, by product and day. Pure."""
+"""What of the enterprise's total its parts do not show yet, and the search for it."""
 
+import threading
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import add
 
+from exporter.client.fan_out import is_of_the_api
+from exporter.errors import PartialError, PollError
 from exporter.sources.devin.consumption.usage import EntityUsage
 
 Cell = tuple[str, int]
 """A product and a billing day's number."""
+
+FOUND_ALLOWS = 20.0
+"""How many more requests may find nothing, for each change that is found."""
 
 ROUNDING_ACUS = 1e-6
 ROUNDING_SHARE = 1e-9
@@ -130,3 +136,44 @@ def _aligned(own: range, column: "array[float]", days: range) -> "array[float]":
     if end > first:
         aligned[first - days.start : end - days.start] = column[first - own.start : end - own.start]
     return aligned
+
+
+class Search:
+    """The search for whoever explains a difference. Safe to use from several threads.
+
+    Attributes:
+        allowance: how many more requests may find nothing.
+        interrupted: whether it was late, or failed as the API did.
+    """
+
+    def __init__(self, difference: Difference, allowance: float, *, all_days: bool = False) -> None:
+        self._difference = difference
+        self._all_days = all_days
+        self.allowance = allowance
+        self.interrupted = False
+        self._lock = threading.Lock()
+
+    def note(self, before: EntityUsage | None, after: EntityUsage) -> None:
+        """Take a response into account."""
+        with self._lock:
+            changed = self._difference.found(before, after)
+            self.allowance += FOUND_ALLOWS if changed else -1.0
+
+    def note_failure(self, error: PollError) -> None:
+        """Take a failure into account, of a request or of the whole search."""
+        gave_up = isinstance(error, PartialError) and not error.complete
+        if gave_up or is_of_the_api(error):
+            self.interrupted = True
+
+    @property
+    def changed_from(self) -> int | None:
+        """The first day (number) of what is left to explain; None if all days are requested."""
+        with self._lock:
+            return None if self._all_days else self._difference.changed_from
+
+    def ends(self, *, late: bool) -> bool:
+        """Whether everything is explained, too many requests have found nothing, or it is late."""
+        over = self._difference.explained or self.allowance < 1.0
+        if late and not over:
+            self.interrupted = True
+        return over or late

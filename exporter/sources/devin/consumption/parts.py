@@ -22,9 +22,6 @@ SHARE_AT_ONCE, LEAST_AT_ONCE = 0.005, 16.0
 """Requests without any sign of use that may find nothing: what each poll adds, and the most of one
 poll. Each is a share of all parts, at least so many."""
 
-FOUND_ALLOWS = 20.0
-"""How many more of them each change allows that one of them finds."""
-
 ROUNDING = 1e-6
 
 

@@ -5,20 +5,18 @@ is carried over to the next poll, and the sweep finds it at the latest.
 """
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from exporter.client.fan_out import for_each_entity, is_futile, is_of_the_api
+from exporter.client.fan_out import for_each_entity, is_futile
 from exporter.client.rate_limit import Priority
 from exporter.client.response import CLOCK_STEP_SECONDS, is_fresh
 from exporter.errors import KeyRefusedError, PartialError, PollError, StoppedError
 from exporter.sources.devin.billing.windows import BillingWindows, Window
-from exporter.sources.devin.consumption.difference import Difference
+from exporter.sources.devin.consumption.difference import Difference, Search
 from exporter.sources.devin.consumption.ledger import Ledger
 from exporter.sources.devin.consumption.parts import (
-    FOUND_ALLOWS,
     SESSIONS_LATE_SECONDS,
     Part,
     Parts,
@@ -175,7 +173,7 @@ class PartsPoll:
         unfinished = self.parts.compared_at > self.parts.searched_at
         difference = self.parts.compare(total, self.api.windows(total.requested_at))
         self.parts.allow_more()
-        all_of_them, finished = _Search(difference, math.inf), True
+        all_of_them, finished = Search(difference, math.inf), True
         if not difference.explained:
             parts = self.parts.with_sign(
                 total, since=since, unfinished=unfinished, seen=self.api.seen_since(since)
@@ -200,16 +198,13 @@ class PartsPoll:
         """Request parts without any sign of use, as long as some of them have moved."""
         # Whoever is not final is requested anyway, unless the difference is explained.
         needed = frozenset(self._not_final(self.api.clock())).difference(self.ledger.failing())
-        if needed:
-            everybody = _Search(difference, math.inf, all_days=True)
-            return self._search(everybody, parts, failures, until)
-        some = _Search(difference, self.parts.allowance, all_days=True)
-        finished = self._search(some, parts, failures, until)
-        self.parts.allowance = some.allowance
+        search = Search(difference, math.inf if needed else self.parts.allowance, all_days=True)
+        finished = self._search(search, parts, failures, until)
+        self.parts.allowance = min(self.parts.allowance, search.allowance)
         return finished
 
     def _search(
-        self, search: "_Search", parts: Sequence[Part], failures: _Failures, until: float
+        self, search: Search, parts: Sequence[Part], failures: _Failures, until: float
     ) -> bool:
         """Request parts until the difference is explained; returns whether that ended."""
 
@@ -262,44 +257,3 @@ class PartsPoll:
             )
         except PartialError as failure:
             failures.add(failure)
-
-
-class _Search:
-    """The search for whoever explains a difference. Safe to use from several threads.
-
-    Attributes:
-        allowance: how many more requests may find nothing.
-        interrupted: whether it was late, or failed as the API did.
-    """
-
-    def __init__(self, difference: Difference, allowance: float, *, all_days: bool = False) -> None:
-        self._difference = difference
-        self._all_days = all_days
-        self.allowance = allowance
-        self.interrupted = False
-        self._lock = threading.Lock()
-
-    def note(self, before: EntityUsage | None, after: EntityUsage) -> None:
-        """Take a response into account."""
-        with self._lock:
-            changed = self._difference.found(before, after)
-            self.allowance += FOUND_ALLOWS if changed else -1.0
-
-    def note_failure(self, error: PollError) -> None:
-        """Take a failure into account, of a request or of the whole search."""
-        gave_up = isinstance(error, PartialError) and not error.complete
-        if gave_up or is_of_the_api(error):
-            self.interrupted = True
-
-    @property
-    def changed_from(self) -> int | None:
-        """The first day (number) of what is left to explain; None if all days are requested."""
-        with self._lock:
-            return None if self._all_days else self._difference.changed_from
-
-    def ends(self, *, late: bool) -> bool:
-        """Whether everything is explained, too many requests have found nothing, or it is late."""
-        over = self._difference.explained or self.allowance < 1.0
-        if late and not over:
-            self.interrupted = True
-        return over or late

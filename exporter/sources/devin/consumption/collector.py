@@ -64,7 +64,7 @@ class Consumption:
         self._windows = context.cycles.windows
         self._people = context.directory
         self._policy = context.user_policy
-        self._seen_since = context.sessions.seen_since
+        self._signs = context.sessions.signs
         self._total_lock = threading.Lock()
         self.enterprise = Ledger()
         self.organizations = Ledger(longest_age=sweep_interval)
@@ -181,7 +181,7 @@ class Consumption:
                 threads=self._client.concurrency,
                 total=self._total,
                 request=self._request_part,
-                seen_since=self._seen_since,
+                signs=self._signs,
                 windows=self._windows,
             ),
             parts=self._parts[scope.task],

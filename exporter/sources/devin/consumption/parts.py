@@ -2,7 +2,8 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -178,22 +179,21 @@ class Parts:
         self.allowance = min(self.allowance + more, max(LEAST_AT_ONCE, SHARE_AT_ONCE * size))
 
     def with_sign(
-        self, total: EntityUsage, *, since: float, unfinished: bool, seen: AbstractSet[str]
+        self, total: EntityUsage, *, since: float, signs: Mapping[str, float]
     ) -> list[Part]:
-        """The parts with a sign of use since the last search, the most likely first.
+        """The parts with a sign of use since the last search, the least recently requested first.
+
+        Whoever was not requested after their sign, as the search had ended, has it still.
 
         Args:
             since: when a search was last finished (Unix seconds).
-            unfinished: whether there was a search since then that was not finished.
-            seen: entities with a sign of use since then.
+            signs: when there was last a sign of use of each entity (Unix seconds).
         """
-        found: list[tuple[bool, float, str, Part]] = []
-        for part, account, moved_at in self._to_request(total):
-            if part.entity in seen:
-                # A search that was not finished goes on with the others.
-                again = unfinished and account.requested_at >= since
-                found.append((again, -moved_at, part.entity, part))
-        return _in_order(found)
+        return _in_order(
+            (account.requested_at, part.entity, part)
+            for part, account, _ in self._to_request(total)
+            if signs.get(part.entity, -math.inf) > min(account.requested_at, since)
+        )
 
     def without_sign(
         self,
@@ -202,31 +202,39 @@ class Parts:
         *,
         since: float,
         unfinished: bool,
-        seen_before: AbstractSet[str],
+        signs: Mapping[str, float],
     ) -> Candidates:
         """The parts not requested since the total, those first who may have used what is left.
 
         They are those who used something on a closed day on which something is left to find, then
-        those who have used the products of what is left in the last days, then the others.
+        those who have used the products of what is left in the last days, then the others. Among
+        them, users of the product with the fewest users come first.
 
         Args:
-            seen_before: entities with a sign of use shortly before `since`, which may show late.
+            since: when a search was last finished (Unix seconds).
+            unfinished: whether there was a search since then that was not finished.
+            signs: when there was last a sign of use of each entity, some of which may show late.
         """
         unexplained = difference.unexplained()
         closed = [cell for cell in unexplained if cell[1] < difference.open_from]
-        products = {product for product, _ in unexplained}
+        left = {product for product, _ in unexplained}
         today = day_number(total.requested_at)
         recent = range(today - RECENT_DAYS, today + 1)
-        likely: list[tuple[bool, bool, bool, float, str, Part]] = []
-        others: list[tuple[bool, bool, bool, float, str, Part]] = []
-        for part, account, moved_at in self._to_request(total):
-            used = {product for product in account.products if account.acus(product, recent)}
-            idle = used.isdisjoint(products)
+        parts = [
+            (part, account, moved_at, _products_of(account, recent))
+            for part, account, moved_at in self._to_request(total)
+        ]
+        users = Counter(product for *_, used in parts for product in used & left)
+        likely: list[tuple[bool, bool, float, float, str, Part]] = []
+        others: list[tuple[bool, bool, float, float, str, Part]] = []
+        for part, account, moved_at, used in parts:
+            rarest = min((users[product] for product in used & left), default=math.inf)
             touched = any(account.acus(p, range(day, day + 1)) for p, day in closed)
             again = unfinished and account.requested_at >= since
-            key = (not touched, again, idle)
-            uses_others_alone = idle and bool(used)
-            if (moved_at >= since or part.entity in seen_before) and not uses_others_alone:
+            key = (not touched, again, rarest)
+            shown = signs.get(part.entity, -math.inf) + SESSIONS_LATE_SECONDS
+            may_have_moved = moved_at >= since or shown > min(account.requested_at, since)
+            if may_have_moved and (used & left or not used):
                 likely.append((*key, -moved_at, part.entity, part))
             else:
                 others.append((*key, account.requested_at, part.entity, part))
@@ -239,6 +247,10 @@ class Parts:
             for entity, account in ledger.accounts().items():
                 if account.requested_at < total.requested_at and entity not in failing:
                     yield Part(ledger, entity), account, moved.get(entity, -math.inf)
+
+
+def _products_of(account: EntityUsage, days: range) -> AbstractSet[str]:
+    return {product for product in account.products if account.acus(product, days)}
 
 
 def _in_order(found: Iterable[tuple[*tuple[bool | float | str, ...], Part]]) -> list[Part]:

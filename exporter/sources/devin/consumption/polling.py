@@ -5,7 +5,7 @@ is carried over to the next poll, and the sweep finds it at the latest.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -16,12 +16,7 @@ from exporter.errors import KeyRefusedError, PartialError, PollError, StoppedErr
 from exporter.sources.devin.billing.windows import BillingWindows, Window
 from exporter.sources.devin.consumption.difference import Difference, Search
 from exporter.sources.devin.consumption.ledger import Ledger
-from exporter.sources.devin.consumption.parts import (
-    SESSIONS_LATE_SECONDS,
-    Part,
-    Parts,
-    in_turn,
-)
+from exporter.sources.devin.consumption.parts import Part, Parts, in_turn
 from exporter.sources.devin.consumption.usage import EntityUsage
 
 SEARCH_SHARE_OF_INTERVAL = 0.6
@@ -45,7 +40,7 @@ class Api:
             need be; raises `PollError`.
         request: requests a part and records it; returns what was known before and now; raises
             `PollError`. With a day (number), closed days before it need not be requested again.
-        seen_since: entities with a sign of use since a moment (Unix seconds).
+        signs: when there was last a sign of use of each entity (Unix seconds).
         windows: the billing windows at a moment.
     """
 
@@ -53,7 +48,7 @@ class Api:
     threads: int
     total: Callable[[float], EntityUsage]
     request: Callable[[Part, Priority, int | None], tuple[EntityUsage | None, EntityUsage]]
-    seen_since: Callable[[float], AbstractSet[str]]
+    signs: Callable[[], Mapping[str, float]]
     windows: Callable[[float], BillingWindows]
 
 
@@ -175,9 +170,7 @@ class PartsPoll:
         self.parts.allow_more()
         all_of_them, finished = Search(difference, math.inf), True
         if not difference.explained:
-            parts = self.parts.with_sign(
-                total, since=since, unfinished=unfinished, seen=self.api.seen_since(since)
-            )
+            parts = self.parts.with_sign(total, since=since, signs=self.api.signs())
             finished = self._search(all_of_them, parts, failures, until)
         if finished and not difference.explained:
             candidates = self.parts.without_sign(
@@ -185,7 +178,7 @@ class PartsPoll:
                 total,
                 since=since,
                 unfinished=unfinished,
-                seen_before=self.api.seen_since(since - SESSIONS_LATE_SECONDS),
+                signs=self.api.signs(),
             )
             finished = self._search(all_of_them, candidates.likely, failures, until)
             if finished:

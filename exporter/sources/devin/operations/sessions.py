@@ -183,12 +183,17 @@ class Sessions:
         users = {item.user_id: "user" for item in items if item.user_id}
         return users | {item.service_user_id: "service" for item in items if item.service_user_id}
 
-    def seen_since(self, moment: float) -> frozenset[str]:
-        """Organizations and owners of the sessions that changed after a moment (Unix seconds)."""
+    def signs(self) -> dict[str, float]:
+        """When a session of each organization and owner last changed (Unix seconds)."""
         with self._lock:
-            items = [item for item in self._known.values() if _updated_since(item, moment)]
-        ids = (id_ for item in items for id_ in (item.org_id, item.user_id, item.service_user_id))
-        return frozenset(id_ for id_ in ids if id_)
+            items = tuple(self._known.values())
+        signs: dict[str, float] = {}
+        for item in items:
+            updated = seconds(item.updated_at)
+            for id_ in (item.org_id, item.user_id, item.service_user_id):
+                if id_ and signs.get(id_, -math.inf) < updated:
+                    signs[id_] = updated
+        return signs
 
     def _newest(self) -> list[SessionItem]:
         return session_items.newest(self._known.values(), self._table.rows)

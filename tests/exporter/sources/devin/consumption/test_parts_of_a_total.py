@@ -59,12 +59,13 @@ def test_a_search_that_was_not_finished_goes_on_with_those_it_has_not_requested(
     total = used(5.0, after=60)
 
     def in_order() -> list[str]:
-        found = parts.with_sign(total, since=NOW + 12, unfinished=True, seen={"ada", "bob", "eve"})
+        signs = dict.fromkeys(("ada", "bob", "eve"), NOW + 13)
+        found = parts.with_sign(total, since=NOW + 12, signs=signs)
         return [part.entity for part in found]
 
     assert in_order() == ["ada", "bob", "eve"]
     ledger.record("ada", used(0.0, after=30))
-    assert in_order() == ["bob", "ada", "eve"]
+    assert in_order() == ["bob", "eve", "ada"]
 
 
 def test_what_is_left_decides_who_of_those_without_a_sign_is_requested_first() -> None:
@@ -90,12 +91,39 @@ def test_what_is_left_decides_who_of_those_without_a_sign_is_requested_first() -
     total = EntityUsage.of(uses, requested_at=NOW + 60, days=DAYS)
     difference = parts.compare(total, WINDOWS)
     assert difference.unexplained() == {("cascade", TODAY)}
-    found = parts.without_sign(
-        difference, total, since=NOW + 25, unfinished=False, seen_before={"sam", "new"}
-    )
+    signs = dict.fromkeys(("sam", "new"), NOW - 100)
+    found = parts.without_sign(difference, total, since=NOW + 25, unfinished=False, signs=signs)
     # Whoever uses other products alone is not likely to have used what is left.
     assert [part.entity for part in found.likely] == ["zoe", "new"]
     assert [part.entity for part in found.others] == ["bob", "kim", "eve", "sam", "ada"]
+
+
+def test_whoever_was_not_requested_after_a_sign_has_it_until_then() -> None:
+    ledger = Ledger()
+    parts = Parts((ledger,))
+    for after, user in ((10, "ada"), (40, "bob"), (20, "eve")):
+        ledger.record(user, used(0.0, after=after))
+    signs = {"ada": NOW + 15, "bob": NOW + 35, "eve": NOW + 60}
+    found = parts.with_sign(used(5.0, after=90), since=NOW + 38, signs=signs)
+    assert [part.entity for part in found] == ["ada", "eve"]
+    # What changed between the total and the request may still have grown after the latter.
+    found = parts.with_sign(used(5.0, after=90), since=NOW + 30, signs=signs)
+    assert [part.entity for part in found] == ["ada", "eve", "bob"]
+
+
+def test_users_of_the_product_with_the_fewest_users_are_requested_first() -> None:
+    ledger = Ledger()
+    parts = Parts((ledger,))
+    for number, products in enumerate(({"devin"}, {"devin", "cascade"}, {"devin"}, set())):
+        split = dict.fromkeys(sorted(products), 1.0)
+        use = DailyUsage(TODAY, float(len(split)), split)
+        account = EntityUsage.of([use], requested_at=NOW + number, days=DAYS)
+        ledger.record(f"user-{number}", account)
+    use = DailyUsage(TODAY, 6.0, {"devin": 4.0, "cascade": 2.0})
+    total = EntityUsage.of([use], requested_at=NOW + 60, days=DAYS)
+    difference = parts.compare(total, WINDOWS)
+    found = parts.without_sign(difference, total, since=NOW + 50, unfinished=False, signs={})
+    assert [str(part) for part in found.others] == ["user-1", "user-0", "user-2", "user-3"]
 
 
 @pytest.mark.parametrize("may_lack_one", [False, True])

@@ -9,6 +9,7 @@ from exporter.exposition.checksums import combined
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 SMALL_BYTES = 2**16
+PIECE_BYTES = 2**18
 USUAL = -1
 """zlib's usual level of compression."""
 FAST = 1
@@ -37,6 +38,14 @@ class Part:
         stream = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
         deflated = stream.compress(text) + stream.flush(zlib.Z_FULL_FLUSH)
         return cls(text, deflated, zlib.crc32(text))
+
+    def is_of(self, text: bytes) -> bool:
+        """Whether it has this text. Compared in pieces, as no other thread runs meanwhile."""
+        pieces = range(0, len(text), PIECE_BYTES)
+        return len(text) == len(self.text) and all(
+            text[start : start + PIECE_BYTES] == self.text[start : start + PIECE_BYTES]
+            for start in pieces
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """Samples to bytes: one rendering that is valid as text format 0.0.4 and as OpenMetrics 1.0."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from exporter.metrics import Metric, Sample
 
 LINES_OF_A_PIECE = 1024
-"""What is joined and encoded at once: no other thread runs meanwhile, so a scrape waits."""
+SETS = 256
+"""What is joined and encoded at once, and by how many sets the series of a family are compared. A
+larger step would keep a scrape waiting, as no other thread runs meanwhile."""
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -57,41 +59,59 @@ def render(samples: Iterable[Sample]) -> Rendered:
     Raises:
         ExpositionError: if a series occurs twice or a value is not finite.
     """
-    families: dict[Metric, dict[tuple[str, ...], float]] = {}
+    families: dict[Metric, _Family] = {}
     metric: Metric | None = None
-    series: dict[tuple[str, ...], float] = {}
     for sample in samples:
         # Most samples follow one of their family, and to look a family up costs more than a line.
         if sample.metric is not metric:
             metric = sample.metric
-            series = families.setdefault(metric, {})
-        if sample.labels in series:
-            raise ExpositionError(f"{metric.name} has two series {sample.labels}")
-        if not math.isfinite(sample.value):
-            raise ExpositionError(f"{metric.name}{sample.labels} is {sample.value}")
-        series[sample.labels] = sample.value
-
-    text = _encoded(line for family, values in families.items() for line in _lines(family, values))
-    return Rendered(text, sum(map(len, families.values())))
+            family = families.get(metric) or families.setdefault(metric, _Family(metric))
+            add = family.add
+        add(sample.labels, sample.value)
+    return Rendered(
+        b"".join(piece for family in families.values() for piece in family.pieces()),
+        sum(family.series for family in families.values()),
+    )
 
 
-def _encoded(lines: Iterator[str]) -> bytes:
-    pieces: list[bytes] = []
-    while piece := "".join(islice(lines, LINES_OF_A_PIECE)):
-        pieces.append(piece.encode("utf-8", errors="replace"))
-    return b"".join(pieces)
+class _Family:
+    """The text of one family. No step takes long, as no other thread runs meanwhile."""
 
+    def __init__(self, metric: Metric) -> None:
+        self.series = 0
+        self._name = metric.name
+        self._pairs = ",".join(f'{label}="%s"' for label in metric.labels)
+        self._quotes = 2 * len(metric.labels)
+        self._seen = defaultdict[int, set[tuple[str, ...]]](set)
+        self._lines = [family_header(metric)]
+        self._pieces: list[bytes] = []
 
-def _lines(family: Metric, series: Mapping[tuple[str, ...], float]) -> Iterator[str]:
-    yield family_header(family)
-    if not family.labels:
-        yield from (f"{family.name} {number_text(value)}\n" for value in series.values())
-        return
-    pairs = ",".join(f'{label}="%s"' for label in family.labels)
-    before = f"{family.name}{{"
-    quotes = 2 * len(family.labels)
-    for values, value in series.items():
-        labels = pairs % values
-        if "\\" in labels or "\n" in labels or labels.count('"') != quotes:
-            labels = pairs % tuple(text.translate(_ESCAPES) for text in values)
-        yield f"{before}{labels}}} {number_text(value)}\n"
+    def add(self, values: tuple[str, ...], value: float) -> None:
+        """Add the line of a series, with the values of its labels."""
+        # A large set takes milliseconds to grow.
+        seen = self._seen[hash(values) % SETS]
+        if values in seen:
+            raise ExpositionError(f"{self._name} has two series {values}")
+        if not math.isfinite(value):
+            raise ExpositionError(f"{self._name}{values} is {value}")
+        seen.add(values)
+        self.series += 1
+        labels = self._pairs % values
+        if "\\" in labels or "\n" in labels or labels.count('"') != self._quotes:
+            labels = self._pairs % tuple(text.translate(_ESCAPES) for text in values)
+        braces = f"{{{labels}}}" if labels else ""
+        self._lines.append(f"{self._name}{braces} {number_text(value)}\n")
+        if len(self._lines) == LINES_OF_A_PIECE:
+            self._encode()
+
+    def pieces(self) -> Sequence[bytes]:
+        """Its lines. Nothing can be added any more."""
+        self._encode()
+        # To free them all at once takes milliseconds, too.
+        while self._seen:
+            self._seen.popitem()
+        return self._pieces
+
+    def _encode(self) -> None:
+        self._pieces.append("".join(self._lines).encode("utf-8", errors="replace"))
+        self._lines.clear()

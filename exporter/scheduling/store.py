@@ -248,7 +248,7 @@ class Store:
         rendered = render(snapshot.samples)
         before = self._states[name]
         # What has not changed is not compressed again.
-        part = before.part if before.part.text == rendered.text else Part.of(rendered.text)
+        part = before.part if before.part.is_of(rendered.text) else Part.of(rendered.text)
         # Many entities expire one by one; a new page for each would cost too much.
         pace = min(EXPIRY_PACE_SECONDS, EXPIRY_PACE_INTERVALS * task.interval)
         valid_until = min(task.next_window_end(now), max(snapshot.expires, now + pace))

@@ -13,7 +13,7 @@ from exporter.sources.devin.consumption.usage import EntityUsage
 Cell = tuple[str, int]
 """A product and a billing day's number."""
 
-FOUND_ALLOWS = 20.0
+FOUND_ALLOWS = 15.0
 """How many more requests may find nothing, for each change that is found."""
 
 ROUNDING_ACUS = 1e-6

@@ -178,21 +178,16 @@ class Parts:
         more = max(LEAST_PER_POLL, SHARE_PER_POLL * size)
         self.allowance = min(self.allowance + more, max(LEAST_AT_ONCE, SHARE_AT_ONCE * size))
 
-    def with_sign(
-        self, total: EntityUsage, *, since: float, signs: Mapping[str, float]
-    ) -> list[Part]:
-        """The parts with a sign of use since the last search, the least recently requested first.
-
-        Whoever was not requested after their sign, as the search had ended, has it still.
+    def with_sign(self, total: EntityUsage, signs: Mapping[str, float]) -> list[Part]:
+        """The parts with a sign of use since their last request, the least recent request first.
 
         Args:
-            since: when a search was last finished (Unix seconds).
             signs: when there was last a sign of use of each entity (Unix seconds).
         """
         return _in_order(
             (account.requested_at, part.entity, part)
             for part, account, _ in self._to_request(total)
-            if signs.get(part.entity, -math.inf) > min(account.requested_at, since)
+            if signs.get(part.entity, -math.inf) > account.requested_at
         )
 
     def without_sign(

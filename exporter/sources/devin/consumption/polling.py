@@ -170,7 +170,7 @@ class PartsPoll:
         self.parts.allow_more()
         all_of_them, finished = Search(difference, math.inf), True
         if not difference.explained:
-            parts = self.parts.with_sign(total, since=since, signs=self.api.signs())
+            parts = self.parts.with_sign(total, self.api.signs())
             finished = self._search(all_of_them, parts, failures, until)
         if finished and not difference.explained:
             candidates = self.parts.without_sign(

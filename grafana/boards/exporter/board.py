@@ -65,7 +65,7 @@ REQUESTS = (
             axis="requests per second",
             width=8,
             many=True,
-        )
+        ).axis_soft_max(0.1)
     ),
     by_source(
         line_panel(
@@ -76,7 +76,7 @@ REQUESTS = (
             over_time(f"{_rate(_requests, 'source')} / on (source) {_budget}", "{{source}}"),
             axis="of the rate limit",
             width=8,
-        )
+        ).axis_soft_max(0.1)
     ),
     by_source(
         line_panel(
@@ -87,7 +87,7 @@ REQUESTS = (
             over_time(_rate("devin_exporter_request_wait_seconds_total", "source"), "{{source}}"),
             axis="requests that wait",
             width=8,
-        )
+        ).axis_soft_max(1)
     ),
     with_legend_table(
         line_panel(
@@ -99,7 +99,7 @@ REQUESTS = (
             width=12,
             height=13,
             many=True,
-        )
+        ).axis_soft_max(0.1)
     ),
     with_legend_table(
         line_panel(

@@ -228,7 +228,7 @@ class Parts:
             again = unfinished and account.requested_at >= since
             key = (not touched, again, rarest)
             shown = signs.get(part.entity, -math.inf) + SESSIONS_LATE_SECONDS
-            may_have_moved = moved_at >= since or shown > min(account.requested_at, since)
+            may_have_moved = max(moved_at, shown) >= since
             if may_have_moved and (used & left or not used):
                 likely.append((*key, -moved_at, part.entity, part))
             else:

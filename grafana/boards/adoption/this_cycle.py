@@ -169,6 +169,6 @@ COURSE = _in_their_colours(
         axis="pull requests",
         width=15,
         height=10,
-        empty="no pull request is known in this range: the API has no past of them",
+        empty="no pull request is known at the steps of this range",
     ).interval("5m")
 )

@@ -25,7 +25,7 @@ DEDICATED: tuple[Panel, ...] = (
             axis="hypervisors",
             width=7,
             many=True,
-            empty="no hypervisor is known in this range",
+            empty="no hypervisor is known at the steps of this range",
         ).decimals(0),
         HYPERVISOR_STATUSES,
     ),
@@ -40,7 +40,7 @@ DEDICATED: tuple[Panel, ...] = (
         axis="in use",
         width=7,
         many=True,
-        empty="no hypervisor is known in this range",
+        empty="no hypervisor is known at the steps of this range",
     ).max(1),
     table_panel(
         "Guardrail violations",

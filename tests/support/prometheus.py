@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -91,6 +92,19 @@ class Prometheus:
                 return
             BETWEEN_LOOKS.wait(0.2)
         raise AssertionError(f"{query} never had a value")
+
+    def until_rules_are_evaluated(self) -> None:
+        """Wait until every group of rules has been evaluated once more."""
+        began = time.time()
+        deadline = time.monotonic() + HANG_SECONDS
+        while time.monotonic() < deadline:
+            found = self.ask("rules")
+            assert isinstance(found, Mapping)
+            moments = [datetime.fromisoformat(each["lastEvaluation"]) for each in found["groups"]]
+            if moments and min(moments).timestamp() > began:
+                return
+            BETWEEN_LOOKS.wait(0.2)
+        raise AssertionError("the rules are not evaluated any more")
 
 
 def _series(data: object, key: str) -> Iterator[tuple[Labels, list[tuple[float, float]]]]:

@@ -4,7 +4,9 @@ import gc
 import os
 import shutil
 import signal
+import time
 from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,15 @@ from hypothesis import settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
+
+from tests.support.days_end import (
+    BEGUN,
+    BRIEF,
+    LONG,
+    SETTLED,
+    pass_a_days_end,
+    seconds_to_wait,
+)
 
 pytest_plugins = [
     "tests.failures.assertions",
@@ -90,6 +101,14 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_report_header() -> list[str]:
+    """Say why a run may take longer, where a day is about to end."""
+    if seconds := seconds_to_wait(time.time(), before=LONG, after=SETTLED):
+        until = datetime.fromtimestamp(time.time() + seconds, UTC)
+        return [f"a day ends: the tests of dashboards wait until {until:%H:%M} UTC"]
+    return []
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTheirPlace:
     """Have the tests distributed so, whatever `--dist` says."""
@@ -100,6 +119,12 @@ MEASURED = Path(__file__).parent / "exporter"
 """Whose tests coverage is measured of: they run the product in their own process."""
 MEASURED_PROCESSES = (MEASURED / "cli", MEASURED / "web")
 """Whose tests are measured in the processes that they start, too: it doubles what a start costs."""
+BY_THE_MACHINES_CLOCK = (
+    MEASURED / "cli",
+    MEASURED.parent / "docs",
+    MEASURED.parent / "e2e",
+)
+"""Whose tests start processes, which have no other clock."""
 REPEATING = {
     "test_breakdowns_over_random_histories.py",
     "test_consumption_equals_the_ledger.py",
@@ -133,6 +158,12 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in os.environ:
         if variable.startswith(PREFIXES):
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_day_ends_in_the_middle(request: pytest.FixtureRequest) -> None:
+    if any(request.path.is_relative_to(place) for place in BY_THE_MACHINES_CLOCK):
+        pass_a_days_end(before=BRIEF, after=BEGUN)
 
 
 @pytest.fixture(scope="module", autouse=True)

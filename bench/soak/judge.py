@@ -13,7 +13,17 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from bench.soak.expected import Expected, Ledger, Series, queue_status
-from bench.soak.faults import AIONE, EVERYTHING, HOSTS, KEY_REFUSED, OF_ROWS, SOURCES, Life
+from bench.soak.faults import (
+    AIONE,
+    DEVIN,
+    EVERYTHING,
+    HOSTS,
+    KEY_REFUSED,
+    NOBODY_ONCE,
+    OF_ROWS,
+    SOURCES,
+    Life,
+)
 from tests.support.rig import Scrape
 
 PACE_SECONDS = 15.0
@@ -135,9 +145,12 @@ class Judge:
         ended = scrape.one(LAST_SUCCESS, task=task)
         if ended is None or ended == self._good_runs[task].ended:
             return
-        was_last = scrape.one(UP, task=task) == 1
+        began = ended - seconds if scrape.one(UP, task=task) == 1 else -math.inf
+        if task in LISTED_BY and self.life.at(began - SETTLED_SECONDS, ended, DEVIN):
+            # Without a total, it confirms only those whose turn it was.
+            began = min(began, self._good_runs[task].began)
         self._first_good.setdefault(task, ended)
-        self._good_runs[task] = Run(ended - seconds if was_last else -math.inf, ended)
+        self._good_runs[task] = Run(began, ended)
 
     def _note(self, look: Look, found: list[str]) -> None:
         self.violations += [Violation(look.until, what) for what in found]
@@ -251,7 +264,9 @@ class Judge:
         if listed_by and self._first_good.get(listed_by, math.inf) > began:
             return False
         around = self.life.at(began - self._age(expected), look.until, expected.host)
-        if any(each.kind in OF_ROWS for each in around):
+        # Whoever is on a list no more is shown until the next one agrees, or the last is too old.
+        of_lists = {NOBODY_ONCE} if expected.task in LISTED_BY.values() else set[str]()
+        if any(each.kind in {*OF_ROWS, *of_lists} for each in around):
             return False
         partly = self.life.at(began - SETTLED_SECONDS, look.until, AIONE)
         if expected.host == AIONE and partly:

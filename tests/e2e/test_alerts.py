@@ -12,7 +12,7 @@ import pytest
 from exporter.demo.people import DAY, DAY_START
 from exporter.demo.world import World, billing_day
 from tests.e2e.alertmanager import Notified, Webhook, alertmanager, webhook
-from tests.support.environment import SIZE, pass_a_days_end
+from tests.support.environment import SIZE
 from tests.support.processes import finished, running
 from tests.support.prometheus import (
     CONFIGURATION,
@@ -50,7 +50,6 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     promtool = find("promtool", newer=False)
     if of_alertmanager is None or promtool is None or None in binaries.values():
         pytest.skip("a prometheus or alertmanager is missing: `make test` brings them by apt")
-    pass_a_days_end()
     now = time.time()
     day = billing_day(now)
     clock = Clock(day * DAY + DAY_START + MORNING)

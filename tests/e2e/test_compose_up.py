@@ -13,7 +13,7 @@ from tests.e2e.dashboards.test_in_prometheus import CHANGES, says_why_empty
 from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Viewer, panel
 from tests.grafana.queries import rules
 from tests.support import loopback
-from tests.support.environment import pass_a_days_end
+from tests.support.days_end import BRIEF, SETTLED, pass_a_days_end
 from tests.support.prometheus import Prometheus, find
 
 NO_CONTAINERS = ("grafana",)
@@ -57,7 +57,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 @pytest.fixture(scope="module")
 def started(machine: Machine) -> Iterator[dict[str, str]]:
-    pass_a_days_end()
+    pass_a_days_end(before=BRIEF, after=SETTLED)
     with up(machine, without=NO_CONTAINERS) as printed:
         yield printed
 

@@ -14,9 +14,9 @@ from exporter.demo.endpoints import GATEWAY, V2, DemoKey
 from exporter.demo.people import Size
 from exporter.demo.world import World
 from exporter.sources.devin.billing.windows import DAY, billing_day, day_number
+from tests.support.days_end import LONG, SETTLED, pass_a_days_end
 from tests.support.processes import finished, running
 from tests.support.prometheus import (
-    BETWEEN_LOOKS,
     ROOT,
     RULES,
     SHIPPED,
@@ -33,10 +33,6 @@ TEAMS = ROOT / "deploy" / "compose" / "demo-teams.yml"
 ORGANIZATIONS_KEY = "cog_of_the_first_organization"
 V2_KEY, GATEWAYS_TOKEN = "apk_user_of_the_tests", "aione_of_the_tests"
 DAYS = 90
-QUIET_SECONDS = 600
-"""How long before a day ends no test is begun, as its figures would change in the middle."""
-EIGHT = 8 * 3_600
-
 Ledger = Mapping[int, Mapping[tuple[str, ...], float]]
 """ACUs by day, and by product or by id and product."""
 
@@ -72,7 +68,7 @@ class Server:
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A simulated API whose clock stands still, and an exporter that polls it."""
-    pass_a_days_end()
+    pass_a_days_end(before=LONG, after=SETTLED)
     now = time.time()
     org_id, _ = World(SIZE, start=now).organizations[0]
     keys = {
@@ -100,14 +96,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             exporter.until("aione_cost_rmb")
             address = exporter.url.removeprefix("http://").replace("localhost", "127.0.0.1")
             yield Scene(world, now, api.url, address, settings)
-
-
-def pass_a_days_end() -> None:
-    """Wait where a day is about to end."""
-    for end in (0, EIGHT):
-        left = (end - time.time()) % DAY
-        if left < QUIET_SECONDS:
-            BETWEEN_LOOKS.wait(left + 1)
 
 
 def history(scene: Scene, folder: Path, *flags: str) -> Path:

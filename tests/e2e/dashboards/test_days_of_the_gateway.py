@@ -12,7 +12,7 @@ from exporter.demo.endpoints import GATEWAY, DemoKey
 from exporter.sources.aione.samples import day_of
 from tests.e2e.dashboards.test_in_prometheus import says_why_empty
 from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Viewer, panel
-from tests.support.environment import GATEWAYS_TOKEN, SIZE, hurried, pass_a_days_end
+from tests.support.environment import GATEWAYS_TOKEN, SIZE, hurried
 from tests.support.processes import running
 from tests.support.prometheus import SHIPPED, Prometheus, find, make_blocks, prometheus
 from tests.support.rig import Clock, simulated_api
@@ -90,7 +90,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus,
     if binary is None or promtool is None:
         pytest.skip("prometheus is missing: `make test` brings it by apt")
     folder = tmp_path_factory.mktemp("prometheus")
-    end = time.time() // EVERY_SECONDS * EVERY_SECONDS - 300
+    end = datetime(2026, 3, 20, 15, 25, tzinfo=UTC).timestamp()
     (folder / "months.om").write_text("".join(months(end)))
     make_blocks(folder / "months.om", folder / "data", promtool=promtool)
     with prometheus(binary, folder, "global: {}") as server:
@@ -158,7 +158,6 @@ def test_the_gateway_alone_fills_its_own_panels(tmp_path: Path) -> None:
     binary = find("prometheus", newer=False)
     if binary is None:
         pytest.skip("prometheus is missing: `make test` brings it by apt")
-    pass_a_days_end()
     keys = {GATEWAYS_TOKEN: DemoKey(api=GATEWAY)}
     with (
         simulated_api(SIZE, Clock(time.time()), keys=keys) as (_, api),

@@ -1,7 +1,7 @@
 """Panels that have no figure: each says why, once, and only what is so."""
 
-import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -66,7 +66,7 @@ def viewers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, View
     if binary is None or promtool is None:
         pytest.skip("prometheus is missing: `make test` brings it by apt")
     folder = tmp_path_factory.mktemp("prometheus")
-    end = time.time() // EVERY_SECONDS * EVERY_SECONDS - 300
+    end = datetime(2026, 3, 20, 15, 25, tzinfo=UTC).timestamp()
     (folder / "samples.om").write_text("".join(samples(end)))
     make_blocks(folder / "samples.om", folder / "data", promtool=promtool)
     at = end + 2  # what is of the present is asked for a moment earlier

@@ -1,7 +1,7 @@
 """Figures of chosen organizations: their sum, and nothing where the part of one is unknown."""
 
-import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -53,7 +53,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
     if binary is None or promtool is None:
         pytest.skip("prometheus is missing: `make test` brings it by apt")
     folder = tmp_path_factory.mktemp("prometheus")
-    end = time.time() // EVERY_SECONDS * EVERY_SECONDS - 60
+    end = datetime(2026, 3, 20, 15, 25, tzinfo=UTC).timestamp()
     (folder / "samples.om").write_text("".join(text(end)))
     make_blocks(folder / "samples.om", folder / "data", promtool=promtool)
     with prometheus(binary, folder, "global: {}") as server:

@@ -186,7 +186,7 @@ def with_change(panel: stat.Panel, change: Change, read: Callable[[str, str], Qu
     unknown = replace(read(why, "vs. {{than}}"), ref=UNKNOWN)
     return (
         panel.with_target(target(unknown))
-        .override_by_query(UNKNOWN, in_words("unknown"))
+        .override_by_query(UNKNOWN, in_words("n/a"))
         .orientation(options.VizOrientation.VERTICAL)
     )
 

@@ -151,6 +151,6 @@ def each_cycle(each: str) -> str:
 
 
 def as_running_one(values: str) -> str:
-    """Values of the running cycle with the date that it began on as the label `cycle`."""
-    dated = _dated(f'count_values("cycle", {_date(_start)})', "$1-$2-$3, so far")
-    return f"({values}) * on () group_left (cycle) {dated}"
+    """Values of the running cycle with `so far` as the label `cycle`, while its start is known."""
+    running = f'label_replace(count_values("cycle", {_date(_start)}), "cycle", "so far", "", "")'
+    return f"({values}) * on () group_left (cycle) {running}"

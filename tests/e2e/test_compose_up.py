@@ -40,6 +40,8 @@ RIGHTLY_EMPTY = {
     "Web configuration",  # there is none
     "A merged pull request",  # of cycles before the exporter ran
     "ACUs by day and product",  # has one for the running day, which may have no use yet
+    "Cost by day and product",  # the same
+    "Devin: cost by day",  # the same
     "Cost by day and team",  # the same: its cost is recorded a while after the start
 }
 """Of which something must happen first."""

@@ -38,13 +38,13 @@ REPOSITORIES = table_panel(
     columns={
         "repository": wide_column("Repository", 200),
         "Value #A": number_column("ACUs", 80),
-        "Value #B": bar_column("Of all ACUs", 125, unit="percentunit", decimals=1),
+        "Value #B": bar_column("Of all ACUs", 115, unit="percentunit", decimals=1),
         "Value #C": number_column("Pull requests", 105),
         "Value #D": number_column("Merged", 75, unit="percentunit"),
         "Value #E": number_column("A merged one, $currency", 170, unit="none", decimals=2),
     },
     empty=("repository", "no use by repository is known", f.REPOSITORIES),
-    width=15,
+    width=16,
     height=13,
 ).sort_by([_by_acus])
 
@@ -55,12 +55,12 @@ TAGS = table_panel(
     rows(_tags(f.TAGS)),
     rows(f.share_of_named(f.TAGS, "tag")),
     columns={
-        "tag": wide_column("Tag", 190),
+        "tag": wide_column("Tag", 150),
         "Value #A": number_column("ACUs", 80),
         "Value #B": bar_column("Of all ACUs", 125, unit="percentunit", decimals=1),
     },
     empty=("tag", "no use by tag is known", f.TAGS),
-    width=9,
+    width=8,
     height=13,
 ).sort_by([_by_acus])
 

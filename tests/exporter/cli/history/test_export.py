@@ -29,7 +29,8 @@ from tests.support.rig import KEY, Clock, simulated_api
 SIZE = Size(organizations=3, users=20, days=60)
 NOW = time.time()
 TODAY = int((NOW - 8 * 3_600) // 86_400)
-DAYS = range(TODAY - 40, TODAY)
+DAYS = range(TODAY - 40 - (TODAY - 40 + 1) % 7, TODAY)
+"""From a Wednesday on, on which every product is used."""
 CHANGE = TODAY - 20
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from bench.scrape_servers import SERVERS
 
 ROUNDS = 400
+TURNS = 20
 PACED_SECONDS = 20.0
 PATIENCE_SECONDS = 120
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -48,7 +49,7 @@ class Server:
     connection: socket.socket
     port: int
     times: dict[bool, list[float]] = field(default_factory=lambda: {False: [], True: []})
-    cpu: dict[bool, float] = field(default_factory=dict)
+    cpu: dict[bool, float] = field(default_factory=lambda: {False: 0.0, True: 0.0})
 
     def connect(self) -> None:
         """Open a new connection."""
@@ -181,13 +182,15 @@ def measure(series: int, rounds: int) -> None:
             servers.insert(0, stack.enter_context(nginx(binary, body)))
         file_and_ours = [server for server in servers if server.name in {"nginx", "ours"}]
         for packed in (False, True):
-            measure_one(file_and_ours, packed=packed, rounds=rounds)
             for server in servers:
                 if server not in file_and_ours:
                     measure_one([server], packed=packed, rounds=max(3, rounds // 100))
-            busy.process.send_signal(signal.SIGCONT)
-            measure_one([busy], packed=packed, rounds=rounds)
-            busy.process.send_signal(signal.SIGSTOP)
+            # In turn, so that what else the machine does falls on all of them.
+            for _ in range(TURNS):
+                measure_one(file_and_ours, packed=packed, rounds=rounds // TURNS)
+                busy.process.send_signal(signal.SIGCONT)
+                measure_one([busy], packed=packed, rounds=rounds // TURNS)
+                busy.process.send_signal(signal.SIGSTOP)
         busy.process.send_signal(signal.SIGCONT)
         servers.append(busy)
         print(f"\n{series} series, {len(body) / 1e6:.1f} MB, {rounds} scrapes of each\n")
@@ -204,7 +207,7 @@ def measure_paced(file_and_ours: list[Server], series: int, rounds: int) -> None
         paced = [*file_and_ours, sweeping]
         for packed in (False, True):
             for server in paced:
-                server.times[packed] = []
+                server.times[packed], server.cpu[packed] = [], 0.0
             measure_one(paced, packed=packed, rounds=rounds, pause=PACED_SECONDS / rounds)
         print(f"\nThe same with pauses of {PACED_SECONDS / rounds:.2f} s\n")
         report(paced)
@@ -222,7 +225,7 @@ def measure_one(servers: list[Server], *, packed: bool, rounds: int, pause: floa
         for server in servers:
             server.scrape(packed=packed)
     for server, used in zip(servers, before, strict=True):
-        server.cpu[packed] = (server.cpu_seconds() - used) / rounds
+        server.cpu[packed] += server.cpu_seconds() - used
 
 
 def report(servers: list[Server]) -> None:
@@ -241,7 +244,7 @@ def report(servers: list[Server]) -> None:
                 f"| {server.name} | {'gzip' if packed else 'plain'} "
                 f"| {p50 / statistics.median(first):.2f} | {p99 / quantile(first, 0.99):.2f} "
                 f"| {p50 * 1e3:.2f} ms | {p99 * 1e3:.2f} ms "
-                f"| {server.cpu[packed] * 1e3:.2f} ms | {server.memory():.0f} MiB |"
+                f"| {server.cpu[packed] / len(times) * 1e3:.2f} ms | {server.memory():.0f} MiB |"
             )
 
 

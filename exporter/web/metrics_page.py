@@ -1,7 +1,7 @@
 """The metrics page as an ASGI application, which sends bytes that it has sent before."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from starlette.types import Receive, Scope, Send
 
 from exporter.exposition.instruments import OwnRegistry
-from exporter.exposition.page import Page, Part
+from exporter.exposition.page import SMALL_BYTES, Page, Part
 from exporter.scheduling.store import Store
 from exporter.web.negotiation import Form, accepts_gzip, form_for
 
@@ -158,8 +158,15 @@ def _response(content: _Content, variant: _Variant) -> _Response:
     return _Response(content, raw, tuple(_pieces(parts)) or (NOTHING,))
 
 
-def _pieces(parts: Iterable[bytes]) -> Iterator[memoryview]:
+def _pieces(parts: Iterable[bytes]) -> Sequence[memoryview]:
+    """The parts in pieces; a small one joins the one before, as each takes a system call."""
+    pieces: list[memoryview] = []
     for part in parts:
         whole = memoryview(part)
         for start in range(0, len(part), PIECE_BYTES):
-            yield whole[start : start + PIECE_BYTES]
+            piece = whole[start : start + PIECE_BYTES]
+            if pieces and min(len(pieces[-1]), len(piece)) < SMALL_BYTES:
+                pieces[-1] = memoryview(b"".join((pieces[-1], piece)))
+            else:
+                pieces.append(piece)
+    return pieces

@@ -19,6 +19,7 @@ from grafana.expressions.promql import (
     last,
     latest,
     scoped,
+    total,
 )
 
 _START = "devin_billing_cycle_start_timestamp_seconds"
@@ -35,6 +36,7 @@ THIRTEEN_CYCLES = "[400d:1d] offset 7h59m"
 _of_this_day = f"max({last(_START, OF_THE_DAY_FROM_HERE)})"
 _of_each_day = f"max({last(_START, OF_THE_DAY_TO_EIGHT)})"
 _this_cycle = f'count_values("start", {_of_this_day})'
+_wanted = f"round((vector(time()) - {_of_this_day}) / 86400) + 1"
 
 
 def _by_cycle(values: str) -> str:
@@ -46,15 +48,32 @@ def course(figure: Scoped, today: Scoped) -> str:
 
     The running day counts as far as it has gone.
     """
-    days = _by_cycle(each_day(figure))
-    finished, counted = (
-        f"(sum({function}(({days}){UP_TO_THIS_DAY}) and on (start) {_this_cycle}) or vector(0))"
+    finished, counted = _up_to_this_day(each_day(figure))
+    so_far = running_day(today, daily(figure))
+    known = f"({counted} or vector(0)) + (count({so_far}) or vector(0))"
+    summed = f"({finished} or vector(0)) + (sum({so_far}) or vector(0))"
+    return f"({summed}) and on () ({known} == {_wanted})"
+
+
+def course_of_counts(yesterday: Scoped, so_far: Scoped) -> str:
+    """Counted in the cycle by the end of the day that starts here.
+
+    Of a day that is over it is a sum of days, absent unless all of them are known; else, and for
+    the running day, it is the cycle's count as last seen within the day.
+    """
+    finished, counted = _up_to_this_day(total(yesterday, window=OF_DAY_ENDING_AT_EIGHT))
+    seen = total(so_far, window=OF_THE_DAY_FROM_HERE)
+    return f"({finished} and on () ({counted} == {_wanted})) or {seen}"
+
+
+def _up_to_this_day(each: str) -> tuple[str, str]:
+    """Of the cycle's days up to the one that starts here: their sum and their number."""
+    days = _by_cycle(each)
+    summed, counted = (
+        f"sum({function}(({days}){UP_TO_THIS_DAY}) and on (start) {_this_cycle})"
         for function in ("sum_over_time", "count_over_time")
     )
-    so_far = running_day(today, daily(figure))
-    known = f"{counted} + (count({so_far}) or vector(0))"
-    wanted = f"round((vector(time()) - {_of_this_day}) / 86400) + 1"
-    return f"({finished} + (sum({so_far}) or vector(0))) and on () ({known} == {wanted})"
+    return summed, counted
 
 
 def forecast_course(figure: Scoped, today: Scoped) -> str:

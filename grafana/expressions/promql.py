@@ -59,6 +59,7 @@ SESSIONS_YESTERDAY = Scoped(
     "devin_sessions_created_yesterday", "devin_organization_sessions_created_yesterday"
 )
 SESSIONS_CYCLE = Scoped("devin_sessions_created_cycle", "devin_organization_sessions_created_cycle")
+PRS_YESTERDAY = Scoped("devin_prs_created_yesterday", "devin_organization_prs_created_yesterday")
 MERGED_CYCLE = Scoped("devin_prs_merged_cycle", "devin_organization_prs_merged_cycle")
 SEARCHES_CYCLE = Scoped("devin_searches_cycle", "devin_organization_searches_cycle")
 MERGING_CYCLE = Scoped(

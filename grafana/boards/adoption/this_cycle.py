@@ -9,12 +9,10 @@ from grafana.builders.colours import BLUE, GREEN, GREY, VERMILION
 from grafana.builders.overrides import ORIGINS, colour, spoken
 from grafana.builders.panels import ADDED_UP, LOCAL, as_people_write, ranking_panel, stat_panel
 from grafana.builders.queries import now, over_time
+from grafana.expressions import cycles
 from grafana.expressions import promql as q
 
 P = TypeVar("P", bargauge.Panel, timeseries.Panel)
-AT_STEPS_END = "[$__interval] offset -$__interval"
-"""Forward, so that what has just begun is there, however long the steps are."""
-
 _sessions = q.total(q.SESSIONS_CYCLE)
 _no_session = f"{q.of_chosen(q.SESSIONS_CYCLE.organization)} == 0"
 _created = q.total(q.CREATED_CYCLE)
@@ -157,18 +155,21 @@ BREAKDOWNS = (
 COURSE = _in_their_colours(
     line_panel(
         "Pull requests in the cycle",
-        "Pull requests that Devin opened in the running billing cycle of each moment. The API has "
-        "no past of them, so there is none to backfill: the lines begin when the exporter first "
-        "ran, and nothing can be shown of cycles before. "
-        f"{ADDED_UP}",
+        "Pull requests that Devin opened in the cycle by the end of each billing day (the running "
+        "day as far as it has gone), and where they stood then. Choose a longer range for the "
+        "cycles before. Those created are made of days, backfilled ones included. The API does not "
+        "say where they stood at a past moment, so the other lines begin when the exporter first "
+        f"ran. {ADDED_UP}",
         LOCAL,
+        over_time(cycles.course_of_counts(q.PRS_YESTERDAY, q.CREATED_CYCLE), "Created", step="1d"),
         *(
-            over_time(q.total(figure, window=AT_STEPS_END), state)
+            over_time(q.total(figure, window=cycles.OF_THE_DAY_FROM_HERE), state, step="1d")
             for state, (figure, _) in _pull_requests.items()
+            if state != "Created"
         ),
         axis="pull requests",
         width=15,
         height=10,
-        empty="no pull request is known at the steps of this range",
-    ).interval("5m")
+        empty="no pull request of these days is known",
+    ).interval("1d")
 )

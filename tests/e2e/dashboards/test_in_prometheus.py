@@ -459,6 +459,37 @@ def test_cost_by_organization_and_the_forecast_equal_the_ledger(
         assert told_value == pytest.approx(expected_value, abs=1e-6), (title, ref)
 
 
+@pytest.mark.parametrize("number", [0, 2], ids=["All", "two_organizations"])
+def test_pull_requests_of_each_cycle_are_counted_from_the_first_day_on(
+    server: Server, scene: Scene, number: int
+) -> None:
+    chosen = organizations(scene, number)
+    seen = viewer(server, last_days(60), *chosen)
+    (created,) = see(seen, panel("devin-adoption", "Pull requests in the cycle")).values()
+    starts = {start for start, _ in scene.world.cycles(scene.now)}
+    expected = {
+        moment: pull_requests_of(
+            scene,
+            chosen,
+            max(start for start in starts if start <= moment),
+            min(moment + DAY, scene.now),
+        )
+        for moment in created
+    }
+    assert created == expected
+    assert len(starts.intersection(created)) >= 1
+    assert len(created) > 31
+
+
+def pull_requests_of(scene: Scene, chosen: tuple[str, ...], start: float, end: float) -> int:
+    numbers = [n for n, (org_id, _) in enumerate(scene.world.organizations) if org_id in chosen]
+    counted = (
+        scene.world.sessions(start, end, scene.now, org=org).by_pull_request
+        for org in (numbers if chosen else [None])
+    )
+    return sum(states.total() - states[None] for states in counted)
+
+
 def people_used(scene: Scene, days: range) -> float:
     """ACUs of all people and service users over some days."""
     return math.fsum(

@@ -75,11 +75,12 @@ FIGURES = {
     ("ACUs of a session", "A"): (3, 3.5),
     ("Sessions by origin", "A"): (5, 6),
     ("Pull requests", "A"): (8, 24),
+    ("Pull requests in the cycle", "A"): (8, 24),
     ("Pull requests in the cycle", "B"): (4, 12),
 }
 """Of one organization, and of all three that are known, one of which has no session."""
 
-figures = pytest.mark.parametrize("query", FIGURES, ids=lambda query: query[0])
+figures = pytest.mark.parametrize("query", FIGURES, ids=" ".join)
 
 
 @figures

@@ -64,6 +64,9 @@ def test_pull_requests(polled: tuple[World, Rig, Scrape]) -> None:
         "closed": states["closed"],
         "open": states["open"],
     }
+    of_yesterday = world.sessions(*YESTERDAY, NOW, org=None).by_pull_request
+    created = of_yesterday["merged"] + of_yesterday["closed"] + of_yesterday["open"]
+    assert scrape.one("devin_prs_created_yesterday") == created > 0
 
 
 def test_searches(polled: tuple[World, Rig, Scrape]) -> None:
@@ -102,6 +105,7 @@ def test_organizations(polled: tuple[World, Rig, Scrape]) -> None:
             for name in (
                 "sessions_created_yesterday",
                 "sessions_created_cycle",
+                "prs_created_yesterday",
                 "prs_merged_cycle",
                 "searches_cycle",
             )
@@ -109,6 +113,9 @@ def test_organizations(polled: tuple[World, Rig, Scrape]) -> None:
         assert shown == {
             "sessions_created_yesterday": yesterday.created,
             "sessions_created_cycle": cycle.created,
+            "prs_created_yesterday": sum(
+                yesterday.by_pull_request[state] for state in ("merged", "closed", "open")
+            ),
             "prs_merged_cycle": cycle.by_pull_request["merged"],
             "searches_cycle": world.searches(*CYCLE, NOW, org=index),
         }

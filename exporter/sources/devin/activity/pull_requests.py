@@ -6,7 +6,12 @@ from pydantic import TypeAdapter
 
 from exporter.client.models import Count, ResponseModel
 from exporter.metrics import Metric, Sample
-from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
+from exporter.sources.devin.activity.windowed import (
+    DailyCount,
+    Ids,
+    metrics_endpoints,
+    window_query,
+)
 
 CREATED = Metric(
     "devin_prs_created_cycle", "Pull requests that Devin opened in the running billing cycle."
@@ -20,7 +25,11 @@ TAKEN_OVER = Metric(
     "has become of them: open, merged or closed; other is what their number holds beyond these.",
     ("state",),
 )
-METRICS = (CREATED, MERGED, CLOSED, OPEN, TAKEN_OVER)
+CREATED_YESTERDAY = Metric(
+    "devin_prs_created_yesterday",
+    "Pull requests that Devin opened in the last complete billing day.",
+)
+METRICS = (CREATED_YESTERDAY, CREATED, MERGED, CLOSED, OPEN, TAKEN_OVER)
 
 ORGANIZATION_CREATED = Metric(
     "devin_organization_prs_created_cycle",
@@ -51,7 +60,13 @@ ORGANIZATION_TAKEN_OVER = Metric(
     "holds beyond these.",
     ("org_id", "state"),
 )
+ORGANIZATION_CREATED_YESTERDAY = Metric(
+    "devin_organization_prs_created_yesterday",
+    "Pull requests of an organization that Devin opened in the last complete billing day.",
+    ("org_id",),
+)
 ORGANIZATION_METRICS = (
+    ORGANIZATION_CREATED_YESTERDAY,
     ORGANIZATION_CREATED,
     ORGANIZATION_MERGED,
     ORGANIZATION_CLOSED,
@@ -75,6 +90,14 @@ class PullRequests(ResponseModel):
 
 ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
     "prs", TypeAdapter(PullRequests), feeds="pull requests"
+)
+
+DAILY = DailyCount(
+    ENDPOINT,
+    ORG_ENDPOINT,
+    CREATED_YESTERDAY,
+    ORGANIZATION_CREATED_YESTERDAY,
+    lambda response: response.prs_created_count,
 )
 
 
@@ -112,5 +135,5 @@ def by_state(counts: Mapping[str, int | None], total: int | None) -> dict[str, i
     return {**known, "other": other} if other > 0 else known
 
 
-QUERIES = (window_query("cycle", ENDPOINT, _samples),)
-ORG_QUERIES = (window_query("cycle", ORG_ENDPOINT, _organization_samples),)
+QUERIES = (DAILY.query(), window_query("cycle", ENDPOINT, _samples))
+ORG_QUERIES = (DAILY.org_query(), window_query("cycle", ORG_ENDPOINT, _organization_samples))

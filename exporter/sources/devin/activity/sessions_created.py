@@ -9,7 +9,12 @@ from pydantic import TypeAdapter
 from exporter.client.models import Acus, Count, ResponseModel
 from exporter.exposition.text import Word
 from exporter.metrics import Metric, Sample
-from exporter.sources.devin.activity.windowed import Ids, metrics_endpoints, window_query
+from exporter.sources.devin.activity.windowed import (
+    DailyCount,
+    Ids,
+    metrics_endpoints,
+    window_query,
+)
 
 TASK = "session_metrics"
 
@@ -132,6 +137,14 @@ ENDPOINTS = ENDPOINT, ORG_ENDPOINT = metrics_endpoints(
     "sessions", TypeAdapter(SessionMetrics), feeds="sessions created"
 )
 
+DAILY = DailyCount(
+    ENDPOINT,
+    ORG_ENDPOINT,
+    CREATED["yesterday"],
+    ORGANIZATION_CREATED["yesterday"],
+    lambda response: response.sessions_created_count,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class CycleMetrics:
@@ -201,10 +214,10 @@ _OF_ORGANIZATION = CycleMetrics(
 
 QUERIES = (
     window_query("today", ENDPOINT, partial(_created, CREATED["today"])),
-    window_query("yesterday", ENDPOINT, partial(_created, CREATED["yesterday"])),
+    DAILY.query(),
     window_query("cycle", ENDPOINT, partial(_cycle, _OF_ENTERPRISE)),
 )
 ORG_QUERIES = (
-    window_query("yesterday", ORG_ENDPOINT, partial(_created, ORGANIZATION_CREATED["yesterday"])),
+    DAILY.org_query(),
     window_query("cycle", ORG_ENDPOINT, partial(_cycle, _OF_ORGANIZATION)),
 )

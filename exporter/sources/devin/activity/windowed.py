@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -71,6 +71,49 @@ def window_query(
         return tuple(samples(client.get(request), ids))
 
     return WindowQuery(window, endpoint, fetch)
+
+
+@dataclass(frozen=True, slots=True)
+class DailyCount(Generic[T]):
+    """What a billing day has had, of the enterprise and of each organization.
+
+    Attributes:
+        endpoint: the enterprise's.
+        org_endpoint: an organization's.
+        metric: of the last complete billing day.
+        org_metric: the same of an organization.
+        count: takes the count from a response.
+    """
+
+    endpoint: Endpoint[T]
+    org_endpoint: Endpoint[T]
+    metric: Metric
+    org_metric: Metric
+    count: Callable[[T], float]
+
+    def request(self, org_id: str, day: Window) -> Request[T]:
+        """The request for one day; `org_id` is empty for the enterprise."""
+        endpoint = self.org_endpoint if org_id else self.endpoint
+        return Request(endpoint=endpoint, ids=_ids(org_id), params=day.params)
+
+    def sample(self, org_id: str, response: T) -> Sample:
+        """The sample of a response."""
+        return (self.org_metric if org_id else self.metric)(self.count(response), **_ids(org_id))
+
+    def query(self) -> WindowQuery:
+        """Yesterday's count of the enterprise."""
+        return window_query("yesterday", self.endpoint, self._samples)
+
+    def org_query(self) -> WindowQuery:
+        """Yesterday's count of each organization."""
+        return window_query("yesterday", self.org_endpoint, self._samples)
+
+    def _samples(self, response: T, ids: Ids) -> tuple[Sample, ...]:
+        return (self.sample(ids.get("org_id", ""), response),)
+
+
+def _ids(org_id: str) -> Ids:
+    return {"org_id": org_id} if org_id else ENTERPRISE
 
 
 @dataclass(frozen=True, slots=True)

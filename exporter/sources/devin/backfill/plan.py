@@ -1,12 +1,13 @@
 """The backfill of the v3 API: finished days, with the families, labels and values of live polls.
 
 It covers the days of the ledger, totals and bounds of cycles, active users of complete UTC windows,
-sessions created by day, and prices by day. Names are those of now. The course within a day or a
-cycle is left out, as no endpoint has it.
+sessions and pull requests created by day, and prices by day. Names are those of now. The course
+within a day or a cycle is left out, as no endpoint has it.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from exporter.client.checkpoint import Checkpoint
 from exporter.client.endpoint import Request
@@ -14,7 +15,8 @@ from exporter.client.models import Rows
 from exporter.errors import NotFoundError, PermissionMissingError, PollError, SwitchedOffError
 from exporter.exposition.openmetrics import BackfillRange, Segment
 from exporter.scheduling.task import Task
-from exporter.sources.devin.activity import active_users, sessions_created
+from exporter.sources.devin.activity import active_users, pull_requests, sessions_created
+from exporter.sources.devin.activity.windowed import DailyCount
 from exporter.sources.devin.backfill.consumption import ConsumptionBackfill, FinishedPeriods
 from exporter.sources.devin.backfill.shares import SharesBackfill
 from exporter.sources.devin.billing import cycles
@@ -37,6 +39,7 @@ from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import Backfill, OpenSource
 
+T = TypeVar("T")
 INFOS = (
     member_samples.ORGANIZATION_INFO,
     member_samples.USER_INFO,
@@ -171,19 +174,20 @@ class _Plan:
         yield from self._consumption.requests()
         if not self._own:
             yield [self._active_users(period) for period in active_users.PERIODS]
-            yield [self._created("", day) for day in self._finished.days]
+            yield from self._daily_counts("")
         for org_id in self._org_ids:
-            yield [self._created(org_id, day) for day in self._finished.days]
+            yield from self._daily_counts(org_id)
 
     def _active_users(self, period: active_users.Period) -> Request[Rows[active_users.ActiveUsers]]:
         return active_users.request(period, self._finished.shown.start, self._finished.now)
 
-    def _created(self, org_id: str, day: int) -> Request[sessions_created.SessionMetrics]:
-        return Request(
-            endpoint=sessions_created.ORG_ENDPOINT if org_id else sessions_created.ENDPOINT,
-            ids={"org_id": org_id} if org_id else {},
-            params=self._calendar.span(range(day, day + 1)).params,
-        )
+    def _daily_counts(self, org_id: str) -> Iterator[Sequence[Request[object]]]:
+        yield [sessions_created.DAILY.request(org_id, day) for day in self._days()]
+        yield [pull_requests.DAILY.request(org_id, day) for day in self._days()]
+
+    def _days(self) -> Iterator[Window]:
+        for day in self._finished.days:
+            yield self._calendar.span(range(day, day + 1))
 
     def stretches(self, checkpoint: Checkpoint) -> Iterator[Segment]:
         """The whole history, by family and then by series."""
@@ -194,9 +198,8 @@ class _Plan:
         yield from self._shares.stretches(checkpoint, totals)
         for period in active_users.PERIODS:
             yield from self._previous(period, checkpoint, began)
-        yield from self._sessions(checkpoint, "", began)
-        for org_id in self._org_ids:
-            yield from self._sessions(checkpoint, org_id, began)
+        yield from self._counted(sessions_created.DAILY, checkpoint, began)
+        yield from self._counted(pull_requests.DAILY, checkpoint, began)
         yield from self._infos()
         yield from pricing.history(
             self._settings,
@@ -225,16 +228,19 @@ class _Plan:
                 yield Segment(max(shown.start, began), shown.end, period.previous(active))
             running = period.running(running.end)
 
-    def _sessions(self, checkpoint: Checkpoint, org_id: str, began: float) -> Iterator[Segment]:
-        created = sessions_created.ORGANIZATION_CREATED if org_id else sessions_created.CREATED
-        labels = {"org_id": org_id} if org_id else {}
-        began = self._consumption.created(org_id, began) if org_id else began
-        for day in self._finished.days:
-            response = checkpoint.response(self._created(org_id, day))
-            shown = self._finished.yesterday_shown(day)
-            if response is not None:
-                sample = created["yesterday"](response.sessions_created_count, **labels)
-                yield Segment(max(shown.start, began), shown.end, sample)
+    def _counted(
+        self, daily_count: DailyCount[T], checkpoint: Checkpoint, enterprise_began: float
+    ) -> Iterator[Segment]:
+        for org_id in ("", *self._org_ids):
+            began = enterprise_began
+            if org_id:
+                began = self._consumption.created(org_id, enterprise_began)
+            for day, window in zip(self._finished.days, self._days(), strict=True):
+                response = checkpoint.response(daily_count.request(org_id, window))
+                shown = self._finished.yesterday_shown(day)
+                if response is not None:
+                    sample = daily_count.sample(org_id, response)
+                    yield Segment(max(shown.start, began), shown.end, sample)
 
     def _infos(self) -> Iterator[Segment]:
         now, shown = self._finished.now, self._finished.shown

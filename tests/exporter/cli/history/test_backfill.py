@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, product
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,8 @@ FIXED = (
     "devin_previous_",
     "devin_sessions_created_yesterday",
     "devin_organization_sessions_created_yesterday",
+    "devin_prs_created_yesterday",
+    "devin_organization_prs_created_yesterday",
     "devin_organization_info",
     "devin_user_info",
     "devin_organization_member_info",
@@ -49,6 +51,10 @@ FIXED = (
     "devin_team_budget_acus",
     "devin_team_member_info",
     "devin_product_acu_price",
+)
+OF_EACH_ORGANIZATION = (
+    "devin_organization_sessions_created_yesterday",
+    "devin_organization_prs_created_yesterday",
 )
 TEAMS = """
 teams:
@@ -353,12 +359,13 @@ def test_one_organization_that_is_refused_takes_no_other_with_it() -> None:
             ended = finished("backfill", "--days=30", "--output=-", **given)
     assert ended.returncode == 0, ended.stderr
     told = {
-        dict(labels)["org_id"]
+        (name, dict(labels)["org_id"])
         for name, labels in history(ended.stdout)
-        if name == "devin_organization_sessions_created_yesterday"
+        if name in OF_EACH_ORGANIZATION
     }
-    assert told == set(others)
-    assert "left out: /v3/organizations/{org_id}/metrics/sessions" in ended.stderr
+    assert told == set(product(OF_EACH_ORGANIZATION, others))
+    for name in ("sessions", "prs"):
+        assert f"left out: /v3/organizations/{{org_id}}/metrics/{name}" in ended.stderr
 
 
 def test_what_a_key_does_not_open_is_left_out_and_named(
@@ -386,6 +393,7 @@ def test_a_key_that_tells_of_no_beginning_gets_a_history_without_days(
     assert ended.returncode == 0, ended.stderr
     assert "devin_acu_price" in ended.stdout
     assert "devin_sessions_created_yesterday{" not in ended.stdout
+    assert "devin_prs_created_yesterday{" not in ended.stdout
 
 
 def test_a_server_that_fails_leaves_no_file_and_the_answers_are_kept(

@@ -56,15 +56,19 @@ def test_each_day_has_its_own_figures_while_it_certainly_was_yesterday(
         finished = Calendar().number(now)
         shown = of(segments, "devin_consumption_yesterday_acus", "devin")
         sessions = of(segments, "devin_sessions_created_yesterday")
+        prs = of(segments, "devin_prs_created_yesterday")
         days = range(finished - DAYS, finished)
         assert [s.start for s in shown] == [Calendar().end_of(day) for day in days]
-        for day, acus, created in zip(days, shown, sessions, strict=True):
+        for day, acus, created, opened in zip(days, shown, sessions, prs, strict=True):
             told = world.consumption(range(day, day + 1), now)
             assert acus.sample.value == pytest.approx(told.get(day, {}).get("devin", 0.0))
             # As the page shows it live: absent once the next day may have ended.
             assert acus.end == min(calendar.end_of(day + 1), int(now) + 1)
             start, end = calendar.start_of(day), calendar.end_of(day)
-            assert created.sample.value == world.sessions(start, end, now, org=None).created
+            counted = world.sessions(start, end, now, org=None)
+            assert created.sample.value == counted.created
+            states = counted.by_pull_request
+            assert opened.sample.value == states.total() - states[None]
 
 
 @pytest.mark.parametrize("day_start", get_args(DayStart))

@@ -46,7 +46,7 @@ def _at_its_end(figure: q.Scoped) -> str:
 _total = q.total(q.USE_PREVIOUS_CYCLE)
 _total_before = _at_its_end(q.USE_PREVIOUS_CYCLE)
 _of_sessions = q.total(q.USE_PREVIOUS_CYCLE, ', product="devin"')
-_per_merged = f"{_of_sessions} / ({_at_its_end(q.MERGED_CYCLE)} > 0)"
+_per_merged = f"{_of_sessions} / ({q.total(q.MERGED_PREVIOUS_CYCLE)} > 0)"
 _cost = money.previous_cycle(_total)
 _cost_of_one_before = money.cycle_before(_total_before)
 _forecast = money.forecast(SO_FAR, FORECAST)
@@ -114,9 +114,8 @@ CARDS = (
         stat_panel(
             "A merged pull request",
             "Cost of cloud sessions (product devin) of the last complete cycle for each pull "
-            "request that Devin opened in it and that was merged when it ended. The API has no "
-            "past of pull requests: it is known of cycles that ended while the exporter ran. "
-            "At the price as last known.",
+            "request that Devin opened in it and that is merged by now. At the price as last "
+            "known.",
             LOCAL,
             now(q.cost_of_sessions(_per_merged), "of the last cycle"),
             width=6,

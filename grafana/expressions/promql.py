@@ -61,6 +61,9 @@ SESSIONS_YESTERDAY = Scoped(
 SESSIONS_CYCLE = Scoped("devin_sessions_created_cycle", "devin_organization_sessions_created_cycle")
 PRS_YESTERDAY = Scoped("devin_prs_created_yesterday", "devin_organization_prs_created_yesterday")
 MERGED_CYCLE = Scoped("devin_prs_merged_cycle", "devin_organization_prs_merged_cycle")
+MERGED_PREVIOUS_CYCLE = Scoped(
+    "devin_prs_merged_previous_cycle", "devin_organization_prs_merged_previous_cycle"
+)
 SEARCHES_CYCLE = Scoped("devin_searches_cycle", "devin_organization_searches_cycle")
 MERGING_CYCLE = Scoped(
     "devin_sessions_with_merged_prs_cycle", "devin_organization_sessions_with_merged_prs_cycle"

@@ -41,7 +41,6 @@ ALL_READABLE = "the simulated gateway tells nothing that cannot be read"
 NO_SUCH_ROW = "the simulated API sends no row that cannot be read"
 NO_WEB_CONFIGURATION = "the exporter has no web configuration here"
 NO_INVOICE_YET = "the simulated gateway writes no invoice before the month is over"
-NO_PAST_OF_PULL_REQUESTS = "no cycle has ended here while the exporter ran"
 EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
     ("devin-exporter", "Failed attempts", "A"): (NEVER_FAILED, lambda *_: True),
     ("devin-exporter", "Retries and skipped runs", "A"): (NEVER_FAILED, lambda *_: True),
@@ -65,10 +64,6 @@ EMPTY: dict[tuple[str, str, str], tuple[str, Callable[[int, int], bool]]] = {
     ),
     ("devin-exporter", "Unreadable rows", "A"): (NO_SUCH_ROW, lambda *_: True),
     ("devin-exporter", "Web configuration", "A"): (NO_WEB_CONFIGURATION, lambda *_: True),
-    ("devin-monthly-report", "A merged pull request", "A"): (
-        NO_PAST_OF_PULL_REQUESTS,
-        lambda *_: True,
-    ),
 }
 """The queries that rightly have no data: why, and for which days and number of organizations."""
 
@@ -479,6 +474,18 @@ def test_pull_requests_of_each_cycle_are_counted_from_the_first_day_on(
     assert created == expected
     assert len(starts.intersection(created)) >= 1
     assert len(created) > 31
+
+
+def test_a_merged_pull_request_of_the_last_cycle_costs_what_the_api_says(
+    server: Server, scene: Scene
+) -> None:
+    _, (start, end) = scene.world.cycles(scene.now)[:2]
+    days = range(day_number(start), day_number(end))
+    acus = math.fsum(use["devin"] for use in scene.world.consumption(days, scene.now).values())
+    merged = scene.world.sessions(start, end, scene.now, org=None).by_pull_request["merged"]
+    seen = viewer(server, last_days(30))
+    shown = one(see(seen, panel("devin-monthly-report", "A merged pull request")))
+    assert shown == pytest.approx(acus * PRICE / merged)
 
 
 def pull_requests_of(scene: Scene, chosen: tuple[str, ...], start: float, end: float) -> int:

@@ -11,6 +11,7 @@ from tests.support.rig import Clock, Rig, Scrape, at, rig, simulated_api
 
 NOW = at("2026-03-20 23:30:00")
 CYCLE = (at("2026-03-05 08:00:00"), at("2026-04-05 08:00:00"))
+PREVIOUS_CYCLE = (at("2026-02-05 08:00:00"), at("2026-03-05 08:00:00"))
 YESTERDAY = (at("2026-03-19 08:00:00"), at("2026-03-20 08:00:00"))
 TODAY = (at("2026-03-20 08:00:00"), at("2026-03-21 08:00:00"))
 
@@ -67,6 +68,8 @@ def test_pull_requests(polled: tuple[World, Rig, Scrape]) -> None:
     of_yesterday = world.sessions(*YESTERDAY, NOW, org=None).by_pull_request
     created = of_yesterday["merged"] + of_yesterday["closed"] + of_yesterday["open"]
     assert scrape.one("devin_prs_created_yesterday") == created > 0
+    of_previous = world.sessions(*PREVIOUS_CYCLE, NOW, org=None).by_pull_request
+    assert scrape.one("devin_prs_merged_previous_cycle") == of_previous["merged"] > 0
 
 
 def test_searches(polled: tuple[World, Rig, Scrape]) -> None:
@@ -100,6 +103,7 @@ def test_organizations(polled: tuple[World, Rig, Scrape]) -> None:
     for index, (org_id, _) in enumerate(world.organizations):
         yesterday = world.sessions(*YESTERDAY, NOW, org=index)
         cycle = world.sessions(*CYCLE, NOW, org=index)
+        previous_cycle = world.sessions(*PREVIOUS_CYCLE, NOW, org=index)
         shown = {
             name: scrape.one(f"devin_organization_{name}", org_id=org_id)
             for name in (
@@ -107,6 +111,7 @@ def test_organizations(polled: tuple[World, Rig, Scrape]) -> None:
                 "sessions_created_cycle",
                 "prs_created_yesterday",
                 "prs_merged_cycle",
+                "prs_merged_previous_cycle",
                 "searches_cycle",
             )
         }
@@ -117,6 +122,7 @@ def test_organizations(polled: tuple[World, Rig, Scrape]) -> None:
                 yesterday.by_pull_request[state] for state in ("merged", "closed", "open")
             ),
             "prs_merged_cycle": cycle.by_pull_request["merged"],
+            "prs_merged_previous_cycle": previous_cycle.by_pull_request["merged"],
             "searches_cycle": world.searches(*CYCLE, NOW, org=index),
         }
 

@@ -29,7 +29,11 @@ CREATED_YESTERDAY = Metric(
     "devin_prs_created_yesterday",
     "Pull requests that Devin opened in the last complete billing day.",
 )
-METRICS = (CREATED_YESTERDAY, CREATED, MERGED, CLOSED, OPEN, TAKEN_OVER)
+MERGED_BEFORE = Metric(
+    "devin_prs_merged_previous_cycle",
+    "Pull requests that Devin opened in the last complete billing cycle and that are merged now.",
+)
+METRICS = (CREATED_YESTERDAY, CREATED, MERGED, CLOSED, OPEN, TAKEN_OVER, MERGED_BEFORE)
 
 ORGANIZATION_CREATED = Metric(
     "devin_organization_prs_created_cycle",
@@ -65,6 +69,12 @@ ORGANIZATION_CREATED_YESTERDAY = Metric(
     "Pull requests of an organization that Devin opened in the last complete billing day.",
     ("org_id",),
 )
+ORGANIZATION_MERGED_BEFORE = Metric(
+    "devin_organization_prs_merged_previous_cycle",
+    "Pull requests of an organization that Devin opened in the last complete billing cycle and "
+    "that are merged now.",
+    ("org_id",),
+)
 ORGANIZATION_METRICS = (
     ORGANIZATION_CREATED_YESTERDAY,
     ORGANIZATION_CREATED,
@@ -72,6 +82,7 @@ ORGANIZATION_METRICS = (
     ORGANIZATION_CLOSED,
     ORGANIZATION_OPEN,
     ORGANIZATION_TAKEN_OVER,
+    ORGANIZATION_MERGED_BEFORE,
 )
 
 
@@ -119,6 +130,14 @@ def _organization_samples(response: PullRequests, ids: Ids) -> Iterator[Sample]:
         yield ORGANIZATION_TAKEN_OVER(count, state=state, **ids)
 
 
+def _merged_before(response: PullRequests, _: Ids) -> Iterator[Sample]:
+    yield MERGED_BEFORE(response.prs_merged_count)
+
+
+def _organization_merged_before(response: PullRequests, ids: Ids) -> Iterator[Sample]:
+    yield ORGANIZATION_MERGED_BEFORE(response.prs_merged_count, **ids)
+
+
 def _taken_over(response: PullRequests) -> Mapping[str, int]:
     counts = {
         "open": response.prs_taken_over_opened_count,
@@ -135,5 +154,13 @@ def by_state(counts: Mapping[str, int | None], total: int | None) -> dict[str, i
     return {**known, "other": other} if other > 0 else known
 
 
-QUERIES = (DAILY.query(), window_query("cycle", ENDPOINT, _samples))
-ORG_QUERIES = (DAILY.org_query(), window_query("cycle", ORG_ENDPOINT, _organization_samples))
+QUERIES = (
+    DAILY.query(),
+    window_query("cycle", ENDPOINT, _samples),
+    window_query("previous_cycle", ENDPOINT, _merged_before),
+)
+ORG_QUERIES = (
+    DAILY.org_query(),
+    window_query("cycle", ORG_ENDPOINT, _organization_samples),
+    window_query("previous_cycle", ORG_ENDPOINT, _organization_merged_before),
+)

@@ -61,7 +61,7 @@ def window_query(
     """A query whose response becomes samples with the entity's labels.
 
     Args:
-        window: `today`, `yesterday` or `cycle`.
+        window: `today`, `yesterday`, `cycle` or `previous_cycle`.
         endpoint: the parameters of its path are also the labels of an entity.
         samples: makes samples from a response and the entity's labels.
     """

@@ -1,13 +1,22 @@
 """The people of the simulated enterprise and their use on each day. Pure, from a seed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from exporter.demo.calendar import DAY, DAY_START, DOCUMENTED, Calendar
 
-__all__ = ["DAY", "DAY_START", "Person", "PersonDay", "Population", "Session", "Size"]
+__all__ = [
+    "DAY",
+    "DAY_START",
+    "Person",
+    "PersonDay",
+    "Population",
+    "Session",
+    "Size",
+    "in_mid_cycle",
+]
 
 _MASK = (1 << 64) - 1
 _FIRST = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Frances", "Ken", "Radia", "Tony")
@@ -31,13 +40,24 @@ LATE_SECONDS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large the simulated enterprise is, and its calendar."""
+    """How large the simulated enterprise is, and its calendar.
+
+    Attributes:
+        cycle_day: the day of the month on which billing cycles start.
+    """
 
     organizations: int = 6
     users: int = 200
     days: int = 400
     seed: int = 1
+    cycle_day: int = 5
     calendar: Calendar = DOCUMENTED
+
+
+def in_mid_cycle(size: Size, now: float) -> Size:
+    """The same with a cycle that began ten days ago or more, so that it has something to show."""
+    has_begun_lately = 5 <= datetime.fromtimestamp(now, UTC).day <= 15
+    return replace(size, cycle_day=20 if has_begun_lately else 5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from itertools import pairwise
 from exporter.demo.calendar import DAY, DOCUMENTED
 from exporter.demo.people import Person, PersonDay, Population, Session, Size
 
-CYCLE_DAY_OF_MONTH = 5
 ORGANIZATION_PRODUCTS = frozenset({"devin", "review", "cascade"})
 """Use in the terminal is tied to users, not to organizations."""
 
@@ -68,13 +67,13 @@ class World:
         return self.population.people
 
     def cycles(self, now: float) -> list[tuple[int, int]]:
-        """Billing cycles, the newest first: from the start of a month's fifth day to the next."""
+        """Billing cycles, the newest first: from a month's day `size.cycle_day` to the next one."""
         first = datetime.fromtimestamp(self.founded * DAY, UTC)
         starts: list[int] = []
         year, month = first.year, first.month - 1
         while not starts or starts[-1] <= now:
             year, month = (year - 1, 12) if month == 0 else (year, month)
-            date = datetime(year, month, CYCLE_DAY_OF_MONTH, tzinfo=UTC)
+            date = datetime(year, month, self.size.cycle_day, tzinfo=UTC)
             starts.append(self.calendar.start_of(int(date.timestamp()) // DAY))
             year, month = (year + 1, 1) if month == 12 else (year, month + 1)
         return list(reversed(list(pairwise(starts))))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.endpoints import GATEWAY, V2, DemoKey
-from exporter.demo.people import Size
+from exporter.demo.people import Size, in_mid_cycle
 from exporter.demo.world import World
 from exporter.sources.devin.billing.windows import DAY, billing_day, day_number
 from tests.support.days_end import LONG, SETTLED, pass_a_days_end
@@ -77,7 +77,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         V2_KEY: DemoKey(api=V2),
         GATEWAYS_TOKEN: DemoKey(api=GATEWAY),
     }
-    with simulated_api(SIZE, Clock(now), keys=keys) as (world, api):
+    with simulated_api(in_mid_cycle(SIZE, now), Clock(now), keys=keys) as (world, api):
         settings = {
             "DEVIN_API_URL": api.url,
             "DEVIN_SERVICE_USER_TOKEN": KEY,

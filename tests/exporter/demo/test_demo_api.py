@@ -17,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 from exporter.demo import session_list
 from exporter.demo.api import DemoApi
 from exporter.demo.endpoints import GATEWAY, V2, V3, DemoKey, endpoints
-from exporter.demo.people import DAY, DAY_START, Size
+from exporter.demo.people import DAY, DAY_START, Size, in_mid_cycle
 from exporter.demo.responses import Responses
 from exporter.demo.world import World
 from exporter.sources import SOURCES
@@ -333,6 +333,14 @@ def test_a_session_has_no_bill_at_first_and_none_for_another_organization(
     assert session_list.bill(world, session_id, created + 600, org=1)
     assert session_list.bill(world, session_id, created + 600, org=0) == {}
     assert session_list.bill(world, f"devin-{session_id[::-1]}", NOW, org=None) == {}
+
+
+def test_a_demo_has_a_cycle_that_has_something_to_show_on_every_day_of_the_year() -> None:
+    for day in range(366):
+        now = NOW + day * DAY
+        world = World(in_mid_cycle(Size(days=60), now), start=now)
+        (start, end), *_ = world.cycles(now)
+        assert 10 * DAY < now - start < end - start
 
 
 def test_some_days_are_restated_up_and_some_down() -> None:

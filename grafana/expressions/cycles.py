@@ -8,6 +8,7 @@ from grafana.expressions.days import (
     daily,
     each_day,
     mean_of_seven_days,
+    running,
     running_day,
 )
 from grafana.expressions.promql import (
@@ -58,12 +59,12 @@ def course(figure: Scoped, today: Scoped) -> str:
 def course_of_counts(yesterday: Scoped, so_far: Scoped) -> str:
     """Counted in the cycle by the end of the day that starts here.
 
-    Of a day that is over it is a sum of days, absent unless all of them are known; else, and for
-    the running day, it is the cycle's count as last seen within the day.
+    It is a sum of days, absent unless all of them are known; for the running day it is the cycle's
+    count as last seen.
     """
-    finished, counted = _up_to_this_day(total(yesterday, window=OF_DAY_ENDING_AT_EIGHT))
-    seen = total(so_far, window=OF_THE_DAY_FROM_HERE)
-    return f"({finished} and on () ({counted} == {_wanted})) or {seen}"
+    summed, counted = _up_to_this_day(total(yesterday, window=OF_DAY_ENDING_AT_EIGHT))
+    finished = f"({summed} and on () ({counted} == {_wanted}))"
+    return f"{finished} or {running(total(so_far, window=OF_THE_DAY_FROM_HERE), finished)}"
 
 
 def _up_to_this_day(each: str) -> tuple[str, str]:

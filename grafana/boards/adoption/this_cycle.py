@@ -156,10 +156,10 @@ COURSE = _in_their_colours(
     line_panel(
         "Pull requests in the cycle",
         "Pull requests that Devin opened in the cycle by the end of each billing day (the running "
-        "day as far as it has gone), and where they stood then. Choose a longer range for the "
-        "cycles before. Those created are made of days, backfilled ones included. The API does not "
-        "say where they stood at a past moment, so the other lines begin when the exporter first "
-        f"ran. {ADDED_UP}",
+        "day as far as it has gone), and where they stood when they were last seen on it. Choose a "
+        "longer range for the cycles before. Those created are made of days, backfilled ones "
+        "included, and absent where one of them is unknown. The API does not say where they stood "
+        f"at a past moment, so the other lines begin when the exporter first ran. {ADDED_UP}",
         LOCAL,
         over_time(cycles.course_of_counts(q.PRS_YESTERDAY, q.CREATED_CYCLE), "Created", step="1d"),
         *(

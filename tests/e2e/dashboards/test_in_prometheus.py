@@ -13,6 +13,7 @@ import pytest
 
 from exporter.demo.counts import v2_usage
 from exporter.demo.gateway import Gateway
+from exporter.demo.world import SessionTotals
 from exporter.sources.devin.billing.windows import DAY, billing_day, billing_day_start, day_number
 from grafana.builders.panels import ENTERPRISE_ONLY, FALL, RISE, SAME, UNKNOWN
 from tests.exporter.sources.devin.consumption.closeness import closeness
@@ -310,12 +311,8 @@ def acus_of(scene: Scene, chosen: tuple[str, ...]) -> dict[int, dict[str, float]
 
 
 def sessions_of(scene: Scene, chosen: tuple[str, ...], day: int) -> int:
-    numbers = [n for n, (org_id, _) in enumerate(scene.world.organizations) if org_id in chosen]
     start, end = billing_day_start(day), billing_day_start(day + 1)
-    return sum(
-        scene.world.sessions(start, end, scene.now, org=org).created
-        for org in (numbers if chosen else [None])
-    )
+    return sum(counted.created for counted in sessions_between(scene, chosen, start, end))
 
 
 def summed(uses: dict[int, dict[str, float]], days: list[int]) -> float:
@@ -489,12 +486,19 @@ def test_a_merged_pull_request_of_the_last_cycle_costs_what_the_api_says(
 
 
 def pull_requests_of(scene: Scene, chosen: tuple[str, ...], start: float, end: float) -> int:
-    numbers = [n for n, (org_id, _) in enumerate(scene.world.organizations) if org_id in chosen]
-    counted = (
-        scene.world.sessions(start, end, scene.now, org=org).by_pull_request
-        for org in (numbers if chosen else [None])
+    return sum(
+        counted.by_pull_request.total() - counted.by_pull_request[None]
+        for counted in sessions_between(scene, chosen, start, end)
     )
-    return sum(states.total() - states[None] for states in counted)
+
+
+def sessions_between(
+    scene: Scene, chosen: tuple[str, ...], start: float, end: float
+) -> Iterator[SessionTotals]:
+    """Those created, of each chosen organization, or of the enterprise."""
+    numbers = [n for n, (org_id, _) in enumerate(scene.world.organizations) if org_id in chosen]
+    for org in numbers if chosen else [None]:
+        yield scene.world.sessions(start, end, scene.now, org=org)
 
 
 def people_used(scene: Scene, days: range) -> float:

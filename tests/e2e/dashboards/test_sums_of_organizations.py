@@ -1,10 +1,12 @@
 """Figures of chosen organizations: their sum, and nothing where the part of one is unknown."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from exporter.sources.devin.billing.windows import DAY
 from tests.grafana.panels import DASHBOARDS, Dashboard, Range, Viewer, panel
 from tests.support.prometheus import find, make_blocks, prometheus
 
@@ -41,7 +43,8 @@ def text(end: float) -> Iterator[str]:
             if name == metric:
                 series = f'{name}{{job="{JOB}",instance="exporter",{labels}}}'
                 yield from (
-                    f"{series} {value} {end - EVERY_SECONDS * back}\n" for back in range(60, -1, -1)
+                    f"{series} {value} {end - EVERY_SECONDS * back}\n"
+                    for back in range(2 * DAY // EVERY_SECONDS, -1, -1)
                 )
     yield "# EOF\n"
 
@@ -62,10 +65,14 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
 
 def shown(seen: Viewer, title: str, ref: str, *chosen: str) -> list[float]:
     """The last values of a query of the dashboard Adoption."""
+    return [points[max(points)] for points in courses(seen, title, ref, *chosen)]
+
+
+def courses(seen: Viewer, title: str, ref: str, *chosen: str) -> list[dict[float, float]]:
     path = next(path for path in DASHBOARDS if path.stem == "devin-adoption")
     viewer = Viewer(seen.prometheus, seen.range, organizations=chosen, job=JOB, now=seen.now)
     answer = viewer.see(panel("devin-adoption", title, ref), viewer.values(Dashboard(path)))
-    return [points[max(points)] for points in answer.values()]
+    return list(answer.values())
 
 
 FIGURES = {
@@ -100,3 +107,10 @@ def test_a_sum_that_lacks_an_organization_is_not_shown(
     assert shown(seen, *query, KNOWN, UNKNOWN) == []
     assert shown(seen, *query, UNKNOWN) == []
     assert shown(seen, *query) == []
+
+
+def test_a_finished_day_has_no_figure_that_was_seen_before_its_end(seen: Viewer) -> None:
+    later = replace(seen, range=Range(seen.range.end - 7 * DAY, seen.range.end))
+    created, merged = (courses(later, "Pull requests in the cycle", ref, KNOWN) for ref in "AB")
+    assert [list(points.values()) for points in created] == [[PULL_REQUESTS["created"]]]
+    assert [list(points.values()) for points in merged] == [[PULL_REQUESTS["merged"]] * 3]

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from exporter.client.checkpoint import Checkpoint
-from exporter.client.endpoint import Request
 from exporter.config.settings import Settings
 from exporter.errors import EntitiesUnknownError, PollError
 from exporter.exposition.focus import Charge
@@ -194,11 +193,7 @@ def _check_sessions(opened: OpenSource, context: Context, days: range) -> None:
     """Raise `ExportError` if work was done on days without any ACU: 0 is no bill then."""
     org_id = context.identity.org_id
     calendar, *_ = context.day_start.calendars()
-    request = Request(
-        endpoint=sessions_created.ORG_ENDPOINT if org_id else sessions_created.ENDPOINT,
-        ids={"org_id": org_id} if org_id else {},
-        params=calendar.span(days).params,
-    )
+    request = sessions_created.DAILY.request(org_id or "", calendar.span(days))
     since = f"there is no ACU since {date_of(days.start)}"
     try:
         created = opened.client.get(request).sessions_created_count

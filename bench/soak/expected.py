@@ -65,7 +65,7 @@ class Ledger:
         """All that can be expected at a moment."""
         for window in self._windows(now):
             yield from self._consumption(window)
-            yield from self._sessions(window)
+            yield from self._counts(window)
         yield from self._activity(now)
         yield from self._lists()
         yield from self._of_aione(now)
@@ -158,34 +158,52 @@ class Ledger:
     def _personal_day(self, person: Person, day: int, at: float) -> Use:
         return self.world.personal_consumption(person, range(day, day + 1), at).get(day, {})
 
-    def _sessions(self, window: Billing) -> Iterator[Expected]:
+    def _counts(self, window: Billing) -> Iterator[Expected]:
         name, days, since = window
-        start, end, of_cycle = end_of(days.start - 1), end_of(days.stop - 1), "cycle" in name
-        if name == "previous_cycle":
-            return
+        start, end = end_of(days.start - 1), end_of(days.stop - 1)
 
-        def created(at: float) -> Figures:
-            count = self.world.sessions(start, end, at, org=None).created
-            return {series(f"devin_sessions_created_{name}"): count}
+        def sessions(at: float, org: int | None) -> int:
+            return self.world.sessions(start, end, at, org=org).created
+
+        def pull_requests(at: float, org: int | None) -> int:
+            states = self.world.sessions(start, end, at, org=org).by_pull_request
+            return states.total() - states[None]
+
+        def merged(at: float, org: int | None) -> int:
+            return self.world.sessions(start, end, at, org=org).by_pull_request["merged"]
 
         def searches(at: float) -> Figures:
             return {series("devin_searches_cycle"): self.world.searches(start, end, at, org=None)}
 
-        def of_organizations(at: float) -> Figures:
-            family = f"devin_organization_sessions_created_{name}"
-            return {
-                series(family, org_id=org_id): self.world.sessions(start, end, at, org=org).created
-                for org, (org_id, _) in enumerate(self.world.organizations)
-            }
-
-        yield Expected("session_metrics", since, created, of_cycle=of_cycle)
+        if name == "previous_cycle":
+            yield from self._counted(name, since, "pull_requests", "prs_merged", merged)
+            return
+        yield from self._counted(name, since, "session_metrics", "sessions_created", sessions)
+        if name != "today":
+            yield from self._counted(name, since, "pull_requests", "prs_created", pull_requests)
         if name == "cycle":
             yield Expected("searches", since, searches, of_cycle=True)
-        if name != "today":
+
+    def _counted(
+        self,
+        window: str,
+        since: float,
+        task: str,
+        what: str,
+        count: Callable[[float, int | None], int],
+    ) -> Iterator[Expected]:
+        """A count of the enterprise, and of each organization but for the running day."""
+        of_cycle = "cycle" in window
+        name, of_one = f"devin_{what}_{window}", f"devin_organization_{what}_{window}"
+        yield Expected(task, since, lambda at: {series(name): count(at, None)}, of_cycle=of_cycle)
+        if window != "today":
             yield Expected(
                 "organization_metrics",
                 since,
-                of_organizations,
+                lambda at: {
+                    series(of_one, org_id=org_id): count(at, org)
+                    for org, (org_id, _) in enumerate(self.world.organizations)
+                },
                 ORGANIZATIONS_INTERVAL,
                 of_cycle=of_cycle,
             )

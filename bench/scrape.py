@@ -22,9 +22,11 @@ from pathlib import Path
 
 from bench.scrape_servers import SERVERS
 
-ROUNDS = 400
+ROUNDS = 2_000
+"""So many that p99 is not the work of a few scrapes."""
+SLOW_ROUNDS = 5
 TURNS = 20
-PACED_SECONDS = 20.0
+PACED_ROUNDS, PACED_SECONDS = 400, 20.0
 PATIENCE_SECONDS = 120
 TICKS = os.sysconf("SC_CLK_TCK")
 NGINX = """
@@ -184,7 +186,7 @@ def measure(series: int, rounds: int) -> None:
         for packed in (False, True):
             for server in servers:
                 if server not in file_and_ours:
-                    measure_one([server], packed=packed, rounds=max(3, rounds // 100))
+                    measure_one([server], packed=packed, rounds=SLOW_ROUNDS)
             # In turn, so that what else the machine does falls on all of them.
             for _ in range(TURNS):
                 measure_one(file_and_ours, packed=packed, rounds=rounds // TURNS)
@@ -195,12 +197,12 @@ def measure(series: int, rounds: int) -> None:
         servers.append(busy)
         print(f"\n{series} series, {len(body) / 1e6:.1f} MB, {rounds} scrapes of each\n")
         report(servers)
-        measure_paced(file_and_ours, series, rounds)
+        measure_paced(file_and_ours, series)
         for server in servers:
             server.connection.close()
 
 
-def measure_paced(file_and_ours: list[Server], series: int, rounds: int) -> None:
+def measure_paced(file_and_ours: list[Server], series: int) -> None:
     """Scrape in turn with pauses, ours also while it sweeps as often as a real exporter does."""
     with python("ours", series, load="sweep") as sweeping:
         sweeping.name = "ours, in a sweep"
@@ -208,8 +210,9 @@ def measure_paced(file_and_ours: list[Server], series: int, rounds: int) -> None
         for packed in (False, True):
             for server in paced:
                 server.times[packed], server.cpu[packed] = [], 0.0
-            measure_one(paced, packed=packed, rounds=rounds, pause=PACED_SECONDS / rounds)
-        print(f"\nThe same with pauses of {PACED_SECONDS / rounds:.2f} s\n")
+            pause = PACED_SECONDS / PACED_ROUNDS
+            measure_one(paced, packed=packed, rounds=PACED_ROUNDS, pause=pause)
+        print(f"\nThe same with pauses of {pause:.2f} s, {PACED_ROUNDS} scrapes of each\n")
         report(paced)
         sweeping.connection.close()
 

@@ -5,19 +5,30 @@ there are no sockets; its own CPU time is subtracted. A response takes no simula
 requests may be in flight than the rate limit lets start within 50 ms; those 50 ms are to be added
 to each delay of both.
 
-usage: python -m bench.polling [--users 1000] [--hours 2] [--hidden 0] [--part both]
+usage: python -m bench.polling [--users 1000] [--hours 2] [--hidden 0] [--teams 0] [--groups 0]
+       [--part both]
 """
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
-from bench.polling.pollers import INTERVAL, Exporter, Naive, exporter, most_in_a_second, quantile
+from bench.polling.pollers import (
+    INTERVAL,
+    Exporter,
+    Naive,
+    exporter,
+    most_in_a_second,
+    quantile,
+    write_teams,
+)
 from bench.polling.world import DAILY, START, Api, Clock, World
 from tests.support.rig import Scrape
 
@@ -34,6 +45,7 @@ def make_world(options: argparse.Namespace) -> World:
         hidden=options.hidden,
         ide=options.ide,
         seed=options.seed,
+        groups=options.groups,
     )
 
 
@@ -80,10 +92,19 @@ def ours(options: argparse.Namespace) -> Result:
     """Poll as the exporter does: the first round, then some hours."""
     api = Api(make_world(options), Clock(START))
     before = peak_mib()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        exporter(api, per_second=options.per_second, folder=Path(folder)) as run,
-    ):
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder, teams_file = Path(name), ""
+        if options.teams:
+            teams_file = str(folder / "teams.csv")
+            write_teams(Path(teams_file), options.teams, options.groups)
+        run = stack.enter_context(
+            exporter(
+                api,
+                per_second=options.per_second,
+                folder=folder / "state",
+                teams_file=teams_file,
+            )
+        )
         run.first_poll()
         first, budgeted = api.clock.now - START, len(api.sent) / options.per_second
         run.until(api.clock.now + 2 * INTERVAL)
@@ -118,10 +139,13 @@ def ours(options: argparse.Namespace) -> Result:
 def error_of(run: Exporter, api: Api) -> float:
     """The largest difference of a published total to the simulation's ledger, in ACUs.
 
-    Of the enterprise and every user, at the moment at which the API was last asked for them.
+    Of the enterprise and every user, at the moment at which the API was last asked for them; and
+    of all teams to all users.
     """
     scrape = Scrape.of(run.store.page.text.decode())
-    worst = 0.0
+    of_teams = scrape.family("devin_team_consumption_cycle_acus").values()
+    of_users = scrape.family("devin_user_consumption_cycle_acus").values()
+    worst = abs(math.fsum(of_teams) - math.fsum(of_users)) if of_teams else 0.0
     shown: dict[int, float] = {}
     for labels, acus in scrape.family("devin_user_consumption_cycle_acus").items():
         number = int(dict(labels)["user_id"].rpartition("-")[2])
@@ -147,7 +171,7 @@ def print_row(name: str, found: Result) -> None:
 def part(options: argparse.Namespace, name: str) -> Result:
     """Measure one poller in a process of its own."""
     command = [sys.executable, "-m", "bench.polling", "--part", name]
-    for option in ("users", "hours", "hidden", "ide", "per_second", "seed"):
+    for option in ("users", "hours", "hidden", "teams", "groups", "ide", "per_second", "seed"):
         command += [f"--{option.replace('_', '-')}", str(getattr(options, option))]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found: Result = json.loads(output)
@@ -160,6 +184,8 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000)
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--hidden", type=int, default=0)
+    parser.add_argument("--teams", type=int, default=0)
+    parser.add_argument("--groups", type=int, default=0)
     parser.add_argument("--ide", type=float, default=0.02)
     parser.add_argument("--per-second", type=float, default=40.0)
     parser.add_argument("--seed", type=int, default=1)

@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--now", type=float, default=START)
     parser.add_argument("--began", type=float, default=0.0)
     parser.add_argument("--part", choices=("all", "poll", "restore"), default="all")
-    parser.set_defaults(hours=6.0, hidden=0, ide=0.02, seed=1)
+    parser.set_defaults(hours=6.0, hidden=0, ide=0.02, seed=1, groups=0)
     options = parser.parse_args()
     if options.part == "poll":
         poll_for_ever(options)

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 from prometheus_client import CollectorRegistry
 
-from bench.polling.world import Api, Clock, Waiting
+from bench.polling.world import Api, Clock, Waiting, domain_name, group_name
 from exporter.client.fan_out import for_each_entity
 from exporter.client.http import Client
 from exporter.client.request_metrics import RequestMetrics
@@ -36,6 +36,7 @@ from exporter.sources.source import Shared, open_sources, owner_of
 URL = "http://127.0.0.1:9"
 INTERVAL = 300.0
 POLLED = (
+    "teams_file",
     "identity",
     "cycles",
     "sessions",
@@ -89,12 +90,18 @@ def _client_of(client: Client, api: Api) -> None:
 
 @contextmanager
 def exporter(
-    api: Api, *, per_second: float, folder: Path | None, user_limit: int | None = None
+    api: Api,
+    *,
+    per_second: float,
+    folder: Path | None,
+    user_limit: int | None = None,
+    teams_file: str = "",
 ) -> Iterator[Exporter]:
     """The exporter as it is composed, on a simulated API.
 
     Args:
         user_limit: users with series of their own; by default all of that API.
+        teams_file: who is in which team; none if it is empty.
     """
     clock = api.clock
     timing = Timing(clock, clock)
@@ -111,6 +118,7 @@ def exporter(
                 # Several threads would move the one clock between a slot and its request.
                 "concurrency": "1",
                 "user_limit": str(user_limit or api.world.users),
+                "teams_file": teams_file,
             },
         },
     )
@@ -125,6 +133,18 @@ def exporter(
         made = Exporter(tasks, store, scheduler, state, opened[0].client, clock)
         yield made
         state.close()
+
+
+def write_teams(path: Path, teams: int, groups: int) -> None:
+    """Write a teams file: three quarters of the teams have an e-mail domain, the others a group."""
+    by_group = teams // 4 if groups else 0
+    lines = ["team,email,group,user,cost_center,budget"]
+    for number in range(teams):
+        email, group = f"*@{domain_name(number)}", ""
+        if number < by_group:
+            email, group = "", group_name(number)
+        lines.append(f"Team {number},{email},{group},,CC-{number},100")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 class Naive:

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--per-second", type=float, default=40.0)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--part", choices=("all", "write", "restore"), default="all")
-    parser.set_defaults(hours=1.0, hidden=0, ide=0.02, seed=1)
+    parser.set_defaults(hours=1.0, hidden=0, ide=0.02, seed=1, groups=0)
     options = parser.parse_args()
     if options.part != "all":
         print(json.dumps({"write": write, "restore": restore}[options.part](options)))

@@ -22,6 +22,7 @@ EIGHT = 8 * 3_600
 DAILY = "/v3/enterprise/consumption/daily"
 PRODUCTS = ("devin", "cascade", "terminal")
 SPELL_SECONDS = 1_800.0
+DOMAINS = 250
 REGULARS = 20
 """One of so many users has used the IDE in the last days; nobody else does."""
 CYCLES = ((1_772_697_600, 1_775_376_000), (1_770_278_400, 1_772_697_600))
@@ -89,10 +90,19 @@ class World:
     """The enterprise. Spells of `hidden` users belong to nobody who is listed."""
 
     def __init__(
-        self, *, users: int, organizations: int, hours: float, hidden: int, ide: float, seed: int
+        self,
+        *,
+        users: int,
+        organizations: int,
+        hours: float,
+        hidden: int,
+        ide: float,
+        seed: int,
+        groups: int,
     ) -> None:
         self.users = users
         self.organizations = organizations
+        self.groups = groups
         self.hidden = hidden
         self.days = range(int(START - EIGHT) // DAY - 50, int(START - EIGHT) // DAY + 1)
         chance = random.Random(seed)  # noqa: S311 - a simulation
@@ -233,6 +243,8 @@ class Api(httpx.BaseTransport):
             return [{"org_id": f"org-{n}", "name": f"Org {n}"} for n in range(world.organizations)]
         if name == "users":
             return [_member(n, world.organizations) for n in range(world.users)]
+        if name == "idp-users" and world.groups:
+            return [_grouped(n, world.organizations, world.groups) for n in range(world.users)]
         return []
 
     def _use(self, kind: str, entity: str) -> Mapping[tuple[str, int], float]:
@@ -254,11 +266,32 @@ class Api(httpx.BaseTransport):
 
 
 def _member(number: int, organizations: int) -> object:
+    return {**_who(number), "role_assignments": [{"org_id": f"org-{number % organizations}"}]}
+
+
+def _grouped(number: int, organizations: int, groups: int) -> object:
+    """A user who is in one to three groups."""
+    org_id = f"org-{number % organizations}"
+    names = [group_name((number * 7 + place * 13) % groups) for place in range(1 + number % 3)]
+    roles = [{"idp_group_name": name, "org_id": org_id} for name in names]
+    return {**_who(number), "idp_role_assignments": roles}
+
+
+def group_name(number: int) -> str:
+    """A group's name."""
+    return f"group-{number:03}"
+
+
+def domain_name(number: int) -> str:
+    """Of one of `DOMAINS`, what stands behind the @."""
+    return f"unit-{number % DOMAINS}.example.com"
+
+
+def _who(number: int) -> Mapping[str, str]:
     return {
         "user_id": f"user-{number}",
-        "email": f"user.{number}@example.com",
+        "email": f"user.{number}@{domain_name(number)}",
         "name": f"User Number {number}",
-        "role_assignments": [{"org_id": f"org-{number % organizations}"}],
     }
 
 

@@ -13,7 +13,7 @@ from exporter.client.request_metrics import RequestMetrics
 from exporter.config.settings import Settings, StateSettings, WebSettings
 from exporter.exposition.build_info import build_info
 from exporter.exposition.instruments import OwnRegistry
-from exporter.process import Timing
+from exporter.process import Timing, nothing_to_collect
 from exporter.scheduling.scheduler import Scheduler
 from exporter.scheduling.state import State
 from exporter.scheduling.store import Store
@@ -109,8 +109,9 @@ class Exporter:
 
     def start(self) -> None:
         """Publish what was kept, then start the polls and the web server."""
-        self._state.restore()
-        self.scheduler.start()
+        with nothing_to_collect():
+            self._state.restore()
+            self.scheduler.start()
         if self._web_config:
             self._web_config.start()
         self._web.start()

@@ -64,4 +64,4 @@ class Metric:
             raise TypeError(f"{self.name} has the labels {self.labels}, not {tuple(labels)}")
         if not math.isfinite(value):
             raise ValueError(f"{self.name}{labels}: {value} is not a finite number")
-        return Sample(self, tuple(labels[name] for name in self.labels), float(value))
+        return Sample(self, tuple([labels[name] for name in self.labels]), float(value))

@@ -1,11 +1,13 @@
 """The process: its clocks, its end by SIGTERM or SIGINT, and SIGHUP."""
 
+import gc
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -39,6 +41,18 @@ class Timing:
 def keep_responsive() -> None:
     """Have threads that compute give way sooner than Python's 5 ms to those that serve."""
     sys.setswitchinterval(SWITCH_SECONDS)
+
+
+@contextmanager
+def nothing_to_collect() -> Iterator[None]:
+    """Do not search for garbage meanwhile: what is made within stays, and there is much of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def hold_hangup() -> bool:

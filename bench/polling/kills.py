@@ -23,6 +23,7 @@ from pathlib import Path
 from bench.polling.__main__ import CYCLE_FIRST_DAY, Result, make_world, peak_mib
 from bench.polling.pollers import INTERVAL, exporter
 from bench.polling.world import START, Api, Clock
+from exporter.process import nothing_to_collect
 from exporter.scheduling.state_file import FILE_NAME
 from exporter.scheduling.state_tables import CHECK_BYTES
 from exporter.sources.devin.consumption.kept import decode_usage
@@ -30,6 +31,15 @@ from exporter.sources.devin.consumption.scopes import USER_SCOPE
 from tests.support.rig import Scrape
 
 LARGEST_ERROR = 1e-6
+AS_THE_EXPORTER = """
+import gc
+from exporter.process import nothing_to_collect
+with nothing_to_collect():
+    from bench.polling.kills import main
+    gc.freeze()
+main()
+"""
+"""As `exporter.cli.main`: what the imports make is not searched for garbage."""
 
 
 def kept_requests(folder: Path) -> Mapping[int, float]:
@@ -66,8 +76,9 @@ def restore(options: argparse.Namespace) -> Result:
     with exporter(
         api, per_second=options.per_second, folder=options.folder, user_limit=options.users
     ) as run:
-        run.state.restore()
-        run.scheduler.publish_known()
+        with nothing_to_collect():
+            run.state.restore()
+            run.scheduler.publish_known()
         page = run.store.page.text
         seconds, peak = time.time() - options.began, peak_mib()
     shown: dict[int, float] = defaultdict(float)
@@ -96,7 +107,7 @@ def command(options: argparse.Namespace, part: str, *more: str) -> list[str]:
     """The command line of a process of its own."""
     settings = ("--users", str(options.users), "--per-second", str(options.per_second))
     folder = ("--folder", str(options.folder))
-    return [sys.executable, "-m", "bench.polling.kills", "--part", part, *settings, *folder, *more]
+    return [sys.executable, "-c", AS_THE_EXPORTER, "--part", part, *settings, *folder, *more]
 
 
 def kill_often(options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.polling.__main__ import Result, make_world, peak_mib
 from bench.polling.pollers import exporter
 from bench.polling.world import START, Api, Clock
+from exporter.process import nothing_to_collect
 
 
 def write(options: argparse.Namespace) -> Result:
@@ -39,8 +40,9 @@ def restore(options: argparse.Namespace) -> Result:
     with exporter(
         api, per_second=options.per_second, folder=options.folder, user_limit=options.users
     ) as run:
-        run.state.restore()
-        run.scheduler.publish_known()
+        with nothing_to_collect():
+            run.state.restore()
+            run.scheduler.publish_known()
         page = run.store.page.text
         found = {
             "seconds": time.monotonic() - began,

@@ -9,6 +9,7 @@ import time
 from typing import NoReturn
 
 from exporter.cli.printing import prepare_standard_streams
+from exporter.process import nothing_to_collect
 
 LAST_POLLS_SECONDS = 1.5
 _OF_SEVERAL_PROCESSES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
@@ -23,11 +24,10 @@ def main() -> NoReturn:
         os.environ.pop(variable, None)
     prepare_standard_streams()
     # What the imports make stays for good. To search it for garbage takes a fifth of the start.
-    gc.disable()
-    from exporter.cli.run import run  # noqa: PLC0415 - only after the above
+    with nothing_to_collect():
+        from exporter.cli.run import run  # noqa: PLC0415 - only after the above
 
-    gc.freeze()
-    gc.enable()
+        gc.freeze()
     _exit(run(sys.argv[1:]))
 
 

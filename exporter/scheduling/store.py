@@ -239,10 +239,8 @@ class Store:
             ValueError: if the task does not declare the family of a sample.
         """
         task = self._states[name].task
-        declared = task.metrics
-        foreign = {
-            sample.metric.name for sample in snapshot.samples if sample.metric not in declared
-        }
+        declared = {metric.name for metric in task.metrics}
+        foreign = {sample.metric.name for sample in snapshot.samples} - declared
         if foreign:
             raise ValueError(f"{name} does not declare {sorted(foreign)}")
         rendered = render(snapshot.samples)

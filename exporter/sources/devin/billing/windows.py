@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 DAY = 86_400
@@ -50,7 +51,12 @@ class Window:
     @property
     def days(self) -> range:
         """The billing days (or UTC days) in it, as day numbers."""
-        return range(day_number(self.start), day_number(self.end))
+        return _days(self.start, self.end)
+
+
+@lru_cache
+def _days(start: float, end: float) -> range:
+    return range(day_number(start), day_number(end))
 
 
 def seconds(timestamp: float) -> float:

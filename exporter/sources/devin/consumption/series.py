@@ -86,10 +86,11 @@ def samples(
         window = windows.get(name)
         if window is None:
             continue
+        unused = dict.fromkeys(zeros, 0.0)
         for label, accounts in groups.items():
             if not all(account.is_final_at(window, now) for account in accounts):
                 continue
-            used = {product: acus for product, acus in total(accounts, window).items() if acus}
             labels = {scope.label: label} if scope.label else {}
-            for product, acus in {**dict.fromkeys(zeros, 0.0), **used}.items():
-                yield metric(acus, product=product, **labels)
+            for product, acus in {**unused, **total(accounts, window)}.items():
+                if acus or product in unused:
+                    yield metric(acus, product=product, **labels)

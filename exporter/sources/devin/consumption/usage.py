@@ -135,14 +135,17 @@ class EntityUsage:
 
     def total(self, window: Window) -> dict[str, float]:
         """ACUs per product over a window's days, whether or not the response covers it."""
-        days = window.days
-        return {product: self.acus(product, days) for product in self.products}
+        first, end = self._places(window.days)
+        return {product: math.fsum(column[first:end]) for product, column in self.products.items()}
 
     def acus(self, product: str, days: range) -> float:
         """ACUs of one product over these days; 0 for a product that is not in the response."""
-        first = max(0, days.start - self.days.start)
-        end = max(0, days.stop - self.days.start)
+        first, end = self._places(days)
         return math.fsum(self.products.get(product, ())[first:end])
+
+    def _places(self, days: range) -> tuple[int, int]:
+        start = self.days.start
+        return max(0, days.start - start), max(0, days.stop - start)
 
     def is_final_at(self, window: Window, now: float) -> bool:
         """Whether `total` is this window's figure at `now`."""

@@ -3,15 +3,14 @@
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED_SUFFIXES = ("_count", "_sum", "_bucket", "_created")
 _RESERVED_LABELS = frozenset({"job", "instance", "le", "quantile"})
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """The current value of one series; `labels` are in the order of `metric.labels`."""
 
     metric: "Metric"

@@ -90,7 +90,7 @@ def samples(
         for label, accounts in groups.items():
             if not all(account.is_final_at(window, now) for account in accounts):
                 continue
-            labels = {scope.label: label} if scope.label else {}
+            labels = (label,) if scope.label else ()
             for product, acus in {**unused, **total(accounts, window)}.items():
                 if acus or product in unused:
-                    yield metric(acus, product=product, **labels)
+                    yield Sample(metric, (*labels, product), acus)

@@ -40,11 +40,12 @@ lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rule
 	$(BIN)/lint-imports
 
 # By hand, or where Go and root are: these need more than a fresh machine has.
-lint-extra: $(VENV)/extra.stamp          ## workflows by actionlint and zizmor; the chart by Helm and kubeconform; packages by nfpm; both commands on fresh Debians
+lint-extra: tools $(VENV)/extra.stamp    ## workflows by actionlint and zizmor; the chart by Helm and kubeconform; packages by nfpm; Thanos; both commands on fresh Debians
 	$(BIN)/zizmor --offline --persona=auditor .
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	tests/machines/chart.sh $(BIN)/python
 	tests/machines/packages.sh $(PYTHON) $(BIN)/python
+	tests/machines/thanos.sh $(BIN)/python
 	tests/machines/fresh-machine.sh
 
 tests: $(VENV)/dev.stamp                 ## the tests and their coverage

@@ -197,7 +197,8 @@ def measure(series: int, rounds: int) -> None:
                 busy.process.send_signal(signal.SIGSTOP)
         busy.process.send_signal(signal.SIGCONT)
         servers.append(busy)
-        print(f"\n{series} series, {len(body) / 1e6:.1f} MB, {rounds} scrapes of each\n")
+        scrapes = f"{rounds} scrapes of each, {SLOW_ROUNDS} of asgi and wsgi"
+        print(f"\n{series} series, {len(body) / 1e6:.1f} MB, {scrapes}\n")
         report(servers)
         measure_paced(file_and_ours, series)
         for server in servers:

@@ -49,6 +49,15 @@ def make_world(options: argparse.Namespace) -> World:
     )
 
 
+def teams_file(options: argparse.Namespace, folder: Path) -> str:
+    """The teams file of the options, written into a folder; empty for no teams."""
+    if not options.teams:
+        return ""
+    path = folder / "teams.csv"
+    write_teams(path, options.teams, options.groups)
+    return str(path)
+
+
 def peak_mib() -> float:
     """The peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
@@ -93,16 +102,13 @@ def ours(options: argparse.Namespace) -> Result:
     api = Api(make_world(options), Clock(START))
     before = peak_mib()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder, teams_file = Path(name), ""
-        if options.teams:
-            teams_file = str(folder / "teams.csv")
-            write_teams(Path(teams_file), options.teams, options.groups)
+        folder = Path(name)
         run = stack.enter_context(
             exporter(
                 api,
                 per_second=options.per_second,
                 folder=folder / "state",
-                teams_file=teams_file,
+                teams_file=teams_file(options, folder),
             )
         )
         run.first_poll()
@@ -116,7 +122,7 @@ def ours(options: argparse.Namespace) -> Result:
         while api.clock.now < start + options.hours * 3_600:
             run.until(api.clock.now + INTERVAL)
             checking = time.process_time()
-            worst = max(worst, error_of(run, api))
+            worst = max(worst, error_of(run, api, teams=bool(options.teams)))
             began += time.process_time() - checking
         cpu = time.process_time() - began - (api.seconds - simulated)
         found = result(api, hours=(api.clock.now - start) / 3_600, cpu=cpu, before=before)
@@ -136,7 +142,7 @@ def ours(options: argparse.Namespace) -> Result:
         }
 
 
-def error_of(run: Exporter, api: Api) -> float:
+def error_of(run: Exporter, api: Api, *, teams: bool) -> float:
     """The largest difference of a published total to the simulation's ledger, in ACUs.
 
     Of the enterprise and every user, at the moment at which the API was last asked for them; and
@@ -145,7 +151,9 @@ def error_of(run: Exporter, api: Api) -> float:
     scrape = Scrape.of(run.store.page.text.decode())
     of_teams = scrape.family("devin_team_consumption_cycle_acus").values()
     of_users = scrape.family("devin_user_consumption_cycle_acus").values()
-    worst = abs(math.fsum(of_teams) - math.fsum(of_users)) if of_teams else 0.0
+    if teams and not of_teams:
+        raise RuntimeError("no team is published")
+    worst = abs(math.fsum(of_teams) - math.fsum(of_users)) if teams else 0.0
     shown: dict[int, float] = {}
     for labels, acus in scrape.family("devin_user_consumption_cycle_acus").items():
         number = int(dict(labels)["user_id"].rpartition("-")[2])

@@ -55,7 +55,7 @@ class Size:
 
 
 def in_mid_cycle(size: Size, now: float) -> Size:
-    """The same with a cycle that began ten days ago or more, so that it has something to show."""
+    """The same with a cycle that began ten days before `now` or more: it has something to show."""
     has_begun_lately = 5 <= datetime.fromtimestamp(now, UTC).day <= 15
     return replace(size, cycle_day=20 if has_begun_lately else 5)
 

@@ -239,8 +239,8 @@ class Store:
             ValueError: if the task does not declare the family of a sample.
         """
         task = self._states[name].task
-        declared = {metric.name for metric in task.metrics}
-        foreign = {sample.metric.name for sample in snapshot.samples} - declared
+        published = {id(sample.metric): sample.metric for sample in snapshot.samples}.values()
+        foreign = {metric.name for metric in published if metric not in task.metrics}
         if foreign:
             raise ValueError(f"{name} does not declare {sorted(foreign)}")
         rendered = render(snapshot.samples)

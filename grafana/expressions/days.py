@@ -59,8 +59,9 @@ def daily_in_range(figure: Scoped) -> str:
 
 
 def running(read: str, finished: str) -> str:
-    """Of the billing day that has not ended at the end of the range, as last seen."""
-    return f"({read} and on () (vector(time()) > $now - 86400)) unless on () ({finished})"
+    """Of the day that has not ended at the end of the range, to the minute, as last seen."""
+    has_begun = f"vector(time()) > $now - {ONE_DAY_LESS_A_MINUTE}"
+    return f"({read} and on () ({has_begun})) unless on () ({finished})"
 
 
 def running_day(figure: Scoped, finished: str, *, by: str = "") -> str:

@@ -3,6 +3,7 @@
 # every rule. What apt brings has to be there already, as `make tools` has it.
 set -eu
 python=$1
+cd "$(dirname "$0")/../.."
 thanos=github.com/thanos-io/thanos@v0.40.1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -109,8 +109,17 @@ def test_a_sum_that_lacks_an_organization_is_not_shown(
     assert shown(seen, *query) == []
 
 
+DAY_STARTS = datetime(2026, 3, 20, 8, tzinfo=UTC).timestamp()
+
+
 def test_a_finished_day_has_no_figure_that_was_seen_before_its_end(seen: Viewer) -> None:
     later = replace(seen, range=Range(seen.range.end - 7 * DAY, seen.range.end))
     created, merged = (courses(later, "Pull requests in the cycle", ref, KNOWN) for ref in "AB")
-    assert [list(points.values()) for points in created] == [[PULL_REQUESTS["created"]]]
-    assert [list(points.values()) for points in merged] == [[PULL_REQUESTS["merged"]] * 3]
+    assert created == [{DAY_STARTS: PULL_REQUESTS["created"]}]
+    moments = [DAY_STARTS - 2 * DAY, DAY_STARTS - DAY, DAY_STARTS]
+    assert merged == [dict.fromkeys(moments, PULL_REQUESTS["merged"])]
+
+
+def test_a_day_is_not_the_running_one_where_the_range_ends_with_it(seen: Viewer) -> None:
+    yesterday = replace(seen, range=Range(DAY_STARTS - DAY, DAY_STARTS - 0.001))
+    assert courses(yesterday, "Pull requests in the cycle", "A", KNOWN) == []

@@ -96,6 +96,16 @@ def data(polled: Rig) -> dict[object, float]:
     return {key: value for key, value in polled.scrape().values.items() if key[0] in names}
 
 
+def test_the_file_is_hardly_larger_than_what_it_keeps(tmp_path: Path) -> None:
+    of_a_user = bytes(1_600)
+    users = {f"user-{number}": of_a_user for number in range(200)}
+    file = StateFile.open(tmp_path, owner=OWNER)
+    assert file is not None
+    file.save([kept(**users)])
+    file.close()
+    assert (tmp_path / FILE_NAME).stat().st_size < 1.5 * len(users) * len(of_a_user)
+
+
 def test_a_restart_serves_the_last_good_data_without_a_request(
     simulated: tuple[World, DemoApi], clock: Clock, tmp_path: Path
 ) -> None:

@@ -225,7 +225,8 @@ def measure_one(servers: list[Server], *, packed: bool, rounds: int, pause: floa
     for server in servers:
         server.connect()
         for _ in range(FIRST_SCRAPES):
-            scraped(server.connection, packed=packed)
+            server.scrape(packed=packed)
+        del server.times[packed][-FIRST_SCRAPES:]
     before = [server.cpu_seconds() for server in servers]
     for _ in range(rounds):
         time.sleep(pause)

@@ -40,11 +40,7 @@ LATE_SECONDS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large the simulated enterprise is, and its calendar.
-
-    Attributes:
-        cycle_day: the day of the month on which billing cycles start.
-    """
+    """How large the simulated enterprise is, and its calendar: `cycle_day` is of the month."""
 
     organizations: int = 6
     users: int = 200

@@ -27,7 +27,7 @@ from bench.polling.pollers import (
     exporter,
     most_in_a_second,
     quantile,
-    write_teams,
+    teams_file,
 )
 from bench.polling.world import DAILY, START, Api, Clock, World
 from tests.support.rig import Scrape
@@ -47,15 +47,6 @@ def make_world(options: argparse.Namespace) -> World:
         seed=options.seed,
         groups=options.groups,
     )
-
-
-def teams_file(options: argparse.Namespace, folder: Path) -> str:
-    """The teams file of the options, written into a folder; empty for no teams."""
-    if not options.teams:
-        return ""
-    path = folder / "teams.csv"
-    write_teams(path, options.teams, options.groups)
-    return str(path)
 
 
 def peak_mib() -> float:
@@ -108,7 +99,7 @@ def ours(options: argparse.Namespace) -> Result:
                 api,
                 per_second=options.per_second,
                 folder=folder / "state",
-                teams_file=teams_file(options, folder),
+                teams_file=teams_file(folder, teams=options.teams, groups=options.groups),
             )
         )
         run.first_poll()
@@ -150,12 +141,12 @@ def error_of(run: Exporter, api: Api, *, teams: bool) -> float:
     """
     scrape = Scrape.of(run.store.page.text.decode())
     of_teams = scrape.family("devin_team_consumption_cycle_acus").values()
-    of_users = scrape.family("devin_user_consumption_cycle_acus").values()
+    of_users = scrape.family("devin_user_consumption_cycle_acus")
     if teams and not of_teams:
         raise RuntimeError("no team is published")
-    worst = abs(math.fsum(of_teams) - math.fsum(of_users)) if teams else 0.0
+    worst = abs(math.fsum(of_teams) - math.fsum(of_users.values())) if teams else 0.0
     shown: dict[int, float] = {}
-    for labels, acus in scrape.family("devin_user_consumption_cycle_acus").items():
+    for labels, acus in of_users.items():
         number = int(dict(labels)["user_id"].rpartition("-")[2])
         shown[number] = shown.get(number, 0.0) + acus
     first = CYCLE_FIRST_DAY

@@ -29,6 +29,7 @@ from exporter.sources.devin.consumption.scopes import (
     USER_SCOPE,
     Scope,
 )
+from exporter.sources.devin.derived.teams.settings import TeamSettings
 from exporter.sources.devin.settings import DevinSettings
 from exporter.sources.devin_api import DevinApiSettings
 from exporter.sources.source import Shared, open_sources, owner_of
@@ -118,8 +119,8 @@ def exporter(
                 # Several threads would move the one clock between a slot and its request.
                 "concurrency": "1",
                 "user_limit": str(user_limit or api.world.users),
-                "teams_file": teams_file,
             },
+            TeamSettings: {"teams_file": teams_file} if teams_file else {},
         },
     )
     with open_sources((devin.SOURCE,), settings, shared) as opened:
@@ -135,8 +136,13 @@ def exporter(
         state.close()
 
 
-def write_teams(path: Path, teams: int, groups: int) -> None:
-    """Write a teams file: three quarters of the teams have an e-mail domain, the others a group."""
+def teams_file(folder: Path, *, teams: int, groups: int) -> str:
+    """Write a teams file and return its path; empty for no teams.
+
+    Three quarters of the teams have an e-mail domain, the others a group.
+    """
+    if not teams:
+        return ""
     by_group = teams // 4 if groups else 0
     lines = ["team,email,group,user,cost_center,budget"]
     for number in range(teams):
@@ -144,7 +150,9 @@ def write_teams(path: Path, teams: int, groups: int) -> None:
         if number < by_group:
             email, group = "", group_name(number)
         lines.append(f"Team {number},{email},{group},,CC-{number},100")
+    path = folder / "teams.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
 
 
 class Naive:

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.polling.__main__ import Result, make_world, peak_mib, teams_file
+from bench.polling.__main__ import Result, make_world, peak_mib
 from bench.polling.pollers import exporter
 from bench.polling.world import START, Api, Clock
 from exporter.process import nothing_to_collect
@@ -23,12 +23,7 @@ from exporter.process import nothing_to_collect
 def write(options: argparse.Namespace) -> Result:
     """Poll everybody once, which is kept."""
     api = Api(make_world(options), Clock(START))
-    with exporter(
-        api,
-        per_second=options.per_second,
-        folder=options.folder,
-        teams_file=teams_file(options, options.folder),
-    ) as run:
+    with exporter(api, per_second=options.per_second, folder=options.folder) as run:
         run.first_poll()
         page = run.store.page.text
     options.folder.joinpath("page").write_bytes(figures(page))
@@ -43,11 +38,7 @@ def restore(options: argparse.Namespace) -> Result:
     now = float(options.folder.joinpath("now").read_text())
     api = Api(make_world(small), Clock(now + 60))
     with exporter(
-        api,
-        per_second=options.per_second,
-        folder=options.folder,
-        user_limit=options.users,
-        teams_file=teams_file(options, options.folder),
+        api, per_second=options.per_second, folder=options.folder, user_limit=options.users
     ) as run:
         with nothing_to_collect():
             run.state.restore()
@@ -76,11 +67,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--per-second", type=float, default=40.0)
-    parser.add_argument("--teams", type=int, default=0)
-    parser.add_argument("--groups", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--part", choices=("all", "write", "restore"), default="all")
-    parser.set_defaults(hours=1.0, hidden=0, ide=0.02, seed=1)
+    parser.set_defaults(hours=1.0, hidden=0, ide=0.02, seed=1, groups=0)
     options = parser.parse_args()
     if options.part != "all":
         print(json.dumps({"write": write, "restore": restore}[options.part](options)))
@@ -89,7 +78,6 @@ def main() -> None:
         for part in ("write", "restore"):
             command = [sys.executable, "-m", "bench.polling.restart", "--part", part]
             command += ["--users", str(options.users), "--folder", folder]
-            command += ["--teams", str(options.teams), "--groups", str(options.groups)]
             printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             print(part, printed, end="")
         print("file", Path(folder, "devin-exporter.sqlite").stat().st_size / 2**20, "MiB")

@@ -28,10 +28,14 @@ class ConnectionLimits:
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """An open connection and the deadline of its current step."""
+    """An open connection, the deadline of its current step, and the timer that checks it.
+
+    A deadline that moves to later leaves the timer as it is, as most steps of a scrape do so.
+    """
 
     transport: asyncio.Transport
-    deadline: asyncio.TimerHandle | None = field(default=None, init=False)
+    deadline: float = field(default=0.0, init=False)
+    timer: asyncio.TimerHandle | None = field(default=None, init=False)
     in_head: bool = field(default=True, init=False)
 
 
@@ -79,8 +83,8 @@ class Connections:
         """Record that a connection has ended."""
         self._waiting.pop(connection, None)
         self._responding.pop(connection, None)
-        if connection.deadline is not None:
-            connection.deadline.cancel()
+        if connection.timer is not None:
+            connection.timer.cancel()
 
     def make_room(self) -> None:
         """Close the connection that waits longest for a request, else the one served longest."""
@@ -89,10 +93,19 @@ class Connections:
             self._end(oldest)
 
     def _limit(self, connection: Connection, seconds: float) -> None:
-        if connection.deadline is not None:
-            connection.deadline.cancel()
         loop = asyncio.get_running_loop()
-        connection.deadline = loop.call_later(seconds, self._end, connection)
+        connection.deadline = loop.time() + seconds
+        if connection.timer is None or connection.timer.when() > connection.deadline:
+            if connection.timer is not None:
+                connection.timer.cancel()
+            connection.timer = loop.call_at(connection.deadline, self._check, connection)
+
+    def _check(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() >= connection.deadline:
+            self._end(connection)
+        else:
+            connection.timer = loop.call_at(connection.deadline, self._check, connection)
 
     def _end(self, connection: Connection) -> None:
         self.closed(connection)

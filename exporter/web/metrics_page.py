@@ -14,7 +14,7 @@ from exporter.exposition.page import SMALL_BYTES, Page, Part
 from exporter.scheduling.store import Store
 from exporter.web.negotiation import Form, accepts_gzip, form_for
 
-PIECE_BYTES = 2**18
+PIECE_BYTES = 2**19
 PROCESS_SECONDS = 1.0
 """How long the lines of the process itself, which change all the time, are sent again."""
 REMEMBERED = 64

@@ -113,6 +113,15 @@ def test_between_two_requests_there_is_a_time_that_is_not_that_of_a_head() -> No
         assert received(idle).count(b"HTTP/1.1 200 OK") == 1
 
 
+def test_the_time_between_two_requests_may_be_longer_than_that_of_a_head() -> None:
+    limits = ConnectionLimits(head=SOON, response=LATER, idle=4 * SOON)
+    with serving(limits) as served, connect(served.url) as idle:
+        began = time.monotonic()
+        idle.sendall(REQUEST)
+        assert received(idle).count(b"HTTP/1.1 200 OK") == 1
+        assert time.monotonic() - began >= limits.idle
+
+
 def test_a_response_that_nobody_reads_is_given_up() -> None:
     with serving(ConnectionLimits(head=LATER, response=SOON, idle=LATER)) as served:
         served.publish_values(*LONG_LABELS, expires=5_000.0)

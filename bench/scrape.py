@@ -28,6 +28,8 @@ SLOW_ROUNDS = 5
 FIRST_SCRAPES = 3
 """On a new connection, which TCP begins slowly. They are not measured: Prometheus keeps its own."""
 TURNS = 20
+RESUMED_SECONDS = 0.5
+"""Until a resumed process renders as before: its threads share a processor at first."""
 PACED_ROUNDS, PACED_SECONDS = 400, 20.0
 PATIENCE_SECONDS = 120
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -193,6 +195,7 @@ def measure(series: int, rounds: int) -> None:
             for _ in range(TURNS):
                 measure_one(file_and_ours, packed=packed, rounds=rounds // TURNS)
                 busy.process.send_signal(signal.SIGCONT)
+                time.sleep(RESUMED_SECONDS)
                 measure_one([busy], packed=packed, rounds=rounds // TURNS)
                 busy.process.send_signal(signal.SIGSTOP)
         busy.process.send_signal(signal.SIGCONT)

@@ -65,7 +65,7 @@ class Exporter:
     def first_poll(self) -> None:
         """Poll everything once."""
         for name in POLLED:
-            self._poll(name)
+            self.poll(name)
         self._due = {
             task.name: self.clock() + task.interval for task in self.tasks if task.name in POLLED
         }
@@ -74,13 +74,14 @@ class Exporter:
         """Poll what is due until a moment."""
         while (name := min(self._due, key=lambda each: self._due[each])) and self._due[name] < end:
             self.clock.now = max(self.clock.now, self._due[name])
-            self._poll(name)
+            self.poll(name)
             interval = next(task.interval for task in self.tasks if task.name == name)
             self._due[name] = max(self._due[name] + interval, self.clock.now)
         self.clock.now = max(self.clock.now, end)
         self.scheduler.tick()
 
-    def _poll(self, name: str) -> None:
+    def poll(self, name: str) -> None:
+        """Poll one task."""
         self.scheduler.poll(next(task for task in self.tasks if task.name == name))
 
 

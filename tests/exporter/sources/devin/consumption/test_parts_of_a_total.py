@@ -107,6 +107,15 @@ def test_whoever_was_not_requested_after_a_sign_has_it_until_then() -> None:
     assert [part.entity for part in found] == ["ada", "eve"]
 
 
+def test_a_sign_stands_for_the_whole_second_that_it_is_dated_in() -> None:
+    ledger = Ledger()
+    parts = Parts((ledger,))
+    for after, user in ((10.4, "ada"), (11.4, "bob")):
+        ledger.record(user, used(0.0, after=after))
+    found = parts.with_sign(used(5.0, after=90), {"ada": NOW + 10, "bob": NOW + 10})
+    assert [part.entity for part in found] == ["ada"]
+
+
 def test_users_of_the_product_with_the_fewest_users_are_requested_first() -> None:
     ledger = Ledger()
     parts = Parts((ledger,))

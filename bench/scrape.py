@@ -145,6 +145,7 @@ def started(name: str, command: list[str], port: int) -> Iterator[Server]:
                 yield Server(name, process, connection, port)
         finally:
             process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)  # it may be stopped
 
 
 @contextmanager
@@ -198,7 +199,6 @@ def measure(series: int, rounds: int) -> None:
                 time.sleep(RESUMED_SECONDS)
                 measure_one([busy], packed=packed, rounds=rounds // TURNS)
                 busy.process.send_signal(signal.SIGSTOP)
-        busy.process.send_signal(signal.SIGCONT)
         servers.append(busy)
         scrapes = f"{rounds} scrapes of each, {SLOW_ROUNDS} of asgi and wsgi"
         print(f"\n{series} series, {len(body) / 1e6:.1f} MB, {scrapes}\n")

@@ -2,7 +2,7 @@
 
 One process polls everybody and keeps the state. Another restores it: it has no simulated API in its
 memory. Wall-clock time depends on what else the machine does; processor time does not. Memory is
-that of the page with teams, whose file is read after the restart.
+that of the page with teams, whose file is read after the time was taken.
 
 usage: python -m bench.polling.restart [--users 10000] [--teams 0] [--groups 0]
 """
@@ -67,8 +67,9 @@ def restore(options: argparse.Namespace) -> Result:
             "page MiB": len(page) / 2**20,
             "MiB peak": peak_mib(),
         }
-    if options.teams and b"\ndevin_team_consumption_" not in page:
-        raise RuntimeError("no team is published")
+    for count, name in ((options.teams, "team"), (options.groups, "group")):
+        if count and f"\ndevin_{name}_consumption_".encode() not in page:
+            raise RuntimeError(f"no {name} is published")
     if figures(page) != options.folder.joinpath("page").read_bytes():
         raise RuntimeError("the restart shows other figures than were shown before it")
     return found

@@ -30,7 +30,7 @@ class ConnectionLimits:
 class Connection:
     """An open connection, the deadline of its current step, and the timer that checks it.
 
-    A deadline that moves to later leaves the timer as it is, as most steps of a scrape do so.
+    A timer that fires before the deadline is set again then, so most steps of a scrape set none.
     """
 
     transport: asyncio.Transport

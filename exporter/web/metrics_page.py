@@ -14,7 +14,8 @@ from exporter.exposition.page import SMALL_BYTES, Page, Part
 from exporter.scheduling.store import Store
 from exporter.web.negotiation import Form, accepts_gzip, form_for
 
-PIECE_BYTES = 2**19
+SENT_AT_ONCE_BYTES = 2**19
+"""A slow reader holds so much in memory; smaller pieces take more system calls."""
 PROCESS_SECONDS = 1.0
 """How long the lines of the process itself, which change all the time, are sent again."""
 REMEMBERED = 64
@@ -92,8 +93,8 @@ class MetricsPage:
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Send the headers and the body.
 
-        A piece is sent once the one before was read, so a slow reader holds one piece in memory,
-        not a copy of the body.
+        A piece is sent once the one before was read, so a slow reader holds at most one piece in
+        memory, not a copy of a large body.
         """
         if self._clock() >= self._store.page.valid_until:
             await asyncio.to_thread(self._refresh)
@@ -163,8 +164,8 @@ def _pieces(parts: Iterable[bytes]) -> Sequence[memoryview]:
     pieces: list[memoryview] = []
     for part in parts:
         whole = memoryview(part)
-        for start in range(0, len(part), PIECE_BYTES):
-            piece = whole[start : start + PIECE_BYTES]
+        for start in range(0, len(part), SENT_AT_ONCE_BYTES):
+            piece = whole[start : start + SENT_AT_ONCE_BYTES]
             if pieces and min(len(pieces[-1]), len(piece)) < SMALL_BYTES:
                 pieces[-1] = memoryview(b"".join((pieces[-1], piece)))
             else:

@@ -122,6 +122,17 @@ def test_the_time_between_two_requests_may_be_longer_than_that_of_a_head() -> No
         assert time.monotonic() - began >= limits.idle
 
 
+def test_a_second_head_that_comes_after_a_long_time_has_no_more_time_either() -> None:
+    limits = ConnectionLimits(head=SOON, response=LATER, idle=LATER)
+    with serving(limits) as served, connect(served.url) as slow:
+        slow.sendall(REQUEST)
+        assert slow.recv(15) == b"HTTP/1.1 200 OK"
+        with connect(served.url) as later:
+            assert received(later) == b""
+        slow.sendall(REQUEST[:10])
+        assert b"HTTP/1.1" not in received(slow)
+
+
 def test_a_response_that_nobody_reads_is_given_up() -> None:
     with serving(ConnectionLimits(head=LATER, response=SOON, idle=LATER)) as served:
         served.publish_values(*LONG_LABELS, expires=5_000.0)

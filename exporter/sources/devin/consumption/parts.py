@@ -16,8 +16,8 @@ from exporter.sources.devin.consumption.usage import EntityUsage
 SESSIONS_LATE_SECONDS = 180.0
 """How long after a session has changed the list of sessions may show it."""
 
-SIGN_SECONDS = 1.0
-"""How long after a sign, which is dated in whole seconds, the use that it shows may have been."""
+SIGN_RESOLUTION_SECONDS = 1.0
+"""Signs are dated in whole seconds, rounded down."""
 
 RECENT_DAYS = 7
 
@@ -190,7 +190,7 @@ class Parts:
         return _in_order(
             (account.requested_at, part.entity, part)
             for part, account, _ in self._to_request(total)
-            if signs.get(part.entity, -math.inf) + SIGN_SECONDS > account.requested_at
+            if signs.get(part.entity, -math.inf) + SIGN_RESOLUTION_SECONDS > account.requested_at
         )
 
     def without_sign(

@@ -184,7 +184,7 @@ class Sessions:
         return users | {item.service_user_id: "service" for item in items if item.service_user_id}
 
     def signs(self) -> dict[str, float]:
-        """When a session of each organization and owner last changed (Unix seconds)."""
+        """When a session of each organization and owner last changed (whole Unix seconds)."""
         with self._lock:
             items = tuple(self._known.values())
         signs: dict[str, float] = {}

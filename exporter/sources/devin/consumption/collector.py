@@ -73,7 +73,8 @@ class Consumption:
         self.ledgers = (self.enterprise, self.organizations, self.users, self.service_users)
         self._scopes = dict(zip(self.ledgers, SCOPES, strict=True))
         people, organizations = (self.users, self.service_users), (self.organizations,)
-        of_people = Parts(people, context.directory.may_lack_people)
+        requested = self.service_users.attempts.entities
+        of_people = Parts(people, lambda: context.directory.may_lack_people(requested()))
         self._parts = {
             ORGANIZATION_SCOPE.task: Parts(
                 organizations, context.directory.may_lack_organizations, some_products=True

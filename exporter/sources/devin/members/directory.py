@@ -1,6 +1,7 @@
 """The members of an enterprise: organizations, users (from both lists) and service users."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -202,9 +203,17 @@ class Directory:
         """All users. Raises `EntitiesUnknownError` while one may be unknown."""
         return frozenset().union(*(each.all_ids() for each in self._users))
 
-    def may_lack_people(self) -> bool:
-        """Whether a row of the last lists of users and service users could not be read."""
-        return any(each.has_gaps for each in (*self._users, self._service_users))
+    def may_lack_people(self, requested: AbstractSet[str]) -> bool:
+        """Whether a row of the last lists of users and service users could not be read.
+
+        Args:
+            requested: service users whose use was requested; no other may be listed either.
+        """
+        if any(each.has_gaps for each in (*self._users, self._service_users)):
+            return True
+        with suppress(EntitiesUnknownError):
+            return not self.service_user_ids() <= requested
+        return False
 
     def may_lack_organizations(self) -> bool:
         """Whether a row of the last list of organizations could not be read."""

@@ -264,7 +264,8 @@ def test_the_hour_that_is_not_the_documented_one_is_logged_once(
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_restated_day_takes_its_new_value_at_the_next_poll(direction: str) -> None:
     clock = Clock(at("2026-03-20 15:30:00"))
-    with simulated_api(SIZE, clock) as (world, api), rig(api.url, clock) as polled:
+    one_by_one = {"concurrency": "1"}
+    with simulated_api(SIZE, clock) as (world, api), rig(api.url, clock, **one_by_one) as polled:
         restated = [
             (day, told)
             for day in range(world.founded + 30, world.founded + 300)

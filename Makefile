@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/tools:$(PATH)
 # The tests start the product more than a hundred times, which would compile it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo install test check lint lint-extra tests rules generate chart bench soak lock dist docs sbom packages tools clean
+.PHONY: help demo install test check lint lint-extra needs-extra tests rules generate chart bench soak lock dist docs sbom packages tools clean
 
 help:                                     ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,14 +39,17 @@ lint: $(VENV)/dev.stamp                  ## formatting, lint, types, import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# By hand, or where Go and root are: these need more than a fresh machine has.
-lint-extra: tools $(VENV)/extra.stamp    ## workflows by actionlint and zizmor; the chart by Helm and kubeconform; packages by nfpm; Thanos; both commands on fresh Debians
+# By hand, as root, where Go and debootstrap are: these need more than a fresh machine has.
+lint-extra: needs-extra tools $(VENV)/extra.stamp    ## workflows by actionlint and zizmor; the chart by Helm and kubeconform; packages by nfpm; Thanos; both commands on fresh Debians
 	$(BIN)/zizmor --offline --persona=auditor .
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	tests/machines/chart.sh $(BIN)/python
 	tests/machines/packages.sh $(PYTHON) $(BIN)/python
 	tests/machines/thanos.sh $(BIN)/python
 	tests/machines/fresh-machine.sh
+
+needs-extra:
+	@for each in go debootstrap; do command -v $$each >/dev/null || { echo "lint-extra needs $$each" >&2; exit 2; }; done
 
 tests: $(VENV)/dev.stamp                 ## the tests and their coverage
 	$(BIN)/coverage erase

@@ -40,7 +40,7 @@ LATE_SECONDS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large the simulated enterprise is, and its calendar: `cycle_day` is of the month."""
+    """How large the simulated enterprise is, and the day of the month on which cycles start."""
 
     organizations: int = 6
     users: int = 200

@@ -204,10 +204,10 @@ class Directory:
         return frozenset().union(*(each.all_ids() for each in self._users))
 
     def may_lack_people(self, requested: AbstractSet[str]) -> bool:
-        """Whether a row of the last lists of users and service users could not be read.
+        """Whether somebody's use may be unknown: of a row that could not be read, or not requested.
 
         Args:
-            requested: service users whose use was requested; no other may be listed either.
+            requested: the service users whose use was requested.
         """
         if any(each.has_gaps for each in (*self._users, self._service_users)):
             return True

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -136,8 +137,8 @@ def ours(options: argparse.Namespace) -> Result:
 def error_of(run: Exporter, api: Api, *, teams: bool) -> float:
     """The largest difference of a published total to the simulation's ledger, in ACUs.
 
-    Of the enterprise and every user, at the moment at which the API was last asked for them; and
-    of all teams to all users.
+    Of every organization and user, at the moment at which the API was last asked for them; and of
+    all teams to all users.
     """
     scrape = Scrape.of(run.store.page.text.decode())
     of_teams = scrape.family("devin_team_consumption_cycle_acus").values()
@@ -145,16 +146,29 @@ def error_of(run: Exporter, api: Api, *, teams: bool) -> float:
     if teams and not of_teams:
         raise RuntimeError("no team is published")
     worst = abs(math.fsum(of_teams) - math.fsum(of_users.values())) if teams else 0.0
-    shown: dict[int, float] = {}
-    for labels, acus in of_users.items():
-        number = int(dict(labels)["user_id"].rpartition("-")[2])
-        shown[number] = shown.get(number, 0.0) + acus
-    first = CYCLE_FIRST_DAY
+    shown = _by_number(of_users, "user_id")
     for user in range(api.world.users):
-        use = api.world.use_of(user, api.told[user])
-        expected = sum(acus for (_, day), acus in use.items() if day >= first)
+        expected = _of_cycle(api.world.use_of(user, api.told[user]))
         worst = max(worst, abs(expected - shown.get(user, 0.0)))
+    of_organizations = scrape.family("devin_organization_consumption_cycle_acus")
+    shown = _by_number(of_organizations, "org_id")
+    for org in range(api.world.organizations):
+        expected = _of_cycle(api.world.use_of_all(org, api.told_organizations[org]))
+        worst = max(worst, abs(expected - shown[org]))
     return worst
+
+
+def _by_number(series: Mapping[frozenset[tuple[str, str]], float], label: str) -> dict[int, float]:
+    """The sum over products by the number at the end of an id."""
+    shown: dict[int, float] = {}
+    for labels, acus in series.items():
+        number = int(dict(labels)[label].rpartition("-")[2])
+        shown[number] = shown.get(number, 0.0) + acus
+    return shown
+
+
+def _of_cycle(use: Mapping[tuple[str, int], float]) -> float:
+    return math.fsum(acus for (_, day), acus in use.items() if day >= CYCLE_FIRST_DAY)
 
 
 CYCLE_FIRST_DAY = 1_772_697_600 // 86_400

@@ -190,6 +190,7 @@ class Consumption:
             interval=interval,
             sweep_interval=self._sweep_interval,
             looks_for_changes=scope is not SERVICE_USER_SCOPE,
+            every_second=of_organizations,
             published=lambda now: [
                 window
                 for name, window in self._windows(now).certain().items()

@@ -27,6 +27,12 @@ not late."""
 COMPARED_INTERVALS = 2
 """While the last comparison is not older, not everybody is requested without a total."""
 
+MOST_AT_EACH_POLL = 8
+"""Of more parts than these only every second poll looks for changes, where that is allowed."""
+
+SEARCHED_INTERVALS = 1.1
+"""For so long after a search the next poll need not search: for one interval and its jitter."""
+
 FRESH_INTERVALS = 3
 """For at least so long is a figure published (see `Scheduler`)."""
 
@@ -81,6 +87,7 @@ class PartsPoll:
     Attributes:
         looks_for_changes: whether this poll looks for what has moved in all ledgers of `parts`;
             otherwise it relies on another poll that does.
+        every_second: whether of many parts only every second poll looks for changes.
         published: the windows of the metrics that are published, at a moment.
         priority: of requests for those who have no sign that they have moved.
     """
@@ -91,6 +98,7 @@ class PartsPoll:
     interval: float
     sweep_interval: float
     looks_for_changes: bool
+    every_second: bool
     published: Callable[[float], Sequence[Window]]
     priority: Priority
     moved_priority: Priority
@@ -106,7 +114,7 @@ class PartsPoll:
             return
         self._request(in_order(entities - self.ledger.attempts.entities()), failures)
         began = self.api.clock()
-        if self.looks_for_changes:
+        if self.looks_for_changes and not self._may_wait(entities):
             with self.parts.comparing:
                 self._find_changes(failures, began + SEARCH_SHARE_OF_INTERVAL * self.interval)
         until = began + SHARE_OF_INTERVAL * self.interval
@@ -128,6 +136,15 @@ class PartsPoll:
             return None
         self.parts.total_known = True
         return total
+
+    def _may_wait(self, entities: AbstractSet[str]) -> bool:
+        """Whether the next poll is soon enough to look for changes."""
+        now = self.api.clock()
+        if not self.every_second or len(entities) <= MOST_AT_EACH_POLL:
+            return False
+        if frozenset(self._not_final(now)).difference(self.ledger.failing()):
+            return False
+        return is_fresh(self.parts.searched_at, now, SEARCHED_INTERVALS * self.interval)
 
     def _is_compared(self, now: float) -> bool:
         """Whether the parts are compared with a total, so that not all must be requested."""

@@ -26,7 +26,7 @@ Use = defaultdict[tuple[str, int], float]
 class Enterprise:
     """Users and organizations with their ACUs by product and day; `hidden` belongs to nobody.
 
-    Paths in `failing` answer with an error; users in `gone` are no longer listed.
+    Paths in `failing` answer with the status of an error; users in `gone` are no longer listed.
     """
 
     clock: Clock
@@ -36,6 +36,7 @@ class Enterprise:
     hidden: Use = field(default_factory=lambda: defaultdict(float))
     sessions: list[dict[str, object]] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
+    status: int = 422
     gone: set[str] = field(default_factory=set)
     requests: Counter[str] = field(default_factory=Counter)
     sent: list[float] = field(default_factory=list)
@@ -79,7 +80,7 @@ class Enterprise:
         self.requests[path] += 1
         self.sent.append(self.clock())
         if path in self.failing:
-            return httpx.Response(422)
+            return httpx.Response(self.status)
         if not path.startswith(DAILY):
             return httpx.Response(200, json=self._other(path))
         kind, _, entity = path.removeprefix(DAILY).strip("/").partition("/")

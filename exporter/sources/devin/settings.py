@@ -31,8 +31,9 @@ class DevinSettings(Section):
     )
     poll_interval: PollInterval = Field(
         default=300,
-        description="seconds between polls of consumption; the queue is polled every 60 s or "
-        "as often as this, activity of organizations four times as slowly",
+        description="seconds between polls of consumption; if there are more than eight "
+        "organizations, theirs is polled half as often; the queue is polled every 60 s or as "
+        "often as this, activity of organizations four times as slowly",
     )
     requests_per_second: float = Field(
         default=10,

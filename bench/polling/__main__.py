@@ -137,8 +137,8 @@ def ours(options: argparse.Namespace) -> Result:
 def error_of(run: Exporter, api: Api, *, teams: bool) -> float:
     """The largest difference of a published total to the simulation's ledger, in ACUs.
 
-    Of every organization and user, at the moment at which the API was last asked for them; and of
-    all teams to all users.
+    Of the enterprise, every organization and user, at the moment at which the API was last asked
+    for them; and of all teams to all users.
     """
     scrape = Scrape.of(run.store.page.text.decode())
     of_teams = scrape.family("devin_team_consumption_cycle_acus").values()
@@ -151,10 +151,11 @@ def error_of(run: Exporter, api: Api, *, teams: bool) -> float:
         expected = _of_cycle(api.world.use_of(user, api.told[user]))
         worst = max(worst, abs(expected - shown.get(user, 0.0)))
     of_organizations = scrape.family("devin_organization_consumption_cycle_acus")
-    shown = _by_number(of_organizations, "org_id")
-    for org in range(api.world.organizations):
-        expected = _of_cycle(api.world.use_of_all(org, api.told_organizations[org]))
-        worst = max(worst, abs(expected - shown[org]))
+    total = math.fsum(scrape.family("devin_consumption_cycle_acus").values())
+    by_org = _by_number(of_organizations, "org_id")
+    for org, told in api.told_organizations.items():
+        expected = _of_cycle(api.world.use_of_all(org, told))
+        worst = max(worst, abs(expected - (total if org is None else by_org[org])))
     return worst
 
 

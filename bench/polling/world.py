@@ -193,7 +193,8 @@ class Api(httpx.BaseTransport):
         self.sent: list[float] = []
         self.paths: Counter[str] = Counter()
         self.told: dict[int, float] = {}
-        self.told_organizations: dict[int, float] = {}
+        self.told_organizations: dict[int | None, float] = {}
+        """When the use of each organization was last told, and of the enterprise (None)."""
         self.delays: list[float] = []
         self.seconds = 0.0
         self._lock = threading.Lock()
@@ -250,7 +251,7 @@ class Api(httpx.BaseTransport):
 
     def _use(self, kind: str, entity: str) -> Mapping[tuple[str, int], float]:
         number = int(entity.rpartition("-")[2]) if entity else None
-        if kind == "organizations" and number is not None:
+        if kind in {"", "organizations"}:
             self.told_organizations[number] = self.clock.now
         if kind != "users" or number is None:
             return self.world.use_of_all(number, self.clock.now)

@@ -82,7 +82,7 @@ bench: $(VENV)/dev.stamp                 ## speed and memory, as ratios on this 
 	$(BIN)/python -m bench.backtest
 	if command -v go >/dev/null; then $(BIN)/python -m bench.dashboards; fi
 
-soak: $(VENV)/dev.stamp                  ## ten minutes of faults and restarts at a hundred times the speed of time
+soak: $(VENV)/dev.stamp                  ## half an hour of faults and restarts at a hundred times the speed of time
 	$(BIN)/python -m bench.soak
 
 # The locks, one after the other, so that what stands in two has one version.

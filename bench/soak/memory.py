@@ -118,7 +118,11 @@ def minima(course: Course) -> Course:
 
 
 def report_files(prints: Sequence[Footprint], life: Life) -> bool:
-    """Whether as many files are open in the last calm as in the first, by the same process."""
+    """Whether no more files are always open in the last calm than in the first.
+
+    The fewest of a calm are those that stay open; how many more there are at a look depends on how
+    many requests and scrapes meet in it.
+    """
     calms = [
         [each for each in prints if begins + QUIET_AFTER <= each.at < begins + CALM]
         for begins in (life.warm, life.calm)
@@ -131,7 +135,7 @@ def report_files(prints: Sequence[Footprint], life: Life) -> bool:
     )
     of_calms = [max(each.threads for each in calm) for calm in calms]
     print(f"threads: {of_calms[0]}, then {of_calms[1]}, ever {min(threads)} to {max(threads)}")
-    return max(last) <= max(first)
+    return min(last) <= min(first)
 
 
 def report_memory(prints: Sequence[Footprint], speed: float) -> bool:

@@ -259,7 +259,7 @@ RUN = {
 }
 COMPOSE = "docs/install.md: Everything at once: Docker Compose"
 NOT_RUN = {
-    "CONTRIBUTING.md: Set-up": "these are the checks themselves, and what takes ten minutes",
+    "CONTRIBUTING.md: Set-up": "these are the checks themselves, and what takes half an hour",
     "CONTRIBUTING.md: Tests": "it writes golden files, which tests compare",
     COMPOSE: "it wants Docker; test_compose_up.py runs its services without",
     f"{COMPOSE} (2)": "it wants Docker; the same",

@@ -146,20 +146,20 @@ def error_of(run: Exporter, api: Api, *, teams: bool) -> float:
     if teams and not of_teams:
         raise RuntimeError("no team is published")
     worst = abs(math.fsum(of_teams) - math.fsum(of_users.values())) if teams else 0.0
-    shown = _by_number(of_users, "user_id")
+    shown = by_number(of_users, "user_id")
     for user in range(api.world.users):
-        expected = _of_cycle(api.world.use_of(user, api.told[user]))
+        expected = of_cycle(api.world.use_of(user, api.told[user]))
         worst = max(worst, abs(expected - shown.get(user, 0.0)))
     of_organizations = scrape.family("devin_organization_consumption_cycle_acus")
     total = math.fsum(scrape.family("devin_consumption_cycle_acus").values())
-    by_org = _by_number(of_organizations, "org_id")
+    by_org = by_number(of_organizations, "org_id")
     for org, told in api.told_organizations.items():
-        expected = _of_cycle(api.world.use_of_all(org, told))
+        expected = of_cycle(api.world.use_of_all(org, told))
         worst = max(worst, abs(expected - (total if org is None else by_org[org])))
     return worst
 
 
-def _by_number(series: Mapping[frozenset[tuple[str, str]], float], label: str) -> dict[int, float]:
+def by_number(series: Mapping[frozenset[tuple[str, str]], float], label: str) -> dict[int, float]:
     """The sum over products by the number at the end of an id."""
     shown: dict[int, float] = {}
     for labels, acus in series.items():
@@ -168,7 +168,8 @@ def _by_number(series: Mapping[frozenset[tuple[str, str]], float], label: str) -
     return shown
 
 
-def _of_cycle(use: Mapping[tuple[str, int], float]) -> float:
+def of_cycle(use: Mapping[tuple[str, int], float]) -> float:
+    """The ACUs of the running cycle, of use by product and day."""
     return math.fsum(acus for (_, day), acus in use.items() if day >= CYCLE_FIRST_DAY)
 
 

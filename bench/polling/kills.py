@@ -15,12 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
-from bench.polling.__main__ import CYCLE_FIRST_DAY, Result, make_world, peak_mib
+from bench.polling.__main__ import Result, by_number, make_world, of_cycle, peak_mib
 from bench.polling.pollers import INTERVAL, exporter
 from bench.polling.world import START, Api, Clock
 from exporter.process import nothing_to_collect
@@ -81,16 +80,12 @@ def restore(options: argparse.Namespace) -> Result:
             run.scheduler.publish_known()
         page = run.store.page.text
         seconds, peak = time.time() - options.began, peak_mib()
-    shown: dict[int, float] = defaultdict(float)
     figures = Scrape.of(page.decode()).family("devin_user_consumption_cycle_acus")
-    for labels, acus in figures.items():
-        shown[int(dict(labels)["user_id"].rpartition("-")[2])] += acus
+    shown = by_number(figures, "user_id")
     world, kept = make_world(options), kept_requests(options.folder)
 
     def error_of(user: int, at: float) -> float:
-        use = world.use_of(user, at)
-        expected = sum(acus for (_, day), acus in use.items() if day >= CYCLE_FIRST_DAY)
-        return abs(expected - shown.get(user, 0.0))
+        return abs(of_cycle(world.use_of(user, at)) - shown.get(user, 0.0))
 
     # A response is of the moment of its request, or of the end of its wait for the rate limit.
     wait = 1 / options.per_second
